@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+#
+# make            build the tools into bin/
+# make demo       see it: a VM is checkpointed while it runs, killed, and started again, twice
+# make check      build, then unit tests and tests of the tools on real VMs
+# make bench      measure, side by side with QEMU's own ways (minutes)
+# make lint       man pages, completions, --help, shell scripts
+# make fuzz       libFuzzer targets, FUZZ_SECONDS each (needs clang)
+# make deps       install what is missing (apt), or say what to install
+# make install    PREFIX=/usr/local, DESTDIR=
+# make clean      remove what was built; the QEMU and Linux that tests fetched stay (make distclean)
+#
+# V=1 shows commands; SANITIZE=address,undefined builds beside the normal build; QEMU=/path tests with that QEMU;
+# T=file.bats or F=regex limits make check.
+
+TOOLS    := $(patsubst src/%/main.c,%,$(wildcard src/mplcr-*/main.c))
+CC       ?= gcc
+PREFIX   ?= /usr/local
+SANITIZE ?=
+FUZZ_SECONDS ?= 60
+
+ifeq ($(SANITIZE),)
+BUILD := build/default
+BIN   := bin
+else
+comma := ,
+BUILD := build/$(subst $(comma),-,$(SANITIZE))
+BIN   := $(BUILD)/bin
+SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+
+CFLAGS   ?= -O2 -g
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Werror -Wmissing-prototypes -Wshadow \
+             -Wstrict-prototypes -Isrc/common -pthread -MMD -MP $(CFLAGS) $(SANITIZE_FLAGS)
+ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANITIZE_FLAGS)
+LIBS     := -ljansson -lzstd -lxxhash
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+LIB      := $(BUILD)/libmplcr.a
+LIB_OBJS := $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/common/*.c))
+UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+CORPORA  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+HELPERS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c))
+GUEST    := $(abspath $(BUILD))/tests/guest/guest.elf
+
+.PHONY: all help deps demo check bench lint fuzz install clean distclean test-programs guest
+all: $(TOOLS:%=$(BIN)/%)
+
+help:
+	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
+
+# Every object is built from a source under src/ or tests/; .d files beside them know the headers.
+$(BUILD)/%.o: src/%.c | deps-build
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(LIB): $(LIB_OBJS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+define tool_rules
+$(BIN)/$(1): $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(1)/*.c)) $(LIB)
+	$$(call say,LD,$$@)
+	$$(Q)mkdir -p $$(@D) && $$(CC) $$(ALL_LDFLAGS) $$^ -o $$@ $$(LIBS)
+endef
+$(foreach tool,$(TOOLS),$(eval $(call tool_rules,$(tool))))
+
+# Tests of files that belong to one tool see that tool's objects, all but its main.c.
+TOOL_PARTS := $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(TOOLS:%=src/%/*.c))))
+$(BUILD)/libparts.a: $(TOOL_PARTS)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libparts.a $(LIB)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Isrc -Itests/unit $< $(BUILD)/libparts.a $(LIB) -o $@ $(ALL_LDFLAGS) $(LIBS)
+
+guest: | deps-build
+	$(Q)$(MAKE) --no-print-directory -s -C tests/guest OUT=$(dir $(GUEST))
+
+test-programs: $(UNITS) $(CORPORA) $(HELPERS) guest
+
+.PHONY: deps-build deps-demo deps-check
+deps: deps-check
+deps-build deps-demo deps-check: deps-%:
+	$(Q)tests/setup/deps.sh $*
+
+demo: all guest | deps-demo
+	$(Q)BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) GUEST=$(GUEST) tests/demo
+
+# What tests are given: see tests/bats/helpers.bash.
+TEST_ENV = BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) CACHE=$(abspath build) GUEST=$(GUEST) \
+           SANITIZE=$(SANITIZE)
+
+check: deps-check all test-programs lint
+	$(Q)$(TEST_ENV) tests/run $(if $(F),-f '$(F)') $(T)
+
+bench: all test-programs | deps-check
+	$(Q)$(TEST_ENV) bench/run
+
+lint: all | deps-check
+	$(Q)BIN=$(abspath $(BIN)) tests/lint $(TOOLS)
+
+fuzz:
+	$(Q)$(MAKE) --no-print-directory CC=clang SANITIZE=address,undefined,fuzzer-no-link all
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
+		$(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 755 $(TOOLS:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/bin
+	for n in 1 5 7; do install -m 644 man/*.$$n $(DESTDIR)$(PREFIX)/share/man/man$$n; done
+	for t in $(TOOLS); do \
+		install -m 644 completions/$$t.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$t && \
+		install -m 644 completions/_$$t $(DESTDIR)$(PREFIX)/share/zsh/site-functions && \
+		install -m 644 completions/$$t.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d || exit 1; done
+
+clean:
+	rm -rf bin build/default build/address* build/undefined* build/thread*
+
+distclean: clean
+	rm -rf build
+
+-include $(LIB_OBJS:.o=.d) $(TOOL_PARTS:.o=.d) $(TOOLS:%=$(BUILD)/%/main.d)

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Times and deadlines: nanoseconds of CLOCK_MONOTONIC, which no clock change moves. */
+#ifndef MPLCR_CLOCK_H
+#define MPLCR_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+#define NS_PER_MS 1000000LL
+#define NS_PER_S 1000000000LL
+
+/* A deadline that never comes. */
+#define CLOCK_NEVER INT64_MAX
+
+/* Now, in nanoseconds. */
+static inline int64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+/* The deadline `ms` milliseconds from now. */
+static inline int64_t clock_in_ms(int64_t ms)
+{
+	return clock_ns() + ms * NS_PER_MS;
+}
+
+/* Milliseconds that are left until `deadline`, as poll(2) takes them: rounded up, 0 when it has passed, -1 for never. */
+static inline int clock_left_ms(int64_t deadline)
+{
+	int64_t left;
+
+	if (deadline == CLOCK_NEVER)
+		return -1;
+	left = deadline - clock_ns();
+	if (left <= 0)
+		return 0;
+	left = (left + NS_PER_MS - 1) / NS_PER_MS;
+	return left > INT32_MAX ? INT32_MAX : (int)left;
+}
+
+/* Sleeps `ms` milliseconds, or until a signal comes. */
+static inline void clock_sleep_ms(long ms)
+{
+	struct timespec t = { ms / 1000, (ms % 1000) * 1000000L };
+
+	nanosleep(&t, NULL);
+}
+
+/* Milliseconds, with a fraction, between two times. */
+static inline double clock_ms_between(int64_t from, int64_t to)
+{
+	return (double)(to - from) / (double)NS_PER_MS;
+}
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SIGINT, SIGTERM and SIGHUP as a descriptor that waits can poll, so that a tool ends by undoing what it began and not
+ * in the middle of it.
+ */
+#ifndef MPLCR_INTERRUPT_H
+#define MPLCR_INTERRUPT_H
+
+#include "err.h"
+
+/*
+ * Blocks the signals and returns a descriptor that is readable once one has come (it stays so: nothing reads it), or
+ * -1. Ignores SIGPIPE. Call it before threads and children are made; children that exec call interrupt_release first.
+ */
+int interrupt_open(struct err *e);
+
+/* Unblocks the signals again. */
+void interrupt_release(void);
+
+#endif
