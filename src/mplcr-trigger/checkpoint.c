@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One checkpoint from beginning to end. Whatever fails before the publication is undone by changes_undo, here or in the
+ * guardian, from the same list.
+ */
+#include "trigger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "clock.h"
+#include "fdio.h"
+#include "interrupt.h"
+#include "json.h"
+#include "number.h"
+
+/* How long another client may sit on the socket before we say so. */
+#define GREETING_MS 5000
+
+struct run {
+	const struct options *options;
+	struct qmp *q;
+	struct trace *trace;
+	struct changes *changes;
+	struct guardian guardian;
+	struct survey survey;
+	struct choice choice;
+	struct plan plan;
+	struct engine_job job;
+	struct receiver *receiver;
+	struct outcome outcome;
+	int dirfd;
+	int interrupt;
+	int64_t began;
+	int64_t phase_began;
+	int64_t line_shown; /* when the progress line was last drawn */
+};
+
+/* Ends a phase of the checkpoint: its name and time go into the manifest. */
+static void phase_done(struct run *r, const char *name)
+{
+	int64_t now = clock_ns();
+
+	json_array_append_new(r->outcome.phases, json_of("{s:s, s:f}", "name", name, "ms", clock_ms_between(r->phase_began, now)));
+	trace_note(r->trace, "%s done", name);
+	r->phase_began = now;
+}
+
+/* --- what the engine calls ------------------------------------------------------------------------------------- */
+
+static int at_pause(void *ctx, struct err *e)
+{
+	struct run *r = ctx;
+
+	return freeze_run(&r->plan, r->q, e);
+}
+
+static void show_progress(void *ctx, const char *phase, const json_t *info)
+{
+	struct run *r = ctx;
+	const json_t *ram = json_object_get(info, "ram");
+	double total = (double)json_int(ram, "total", 0), left = (double)json_int(ram, "remaining", 0);
+	double seconds = clock_ms_between(r->phase_began, clock_ns()) / 1000;
+	double rate = (double)receive_bytes(r->receiver) / (seconds > 0 ? seconds : 1);
+	double percent = total > 0 ? 100 * (total - left) / total : 0;
+
+	if (!cli_progress() || clock_ns() - r->line_shown < 50 * NS_PER_MS)
+		return;
+	r->line_shown = clock_ns();
+	cli_progress_line("%s: %s  %3.0f%%  %.0f MB/s  %.1f s left", r->plan.name, phase, percent, rate / 1e6,
+			  rate > 0 ? left / rate : 0.0);
+}
+
+/* --- the steps -------------------------------------------------------------------------------------------------- */
+
+static int make_partial(struct run *r, struct err *e)
+{
+	if (mkdir(r->plan.partial, 0700) < 0)
+		return err_sys(e, errno, "cannot create '%s'", r->plan.partial);
+	snprintf(r->changes->partial, sizeof(r->changes->partial), "%s", r->plan.partial);
+	r->dirfd = open(r->plan.partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r->dirfd < 0)
+		return err_sys(e, errno, "cannot open '%s'", r->plan.partial);
+	return 0;
+}
+
+static int survey_and_plan(struct run *r, struct err *e)
+{
+	if (survey_vm(&r->survey, r->q, r->changes, e) < 0)
+		return -1;
+	if (r->options->timeout_ms)
+		qmp_set_deadline(r->q, r->began + (int64_t)r->options->timeout_ms * NS_PER_MS);
+	if (plan_make(&r->plan, r->options, &r->survey, e) < 0 ||
+	    choose_engine(&r->choice, r->options, &r->survey, r->q, e) < 0)
+		return -1;
+	if (!r->survey.proc_known)
+		cli_warn("QEMU's command line cannot be read: mplcr-restore will need it after '--'");
+	phase_done(r, "survey");
+	return 0;
+}
+
+static int prepare(struct run *r, struct err *e)
+{
+	if (make_partial(r, e) < 0 || freeze_prepare(&r->plan, &r->survey, r->changes, e) < 0)
+		return -1;
+	r->receiver = receive_start(r->dirfd, r->options, &r->survey, r->q, r->changes, e);
+	if (!r->receiver)
+		return -1;
+	phase_done(r, "prepare");
+	return 0;
+}
+
+static int run_engine(struct run *r, struct err *e)
+{
+	const struct options *o = r->options;
+
+	r->job = (struct engine_job){
+		.q = r->q, .changes = r->changes, .trace = r->trace, .survey = &r->survey,
+		.leave_paused = o->leave_paused, .max_bandwidth = o->max_bandwidth, .max_pause_ms = o->max_pause_ms,
+		.passes = o->passes, .at_pause = at_pause, .progress = show_progress, .ctx = r,
+	};
+	if (engine_run(engine_of(r->choice.engine), &r->job, e) < 0) {
+		const struct err *ours = receive_failure(r->receiver);
+
+		if (ours && e->sys != EINTR)
+			*e = *ours; /* the reason; what QEMU says of it is only its consequence */
+		return -1;
+	}
+	r->outcome.pause_ms = r->job.stop_us && r->job.resume_us ? (double)(r->job.resume_us - r->job.stop_us) / 1000 : 0;
+	phase_done(r, "engine");
+	return 0;
+}
+
+static int check_and_publish(struct run *r, struct err *e)
+{
+	struct manifest *m;
+	json_t *json;
+	int result;
+
+	cli_progress_line("%s: making it durable", r->plan.name);
+	r->outcome.result = receive_finish(r->receiver, e);
+	if (!r->outcome.result)
+		return -1;
+	phase_done(r, "store");
+	if (freeze_check(&r->plan, r->q, e) < 0)
+		return -1;
+	phase_done(r, "check");
+	r->outcome.total_ms = clock_ms_between(r->began, clock_ns());
+	m = record_build(r->options, &r->survey, &r->choice, &r->plan, &r->outcome, e);
+	if (!m)
+		return -1;
+	result = record_publish(m, r->trace, &r->plan, r->dirfd, e);
+	if (result == 0) {
+		*r->changes = (struct changes){ 0 }; /* from here on nothing is to be undone */
+		json = manifest_to_json(m);
+		if (r->options->json)
+			result = json_print(json, e);
+		else
+			printf("%s\n", m->checkpoint);
+		json_decref(json);
+	}
+	manifest_free(m);
+	return result;
+}
+
+/* --- reports ---------------------------------------------------------------------------------------------------- */
+
+static void report(const struct run *r)
+{
+	const struct sink_result *s = r->outcome.result;
+	char bytes[16];
+
+	cli_note("%s: pause %.1f ms, total %.0f ms, %s, engine %s", r->plan.name, r->outcome.pause_ms,
+		 clock_ms_between(r->began, clock_ns()), number_bytes(s->bytes, bytes), engine_of(r->choice.engine)->name);
+	for (size_t i = 0; i < r->plan.n_disks; i++) {
+		const struct disk_plan *dp = &r->plan.disks[i];
+
+		if (dp->freeze)
+			cli_note("%s: frozen '%s', active '%s'", dp->disk->device, dp->disk->chain[0].path, dp->overlay);
+		else if (!dp->disk->read_only)
+			cli_warn("disk '%s' was left out: its content does not belong to the checkpoint", dp->disk->device);
+	}
+}
+
+static int print_plan(const struct run *r, struct err *e)
+{
+	json_t *json = plan_to_json(&r->plan, &r->survey, &r->choice);
+	int result = 0;
+
+	if (r->options->json)
+		result = json_print(json, e);
+	else {
+		printf("checkpoint %s\nengine %s\npredicted_pause_ms %.0f\n", r->plan.final, engine_of(r->choice.engine)->name,
+		       choice_predicted_ms(&r->choice));
+		for (size_t i = 0; i < r->plan.n_disks; i++)
+			if (r->plan.disks[i].freeze)
+				printf("freeze %s %s\noverlay %s %s\n", r->plan.disks[i].disk->device,
+				       r->plan.disks[i].disk->chain[0].path, r->plan.disks[i].disk->device, r->plan.disks[i].overlay);
+	}
+	json_decref(json);
+	return result;
+}
+
+/* --- the whole -------------------------------------------------------------------------------------------------- */
+
+static int open_run(struct run *r, struct err *e)
+{
+	r->changes = changes_new(e);
+	if (!r->changes)
+		return -1;
+	r->interrupt = interrupt_open(e);
+	if (r->interrupt < 0)
+		return -1;
+	r->q = qmp_connect(r->options->socket, GREETING_MS, e);
+	if (!r->q || guardian_start(&r->guardian, r->changes, r->q, e) < 0)
+		return -1;
+	qmp_set_interrupt(r->q, r->interrupt);
+	qmp_set_watcher(r->q, trace_qmp, r->trace);
+	return 0;
+}
+
+static int go(struct run *r, struct err *e)
+{
+	if (open_run(r, e) < 0 || survey_and_plan(r, e) < 0)
+		return -1;
+	if (r->options->engine == ENGINE_AUTO)
+		cli_note("engine %s: %s", engine_of(r->choice.engine)->name, r->choice.why);
+	if (r->choice.engine == ENGINE_PRECOPY && r->survey.precopy_unsafe)
+		cli_warn("%s: the checkpoint's memory may be wrong", r->survey.precopy_refusal);
+	if (r->options->dry_run)
+		return print_plan(r, e);
+	if (prepare(r, e) < 0 || run_engine(r, e) < 0 || check_and_publish(r, e) < 0)
+		return -1;
+	report(r);
+	return 0;
+}
+
+/* Takes back what was done. A failure of that is added to the message, and decides the exit status. */
+static void undo(struct run *r, struct err *e)
+{
+	struct err why;
+
+	cli_progress_end();
+	if (!r->changes || !r->q || changes_undo(r->changes, r->q, &why) == 0)
+		return;
+	snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), "; and %s", why.text);
+	memcpy(e->hint, why.hint, sizeof(e->hint));
+	e->status = why.status;
+}
+
+static void close_run(struct run *r)
+{
+	guardian_dismiss(&r->guardian);
+	receive_free(r->receiver);
+	qmp_close(r->q);
+	plan_release(&r->plan);
+	survey_release(&r->survey);
+	json_decref(r->outcome.phases);
+	trace_free(r->trace);
+	if (r->dirfd >= 0)
+		close(r->dirfd);
+	if (r->interrupt >= 0)
+		close(r->interrupt);
+	if (r->changes)
+		munmap(r->changes, sizeof(*r->changes));
+}
+
+int checkpoint_take(const struct options *o, struct err *e)
+{
+	struct run r = { .options = o, .dirfd = -1, .interrupt = -1, .began = clock_ns(), .outcome.phases = json_array() };
+	int result;
+
+	r.phase_began = r.began;
+	r.trace = trace_begin();
+	result = go(&r, e);
+	if (result < 0)
+		undo(&r, e);
+	close_run(&r);
+	return result;
+}

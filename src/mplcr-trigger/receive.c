@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* The migration stream on its way from QEMU: a pipe, a thread that reads it, and the sink that stores it. */
+#include "trigger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "fdio.h"
+#include "json.h"
+
+/* Larger than the default 64 KiB, so that QEMU need not wait for us at each buffer; what cannot be had is not needed. */
+#define PIPE_BYTES (1 << 20)
+
+/* More RAM blocks than memory alone (video memory, ROMs) may be in the stream: this much is plausible for those. */
+#define OTHER_BLOCKS (16ULL << 30)
+
+struct receiver {
+	struct sink *sink;
+	int fd;
+	bool joined;
+	pthread_t thread;
+	int result;
+	struct err why;
+	atomic_bool ours; /* we failed while QEMU was still sending */
+};
+
+/* Whether QEMU still holds its end of the pipe. */
+static bool is_open(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLHUP);
+}
+
+static void *read_stream(void *ctx)
+{
+	struct receiver *r = ctx;
+
+	r->result = sink_run(r->sink, r->fd, &r->why);
+	if (r->result < 0 && is_open(r->fd))
+		atomic_store(&r->ours, true);
+	close(r->fd); /* where the sink failed, QEMU must not wait for us: its write fails */
+	return NULL;
+}
+
+static struct sink *open_sink(int dirfd, const struct options *o, const struct survey *s, struct err *e)
+{
+	uint64_t limit = s->memory + OTHER_BLOCKS;
+
+	if (o->stream)
+		return sink_stream_open(dirfd, o->zstd_level, limit, e);
+	return sink_pages_open(dirfd, (const char *const *)s->ram, s->n_ram, limit, e);
+}
+
+struct receiver *receive_start(int dirfd, const struct options *o, const struct survey *s, struct qmp *q, struct changes *c,
+			       struct err *e)
+{
+	struct receiver *r = memory_of(1, sizeof(*r));
+	_cleanup_close_ int to_qemu = -1;
+	int ends[2], failed;
+
+	r->fd = -1;
+	r->joined = true;
+	r->sink = open_sink(dirfd, o, s, e);
+	if (!r->sink)
+		goto fail;
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		err_sys(e, errno, "cannot make a pipe");
+		goto fail;
+	}
+	r->fd = ends[0];
+	to_qemu = ends[1];
+	(void)!fcntl(to_qemu, F_SETPIPE_SZ, PIPE_BYTES);
+	c->pipe = true;
+	if (qmp_run_fd(q, "getfd", json_of("{s:s}", "fdname", PIPE_NAME), to_qemu, e) < 0)
+		goto fail;
+	failed = pthread_create(&r->thread, NULL, read_stream, r);
+	if (failed) {
+		err_sys(e, failed, "cannot start a thread");
+		goto fail;
+	}
+	r->joined = false;
+	return r;
+fail:
+	if (r->fd >= 0)
+		close(r->fd);
+	receive_free(r);
+	return NULL;
+}
+
+uint64_t receive_bytes(const struct receiver *r)
+{
+	return sink_bytes(r->sink);
+}
+
+const struct err *receive_failure(const struct receiver *r)
+{
+	return atomic_load(&r->ours) ? &r->why : NULL;
+}
+
+static void join(struct receiver *r)
+{
+	if (!r->joined)
+		pthread_join(r->thread, NULL);
+	r->joined = true;
+}
+
+const struct sink_result *receive_finish(struct receiver *r, struct err *e)
+{
+	join(r);
+	if (r->result < 0) {
+		*e = r->why;
+		return NULL;
+	}
+	return sink_finish(r->sink, e);
+}
+
+void receive_free(struct receiver *r)
+{
+	if (!r)
+		return;
+	join(r);
+	sink_free(r->sink);
+	free(r);
+}

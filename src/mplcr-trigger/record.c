@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "trigger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "fdio.h"
+#include "json.h"
+
+static char *utc_now(void)
+{
+	struct timespec now;
+	struct tm tm;
+	char text[32];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	return text_of("%s.%03ldZ", text, now.tv_nsec / 1000000);
+}
+
+static char **copy_arguments(char **argv)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (argv[n])
+		n++;
+	copy = memory_of(n + 1, sizeof(*copy));
+	for (size_t i = 0; i < n; i++)
+		copy[i] = text_copy(argv[i]);
+	return copy;
+}
+
+static int record_disk(struct manifest_disk *to, const struct disk_plan *dp, struct err *e)
+{
+	const struct disk *d = dp->disk;
+
+	to->device = text_copy(d->device);
+	to->node = text_copy(d->node);
+	to->qdev = text_copy(d->qdev);
+	to->virtual_size = d->virtual_size;
+	to->read_only = d->read_only;
+	to->left_out = !dp->freeze && !d->read_only;
+	to->chain = memory_of(d->n_chain, sizeof(*to->chain));
+	for (size_t i = 0; i < d->n_chain; i++) {
+		const char *path = d->chain[i].path ? d->chain[i].path : d->shown;
+		struct err ignored;
+
+		to->chain[i].path = text_copy(path);
+		to->chain[i].format = text_copy(d->chain[i].format);
+		to->n_chain++;
+		if (identity_read(path, &to->chain[i].id, dp->freeze || d->read_only ? e : &ignored) < 0 && dp->freeze)
+			return -1;
+	}
+	to->active = text_copy(dp->freeze ? dp->overlay : to->chain[0].path);
+	return 0;
+}
+
+static void record_qemu(struct manifest *m, const struct survey *s)
+{
+	struct err ignored;
+
+	m->qemu_version = s->version;
+	m->qemu_package = text_copy(s->package);
+	m->machine = text_copy(s->machine);
+	m->accelerator = text_copy(s->kvm ? "kvm" : "tcg");
+	m->memory = s->memory;
+	if (!s->proc_known)
+		return;
+	m->argv = copy_arguments(s->proc.argv);
+	m->cwd = text_copy(s->proc.cwd);
+	if (identity_read(s->proc.exe, &m->qemu_id, &ignored) == 0)
+		m->qemu_binary = text_copy(s->proc.exe);
+}
+
+static void record_state(struct manifest *m, const struct sink_result *r)
+{
+	m->state_bytes = r->bytes;
+	m->blocks = memory_of(r->n_blocks, sizeof(*m->blocks));
+	for (; m->n_blocks < r->n_blocks; m->n_blocks++) {
+		m->blocks[m->n_blocks].name = text_copy(r->blocks[m->n_blocks].name);
+		m->blocks[m->n_blocks].length = r->blocks[m->n_blocks].length;
+	}
+	m->files = memory_of(r->n_files, sizeof(*m->files));
+	for (; m->n_files < r->n_files; m->n_files++) {
+		const struct sink_file *f = &r->files[m->n_files];
+		struct manifest_file *to = &m->files[m->n_files];
+
+		to->name = text_copy(f->name);
+		to->size = f->size;
+		to->xxh3 = text_copy(f->xxh3);
+		to->block = f->block[0] ? text_copy(f->block) : NULL;
+	}
+}
+
+static json_t *prediction(const struct choice *c, const struct outcome *out)
+{
+	json_t *p = json_of("{s:s, s:f, s:f}", "why", c->why, "pause_ms", choice_predicted_ms(c), "outcome_ms", out->pause_ms);
+
+	if (c->background_ms >= 0)
+		json_object_set_new(p, "background_ms", json_real(c->background_ms));
+	if (c->precopy_ms >= 0)
+		json_object_set_new(p, "precopy_ms", json_real(c->precopy_ms));
+	json_object_set_new(p, "stop_ms", json_real(c->stop_ms));
+	if (c->dirty_mib_s >= 0)
+		json_object_set_new(p, "dirty_mib_per_s", json_real(c->dirty_mib_s));
+	return p;
+}
+
+struct manifest *record_build(const struct options *o, const struct survey *s, const struct choice *ch, const struct plan *p,
+			      const struct outcome *out, struct err *e)
+{
+	struct manifest *m = memory_of(1, sizeof(*m));
+
+	m->name = text_copy(p->name);
+	m->checkpoint = text_copy(p->final);
+	m->created = utc_now();
+	m->parent = text_copy(p->parent);
+	m->engine = text_copy(engine_of(ch->engine)->name);
+	m->layout = text_copy(o->stream ? "stream" : "pages");
+	m->run_state = text_copy(s->run_state);
+	m->pause_ms = out->pause_ms;
+	m->total_ms = out->total_ms;
+	m->phases = json_incref(out->phases);
+	m->prediction = prediction(ch, out);
+	record_qemu(m, s);
+	record_state(m, out->result);
+	m->disks = memory_of(p->n_disks, sizeof(*m->disks));
+	for (; m->n_disks < p->n_disks; m->n_disks++)
+		if (record_disk(&m->disks[m->n_disks], &p->disks[m->n_disks], e) < 0) {
+			m->n_disks++; /* so that the half-filled one is freed too */
+			manifest_free(m);
+			return NULL;
+		}
+	return m;
+}
+
+static int write_manifest(const struct manifest *m, int dirfd, struct err *e)
+{
+	json_t *json = manifest_to_json(m);
+	_cleanup_free_ char *body = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+	_cleanup_free_ char *text = body ? text_of("%s\n", body) : NULL;
+
+	json_decref(json);
+	if (!text)
+		return err_set(e, "cannot encode the manifest");
+	return file_create(dirfd, MANIFEST_NAME, text, strlen(text), e);
+}
+
+int record_publish(const struct manifest *m, struct trace *t, const struct plan *p, int dirfd, struct err *e)
+{
+	if (trace_save(t, dirfd, "trace.jsonl", e) < 0 || write_manifest(m, dirfd, e) < 0)
+		return -1;
+	if (fsync(dirfd) < 0)
+		return err_sys(e, errno, "cannot make '%s' durable", p->partial);
+	/* a directory of that name that came since the plan was made is not replaced: RENAME_NOREPLACE */
+	if (renameat2(AT_FDCWD, p->partial, AT_FDCWD, p->final, RENAME_NOREPLACE) < 0)
+		return err_sys(e, errno, "cannot rename '%s' to '%s'", p->partial, p->final);
+	return path_sync(p->dir, e);
+}

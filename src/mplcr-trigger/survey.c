@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+#include "trigger.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "fdio.h"
+#include "json.h"
+
+/* No single question of the survey may keep us waiting longer. */
+#define SURVEY_MS 10000
+
+static int read_run_state(struct survey *s, struct qmp *q, struct err *e)
+{
+	_cleanup_json_ json_t *status = NULL;
+	static const char *const usable[] = { "running", "paused", "prelaunch" };
+
+	if (qmp_run(q, "query-status", NULL, &status, e) < 0)
+		return -1;
+	s->run_state = text_copy(json_text(status, "status"));
+	s->running = json_flag(status, "running");
+	if (!s->run_state)
+		return err_set(e, "QEMU does not tell the run state of its VM");
+	for (size_t i = 0; i < sizeof(usable) / sizeof(usable[0]); i++)
+		if (strcmp(s->run_state, usable[i]) == 0)
+			return 0;
+	err_set(e, "the VM is in the state '%s': only a running or paused VM can be checkpointed", s->run_state);
+	if (strcmp(s->run_state, "postmigrate") == 0)
+		return err_hint(e, "it was left so by an earlier migration: 'cont' makes it run again");
+	return -1;
+}
+
+/* A migration that someone else has under way, or that cannot be: refused. */
+static int check_migration(struct qmp *q, struct err *e)
+{
+	static const char *const busy[] = { "setup", "active", "pre-switchover", "device", "cancelling", "postcopy-active",
+					    "postcopy-paused", "postcopy-recover", "wait-unplug", "colo" };
+	_cleanup_json_ json_t *info = NULL;
+	const char *status;
+	json_t *reasons;
+
+	if (qmp_run(q, "query-migrate", NULL, &info, e) < 0)
+		return -1;
+	status = json_text(info, "status");
+	for (size_t i = 0; status && i < sizeof(busy) / sizeof(busy[0]); i++)
+		if (strcmp(status, busy[i]) == 0) {
+			err_set(e, "a migration of this VM is under way ('%s')", status);
+			return err_hint(e, "wait until it has ended, or end it with migrate_cancel");
+		}
+	reasons = json_object_get(info, "blocked-reasons");
+	if (json_array_size(reasons) > 0) {
+		const char *why = json_string_value(json_array_get(reasons, 0));
+
+		err_set(e, "QEMU cannot save this VM: %s", why ? why : "no reason given");
+		return err_hint(e, "remove what blocks it (a device without migration support, or an image feature)");
+	}
+	return 0;
+}
+
+static int check_jobs(struct qmp *q, struct err *e)
+{
+	_cleanup_json_ json_t *jobs = NULL;
+	const char *device;
+
+	if (qmp_run(q, "query-block-jobs", NULL, &jobs, e) < 0)
+		return -1;
+	if (json_array_size(jobs) == 0)
+		return 0;
+	device = json_text(json_array_get(jobs, 0), "device");
+	err_set(e, "a block job (%s) runs on this VM", device ? device : "?");
+	return err_hint(e, "wait until it has ended: query-block-jobs");
+}
+
+static int read_machine(struct survey *s, struct qmp *q, struct err *e)
+{
+	_cleanup_json_ json_t *version = NULL;
+	_cleanup_json_ json_t *kvm = NULL;
+	_cleanup_json_ json_t *memory = NULL;
+	_cleanup_json_ json_t *machine = NULL;
+	const char *type;
+
+	if (qmp_run(q, "query-version", NULL, &version, e) < 0 || qmp_run(q, "query-kvm", NULL, &kvm, e) < 0 ||
+	    qmp_run(q, "query-memory-size-summary", NULL, &memory, e) < 0)
+		return -1;
+	if (qmp_run(q, "qom-get", json_of("{s:s, s:s}", "path", "/machine", "property", "type"), &machine, e) < 0)
+		return -1;
+	s->version = qmp_version(q);
+	s->package = text_of("%s", json_text(version, "package") ? json_text(version, "package") : "");
+	s->kvm = json_flag(kvm, "enabled");
+	s->memory = (uint64_t)json_int(memory, "base-memory", 0) + (uint64_t)json_int(memory, "plugged-memory", 0);
+	type = json_string_value(machine);
+	if (!type)
+		return err_set(e, "QEMU does not tell its machine type");
+	s->machine = text_of("%.*s", (int)(strlen(type) - (strstr(type, "-machine") ? strlen("-machine") : 0)), type);
+	return 0;
+}
+
+/* The names of guest RAM blocks are those of the memory backends. */
+static int read_memory_backends(struct survey *s, struct qmp *q, struct err *e)
+{
+	_cleanup_json_ json_t *list = NULL;
+	const json_t *backend;
+	size_t i;
+
+	if (qmp_run(q, "query-memdev", NULL, &list, e) < 0)
+		return -1;
+	s->ram = memory_of(json_array_size(list), sizeof(*s->ram));
+	json_array_foreach(list, i, backend)
+		if (json_text(backend, "id"))
+			s->ram[s->n_ram++] = text_copy(json_text(backend, "id"));
+	return 0;
+}
+
+static int read_migration_settings(struct survey *s, struct qmp *q, struct err *e)
+{
+	_cleanup_json_ json_t *list = NULL;
+	const json_t *one;
+	size_t i;
+
+	if (qmp_run(q, "query-migrate-capabilities", NULL, &list, e) < 0 ||
+	    qmp_run(q, "query-migrate-parameters", NULL, &s->parameters, e) < 0)
+		return -1;
+	s->capabilities = json_object();
+	json_array_foreach(list, i, one)
+		if (json_text(one, "capability"))
+			json_object_set_new(s->capabilities, json_text(one, "capability"),
+					    json_boolean(json_flag(one, "state")));
+	return 0;
+}
+
+/*
+ * Whether QEMU takes a background snapshot of this VM: it alone knows (userfaultfd, memory that cannot be
+ * write-protected), and says so when the capability is set. The capability is put back at once.
+ */
+static int try_background(struct survey *s, struct qmp *q, struct changes *c, struct err *e)
+{
+	_cleanup_json_ json_t *wanted = NULL;
+	struct err why;
+
+	if (!json_object_get(s->capabilities, "background-snapshot")) {
+		snprintf(s->background_refusal, sizeof(s->background_refusal), "this QEMU has no background snapshots (6.0 and later do)");
+		return 0;
+	}
+	wanted = engine_capabilities(engine_of(ENGINE_BACKGROUND), s->capabilities);
+	if (changes_capabilities(c, q, s->capabilities, wanted, &why) < 0) {
+		if (!qmp_alive(q)) {
+			*e = why;
+			return -1;
+		}
+		snprintf(s->background_refusal, sizeof(s->background_refusal), "%.500s", why.text);
+	}
+	return changes_put_back(c, q, e);
+}
+
+/* Precopy needs a pause before the switchover, and a dirty bitmap that sees every store (QEMU commit 03bfc2188f). */
+static void judge_precopy(struct survey *s)
+{
+	if (!json_object_get(s->capabilities, "pause-before-switchover"))
+		snprintf(s->precopy_refusal, sizeof(s->precopy_refusal),
+			 "this QEMU has no pause-before-switchover (2.11 and later do)");
+	else if (!s->kvm && s->version < 90000) {
+		s->precopy_unsafe = true;
+		snprintf(s->precopy_refusal, sizeof(s->precopy_refusal),
+			 "under TCG, QEMU before 9.0 loses guest writes in precopy (this is %d.%d)", s->version / 10000,
+			 s->version / 100 % 100);
+	}
+}
+
+static void read_process(struct survey *s, struct qmp *q)
+{
+	struct err ignored;
+
+	s->proc_known = qmp_peer(q, &s->pid, &s->uid, &s->gid, &ignored) == 0 &&
+			procinfo_read(s->pid, &s->proc, &ignored) == 0;
+	s->populated = s->memory;
+	if (s->proc_known && s->proc.memory > 0 && s->proc.memory < s->memory)
+		s->populated = s->proc.memory;
+}
+
+int survey_vm(struct survey *s, struct qmp *q, struct changes *c, struct err *e)
+{
+	*s = (struct survey){ 0 };
+	qmp_set_deadline(q, clock_in_ms(SURVEY_MS));
+	if (read_machine(s, q, e) < 0 || read_run_state(s, q, e) < 0 || check_migration(q, e) < 0 ||
+	    check_jobs(q, e) < 0)
+		return -1;
+	read_process(s, q);
+	if (read_memory_backends(s, q, e) < 0 || read_migration_settings(s, q, e) < 0 || survey_disks(s, q, e) < 0)
+		return -1;
+	if (try_background(s, q, c, e) < 0)
+		return -1;
+	judge_precopy(s);
+	qmp_set_deadline(q, CLOCK_NEVER);
+	return 0;
+}
+
+static void disk_release(struct disk *d)
+{
+	for (size_t i = 0; i < d->n_chain; i++) {
+		free(d->chain[i].path);
+		free(d->chain[i].format);
+	}
+	free(d->chain);
+	free(d->device);
+	free(d->backend);
+	free(d->node);
+	free(d->qdev);
+	free(d->shown);
+	free(d->refusal);
+}
+
+void survey_release(struct survey *s)
+{
+	for (size_t i = 0; i < s->n_disks; i++)
+		disk_release(&s->disks[i]);
+	free(s->disks);
+	for (size_t i = 0; i < s->n_ram; i++)
+		free(s->ram[i]);
+	free(s->ram);
+	for (size_t i = 0; i < s->n_nodes; i++)
+		free(s->nodes[i]);
+	free(s->nodes);
+	json_decref(s->capabilities);
+	json_decref(s->parameters);
+	free(s->package);
+	free(s->machine);
+	free(s->run_state);
+	if (s->proc_known)
+		procinfo_release(&s->proc);
+}
