@@ -43,6 +43,7 @@ LIB_OBJS := $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/common/*.c))
 UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 CORPORA  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c))
+BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 GUEST    := $(abspath $(BUILD))/tests/guest/guest.elf
 
 .PHONY: all help deps demo check bench lint fuzz install clean distclean test-programs guest
@@ -72,6 +73,10 @@ TOOL_PARTS := $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $
 $(BUILD)/libparts.a: $(TOOL_PARTS)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
+$(BUILD)/bench/%: bench/%.c $(LIB)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $< $(LIB) -o $@ $(ALL_LDFLAGS) $(LIBS)
+
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libparts.a $(LIB)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Isrc -Itests/unit $< $(BUILD)/libparts.a $(LIB) -o $@ $(ALL_LDFLAGS) $(LIBS)
@@ -96,7 +101,7 @@ TEST_ENV = BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) CACHE=$(abspath build
 check: deps-check all test-programs lint
 	$(Q)$(TEST_ENV) tests/run $(if $(F),-f '$(F)') $(T)
 
-bench: all test-programs | deps-check
+bench: all guest $(BENCHES) | deps-check
 	$(Q)$(TEST_ENV) bench/run
 
 lint: all | deps-check

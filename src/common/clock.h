@@ -27,18 +27,20 @@ static inline int64_t clock_in_ms(int64_t ms)
 	return clock_ns() + ms * NS_PER_MS;
 }
 
-/* Milliseconds that are left until `deadline`, as poll(2) takes them: rounded up, 0 when it has passed, -1 for never. */
-static inline int clock_left_ms(int64_t deadline)
+/*
+ * What is left until `deadline`, as ppoll(2) takes it: nothing when it has passed. Returns `left`, or NULL (no limit) for
+ * CLOCK_NEVER.
+ */
+static inline struct timespec *clock_left(int64_t deadline, struct timespec *left)
 {
-	int64_t left;
+	int64_t ns = deadline - clock_ns();
 
 	if (deadline == CLOCK_NEVER)
-		return -1;
-	left = deadline - clock_ns();
-	if (left <= 0)
-		return 0;
-	left = (left + NS_PER_MS - 1) / NS_PER_MS;
-	return left > INT32_MAX ? INT32_MAX : (int)left;
+		return NULL;
+	if (ns < 0)
+		ns = 0;
+	*left = (struct timespec){ ns / NS_PER_S, ns % NS_PER_S };
+	return left;
 }
 
 /* Sleeps `ms` milliseconds, or until a signal comes. */

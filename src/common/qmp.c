@@ -61,7 +61,8 @@ static int wait_ready(struct qmp *q, short events, int64_t until, struct err *e)
 	struct pollfd p[2] = { { .fd = q->fd, .events = events }, { .fd = q->interrupt, .events = POLLIN } };
 
 	for (;;) {
-		int n = poll(p, 2, clock_left_ms(until));
+		struct timespec left;
+		int n = ppoll(p, 2, clock_left(until, &left), NULL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -229,10 +230,15 @@ static int read_greeting(struct qmp *q, const char *path, int wait_ms, struct er
 
 struct qmp *qmp_connect(const char *path, int wait_ms, struct err *e)
 {
+	return qmp_connect_interruptible(path, wait_ms, -1, e);
+}
+
+struct qmp *qmp_connect_interruptible(const char *path, int wait_ms, int interrupt, struct err *e)
+{
 	struct qmp *q = memory_of(1, sizeof(*q));
 
 	q->deadline = CLOCK_NEVER;
-	q->interrupt = -1;
+	q->interrupt = interrupt;
 	q->events = json_array();
 	q->fd = connect_unix(path, e);
 	if (q->fd < 0 || read_greeting(q, path, wait_ms, e) < 0)

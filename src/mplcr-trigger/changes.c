@@ -20,6 +20,9 @@
 #define RESUME_MS 15000
 #define COMMIT_MS 300000
 
+/* How long QEMU may still be busy with an earlier migration. */
+#define BUSY_MS 300
+
 struct changes *changes_new(struct err *e)
 {
 	void *p = mmap(NULL, sizeof(struct changes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -78,19 +81,37 @@ static int store(char *room, size_t size, const json_t *value, struct err *e)
 	return 0;
 }
 
+/*
+ * While QEMU still cleans up after an earlier background snapshot its memory is registered with that one's userfaultfd,
+ * and a new one is "not compatible with guest memory configuration": for a moment, so that is tried again.
+ */
+static int send_capabilities(struct qmp *q, json_t *list, struct err *e)
+{
+	int64_t until = clock_in_ms(BUSY_MS);
+
+	for (;; clock_sleep_ms(10)) {
+		if (qmp_run(q, "migrate-set-capabilities", json_of("{s:O}", "capabilities", list), NULL, e) == 0)
+			return 0;
+		if (!qmp_alive(q) || !strstr(e->text, "not compatible with guest memory") || clock_ns() > until)
+			return -1;
+	}
+}
+
 int changes_capabilities(struct changes *c, struct qmp *q, const json_t *now, json_t *wanted, struct err *e)
 {
 	_cleanup_json_ json_t *set = json_object();
 	_cleanup_json_ json_t *back = json_object();
+	_cleanup_json_ json_t *set_list = NULL;
 	_cleanup_json_ json_t *back_list = NULL;
 
 	differences(now, wanted, set, back);
 	if (json_object_size(set) == 0)
 		return 0;
+	set_list = capability_list(set);
 	back_list = capability_list(back);
 	if (store(c->capabilities, sizeof(c->capabilities), back_list, e) < 0)
 		return -1;
-	return qmp_run(q, "migrate-set-capabilities", json_of("{s:o}", "capabilities", capability_list(set)), NULL, e);
+	return send_capabilities(q, set_list, e);
 }
 
 int changes_parameters(struct changes *c, struct qmp *q, const json_t *now, json_t *wanted, struct err *e)
@@ -115,9 +136,9 @@ int changes_put_back(struct changes *c, struct qmp *q, struct err *e)
 		c->parameters[0] = '\0';
 	}
 	if (c->capabilities[0]) {
-		json_t *list = json_loads(c->capabilities, 0, NULL);
+		_cleanup_json_ json_t *list = json_loads(c->capabilities, 0, NULL);
 
-		result |= qmp_run(q, "migrate-set-capabilities", json_of("{s:o}", "capabilities", list), NULL, e);
+		result |= send_capabilities(q, list, e);
 		c->capabilities[0] = '\0';
 	}
 	return result;

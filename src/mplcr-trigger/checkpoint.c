@@ -124,7 +124,7 @@ static int run_engine(struct run *r, struct err *e)
 	const struct options *o = r->options;
 
 	r->job = (struct engine_job){
-		.q = r->q, .changes = r->changes, .trace = r->trace, .survey = &r->survey,
+		.q = r->q, .changes = r->changes, .survey = &r->survey,
 		.leave_paused = o->leave_paused, .max_bandwidth = o->max_bandwidth, .max_pause_ms = o->max_pause_ms,
 		.passes = o->passes, .at_pause = at_pause, .progress = show_progress, .ctx = r,
 	};

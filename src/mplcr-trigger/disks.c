@@ -59,12 +59,10 @@ static char *image_path(const char *shown, const struct survey *s)
 }
 
 /* Why the image cannot be the base of an overlay, malloc'd; NULL where it can. */
-static char *refusal_of(const char *shown, const char *path, const json_t *image, const json_t *inserted)
+static char *refusal_of(const char *path, const json_t *image, const json_t *inserted)
 {
 	struct stat st;
 
-	if (!path)
-		return text_of("'%s' is not a local file", shown);
 	if (stat(path, &st) < 0)
 		return text_of("'%s': %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
@@ -99,7 +97,7 @@ static int read_chain(struct disk *d, const struct survey *s, const json_t *imag
 		i->path = image_path(shown, s);
 		i->format = text_copy(format_of(at));
 		if (!i->path && !d->refusal)
-			d->refusal = text_of("'%s' in its chain is not a local file", shown);
+			d->refusal = text_of("'%s' cannot be found as a local file: is it remote, or was it removed?", shown);
 	}
 	return 0;
 }
@@ -145,7 +143,7 @@ static int read_disk(struct disk *d, const struct survey *s, const json_t *block
 	if (read_chain(d, s, image, e) < 0)
 		return -1;
 	if (!d->refusal)
-		d->refusal = refusal_of(shown, d->chain[0].path, image, inserted);
+		d->refusal = refusal_of(d->chain[0].path, image, inserted);
 	return 0;
 }
 

@@ -163,7 +163,6 @@ int vm_sample(struct engine_job *j, const char *phase, json_t **info, struct err
 	set_status(j, json_text(got, "status"));
 	j->last_sample = clock_ns();
 	j->transferred = (double)json_int(ram, "transferred", 0);
-	trace_note(j->trace, "%s", phase);
 	if (j->progress)
 		j->progress(j->ctx, phase, got);
 	if (vm_status_is(j, "failed")) {

@@ -66,6 +66,9 @@ int freeze_prepare(const struct plan *p, const struct survey *s, struct changes 
 		if (stat(dp->overlay, &st) < 0)
 			return err_sys(e, errno, "cannot stat '%s'", dp->overlay);
 		o->made_ns = (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
+		/* what the host writes back now, QEMU need not flush inside the pause */
+		if (path_sync(dp->disk->chain[0].path, e) < 0)
+			return -1;
 	}
 	return 0;
 }

@@ -240,7 +240,6 @@ void guardian_dismiss(struct guardian *g);
 struct engine_job {
 	struct qmp *q;
 	struct changes *changes;
-	struct trace *trace;
 	const struct survey *survey;
 	bool leave_paused;
 	uint64_t max_bandwidth;  /* bytes per second, 0: no limit */
