@@ -94,14 +94,20 @@ deps-build deps-demo deps-check: deps-%:
 demo: all guest | deps-demo
 	$(Q)BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) GUEST=$(GUEST) tests/demo
 
-# What tests are given: see tests/bats/helpers.bash.
-TEST_ENV = BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) CACHE=$(abspath build) GUEST=$(GUEST) \
-           SANITIZE=$(SANITIZE)
+# What tests are given: see tests/bats/helpers.bash. What they fetch is kept in build/, whatever is built.
+CACHE    := $(abspath build)
+TEST_ENV = BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) CACHE=$(CACHE) GUEST=$(GUEST) SANITIZE=$(SANITIZE) \
+           QEMU10=$(CACHE)/qemu10/qemu-system-x86_64 LINUX_DIR=$(CACHE)/linux QMP=$(abspath $(BUILD))/tests/tools/qmp
 
-check: deps-check all test-programs lint
+.PHONY: fetched
+fetched: | deps-check
+	$(Q)tests/setup/qemu10.sh $(CACHE)/qemu10
+	$(Q)tests/setup/linux.sh $(CACHE)/linux
+
+check: deps-check fetched all test-programs lint
 	$(Q)$(TEST_ENV) tests/run $(if $(F),-f '$(F)') $(T)
 
-bench: all guest $(BENCHES) | deps-check
+bench: all guest $(BENCHES) $(HELPERS) fetched | deps-check
 	$(Q)$(TEST_ENV) bench/run
 
 lint: all | deps-check

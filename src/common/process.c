@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +24,7 @@ static void child(const char *const argv[], int said)
 	dup2(null, STDOUT_FILENO);
 	dup2(said, STDERR_FILENO);
 	interrupt_release();
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* it must not go on writing when we are killed and what it made is removed */
 	execvp(argv[0], (char *const *)argv);
 	_exit(NO_PROGRAM);
 }

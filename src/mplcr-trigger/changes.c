@@ -34,8 +34,16 @@ struct changes *changes_new(struct err *e)
 	return p;
 }
 
+/* The rename that publishes is atomic: the final name is there, and the partial one is not, exactly when it is done. */
+static bool is_published(const struct changes *c)
+{
+	return c->partial[0] && access(c->partial, F_OK) < 0 && access(c->final, F_OK) == 0;
+}
+
 bool changes_any(const struct changes *c)
 {
+	if (is_published(c))
+		return false;
 	return c->run_state || c->migration || c->pipe || c->capabilities[0] || c->parameters[0] || c->partial[0] ||
 	       c->n_overlays > 0;
 }

@@ -38,6 +38,7 @@ struct run {
 	struct engine_job job;
 	struct receiver *receiver;
 	struct outcome outcome;
+	struct manifest *manifest;
 	int dirfd;
 	int interrupt;
 	int64_t began;
@@ -86,6 +87,7 @@ static int make_partial(struct run *r, struct err *e)
 {
 	if (mkdir(r->plan.partial, 0700) < 0)
 		return err_sys(e, errno, "cannot create '%s'", r->plan.partial);
+	snprintf(r->changes->final, sizeof(r->changes->final), "%s", r->plan.final);
 	snprintf(r->changes->partial, sizeof(r->changes->partial), "%s", r->plan.partial);
 	r->dirfd = open(r->plan.partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r->dirfd < 0)
@@ -142,10 +144,6 @@ static int run_engine(struct run *r, struct err *e)
 
 static int check_and_publish(struct run *r, struct err *e)
 {
-	struct manifest *m;
-	json_t *json;
-	int result;
-
 	cli_progress_line("%s: making it durable", r->plan.name);
 	r->outcome.result = receive_finish(r->receiver, e);
 	if (!r->outcome.result)
@@ -155,32 +153,21 @@ static int check_and_publish(struct run *r, struct err *e)
 		return -1;
 	phase_done(r, "check");
 	r->outcome.total_ms = clock_ms_between(r->began, clock_ns());
-	m = record_build(r->options, &r->survey, &r->choice, &r->plan, &r->outcome, e);
-	if (!m)
+	r->manifest = record_build(r->options, &r->survey, &r->choice, &r->plan, &r->outcome, e);
+	if (!r->manifest)
 		return -1;
-	result = record_publish(m, r->trace, &r->plan, r->dirfd, e);
-	if (result == 0) {
-		*r->changes = (struct changes){ 0 }; /* from here on nothing is to be undone */
-		json = manifest_to_json(m);
-		if (r->options->json)
-			result = json_print(json, e);
-		else
-			printf("%s\n", m->checkpoint);
-		json_decref(json);
-	}
-	manifest_free(m);
-	return result;
+	return record_publish(r->manifest, r->trace, &r->plan, r->dirfd, e);
 }
 
 /* --- reports ---------------------------------------------------------------------------------------------------- */
 
-static void report(const struct run *r)
+static void note_outcome(const struct run *r)
 {
-	const struct sink_result *s = r->outcome.result;
 	char bytes[16];
 
 	cli_note("%s: pause %.1f ms, total %.0f ms, %s, engine %s", r->plan.name, r->outcome.pause_ms,
-		 clock_ms_between(r->began, clock_ns()), number_bytes(s->bytes, bytes), engine_of(r->choice.engine)->name);
+		 clock_ms_between(r->began, clock_ns()), number_bytes(r->outcome.result->bytes, bytes),
+		 engine_of(r->choice.engine)->name);
 	for (size_t i = 0; i < r->plan.n_disks; i++) {
 		const struct disk_plan *dp = &r->plan.disks[i];
 
@@ -189,6 +176,26 @@ static void report(const struct run *r)
 		else if (!dp->disk->read_only)
 			cli_warn("disk '%s' was left out: its content does not belong to the checkpoint", dp->disk->device);
 	}
+}
+
+/* The data on standard output. The checkpoint stands by now, whatever happens to it. */
+static int print_outcome(const struct run *r, struct err *e)
+{
+	int result = 0;
+
+	if (r->options->json) {
+		json_t *json = manifest_to_json(r->manifest);
+
+		result = json_print(json, e);
+		json_decref(json);
+	} else {
+		printf("%s\n", r->manifest->checkpoint);
+	}
+	if (result == 0 && cli_flush(e) == 0)
+		return 0;
+	err_prefix(e, "the checkpoint '%s' is complete", r->manifest->checkpoint);
+	e->status = EXIT_PARTIAL;
+	return -1;
 }
 
 static int print_plan(const struct run *r, struct err *e)
@@ -240,8 +247,8 @@ static int go(struct run *r, struct err *e)
 		return print_plan(r, e);
 	if (prepare(r, e) < 0 || run_engine(r, e) < 0 || check_and_publish(r, e) < 0)
 		return -1;
-	report(r);
-	return 0;
+	note_outcome(r);
+	return print_outcome(r, e);
 }
 
 /* Takes back what was done. A failure of that is added to the message, and decides the exit status. */
@@ -260,6 +267,7 @@ static void undo(struct run *r, struct err *e)
 static void close_run(struct run *r)
 {
 	guardian_dismiss(&r->guardian);
+	manifest_free(r->manifest);
 	receive_free(r->receiver);
 	qmp_close(r->q);
 	plan_release(&r->plan);

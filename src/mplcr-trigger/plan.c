@@ -230,6 +230,16 @@ static char *safe_device(const char *device)
 	return name;
 }
 
+/* QMP and the manifest are JSON, which has no way to write other bytes. */
+static int check_text(const char *path, struct err *e)
+{
+	json_t *text = json_string_of(path);
+	bool same = strcmp(json_string_value(text), path) == 0;
+
+	json_decref(text);
+	return same ? 0 : err_set(e, "'%s' is not valid UTF-8: QEMU cannot be told that name", path);
+}
+
 /* Fills in the path of each overlay for the checkpoint name `name`. */
 static int name_overlays(struct plan *p, const struct options *o, const char *name, struct err *e)
 {
@@ -257,6 +267,8 @@ static int name_overlays(struct plan *p, const struct options *o, const char *na
 		}
 		if (overlay_taken(p, i))
 			return err_usage(e, "two disks would get the same overlay '%s'", dp->overlay);
+		if (check_text(dp->overlay, e) < 0)
+			return -1;
 		if (strlen(dp->overlay) >= PATH_MAX || strlen(path_base(dp->overlay)) > NAME_MAX)
 			return err_set(e, "the overlay's path is too long: '%s'", dp->overlay);
 	}
@@ -291,6 +303,10 @@ static int try_name(struct plan *p, const struct options *o, const char *name, s
 	p->name = text_copy(name);
 	p->final = text_of("%s/%s.ckpt", p->dir, name);
 	p->partial = text_of("%s/%s.ckpt.partial", p->dir, name);
+	if (strlen(p->partial) >= PATH_MAX)
+		return err_set(e, "the directory's path is too long: '%s'", p->dir);
+	if (check_text(p->final, e) < 0)
+		return -1;
 	return name_overlays(p, o, name, e);
 }
 

@@ -164,5 +164,9 @@ int record_publish(const struct manifest *m, struct trace *t, const struct plan 
 	/* a directory of that name that came since the plan was made is not replaced: RENAME_NOREPLACE */
 	if (renameat2(AT_FDCWD, p->partial, AT_FDCWD, p->final, RENAME_NOREPLACE) < 0)
 		return err_sys(e, errno, "cannot rename '%s' to '%s'", p->partial, p->final);
-	return path_sync(p->dir, e);
+	if (path_sync(p->dir, e) < 0) { /* not durable, so not published: it goes the way of every failure */
+		(void)!rename(p->final, p->partial);
+		return -1;
+	}
+	return 0;
 }

@@ -192,6 +192,7 @@ struct changes {
 	char capabilities[4096];  /* JSON to put back with migrate-set-capabilities, or "" */
 	char parameters[4096];    /* JSON to put back with migrate-set-parameters, or "" */
 	char partial[PATH_MAX];   /* directory to remove, or "" */
+	char final[PATH_MAX];     /* its name once it is published: nothing is to be undone from then on */
 	size_t n_overlays;
 	struct changed_overlay overlays[MAX_FROZEN];
 };
