@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: MIT
+#
+# What every bats file loads: `load helpers`.  Gives each test a scratch folder $T, starts and watches test VMs, and
+# leaves nothing behind.
+#
+# From the environment (tests/run and the Makefile set them; the defaults are for `bats tests/bats/x.bats` by hand):
+#
+#     BUILD       what the build made                    BIN        the tools
+#     QEMU        the QEMU to test with                  QEMU10     the private QEMU 10, see tests/setup/qemu10.sh
+#     GUEST       the self-checking test VM              LINUX_DIR  the Linux guest, see tests/setup/linux.sh
+#     QMP         tests/tools/qmp.c                      SCRATCH    where the scratch folders go
+#
+# A file that has its own setup or teardown calls scratch_begin first and scratch_end last in them.
+
+bats_require_minimum_version 1.5.0
+load /usr/lib/bats/bats-support/load
+load /usr/lib/bats/bats-assert/load
+load /usr/lib/bats/bats-file/load
+
+project=$(cd -- "$BATS_TEST_DIRNAME/../.." && pwd)
+export BUILD=${BUILD:-$project/build/default}
+export CACHE=${CACHE:-$project/build}
+export BIN=${BIN:-$project/bin}
+export QEMU=${QEMU:-qemu-system-x86_64}
+export QEMU10=${QEMU10:-$CACHE/qemu10/qemu-system-x86_64}
+export GUEST=${GUEST:-$BUILD/tests/guest/guest.elf}
+export QMP=${QMP:-$BUILD/tests/tools/qmp}
+export LINUX_DIR=${LINUX_DIR:-$CACHE/linux}
+export PATH=$BIN:$PATH
+
+# A sanitizer report must never look like one of the tools' own answers.
+export ASAN_OPTIONS=exitcode=99:${ASAN_OPTIONS:-}
+export UBSAN_OPTIONS=halt_on_error=1:exitcode=99:print_stacktrace=1:${UBSAN_OPTIONS:-}
+
+setup() { scratch_begin; }
+teardown() { scratch_end; }
+
+# --- scratch folder and leaks ---------------------------------------------------------------------------------------
+
+# Sets $T: on tmpfs where that has room, since the tests are not about the speed of the disk.
+scratch_begin() {
+    local where=${TMPDIR:-/tmp} free
+    free=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
+    [[ ${free:-0} -lt 2097152 ]] || where=/dev/shm
+    T=$(mktemp -d "${SCRATCH:-$where}/mplcr.XXXXXX")
+    export T
+}
+
+# Ends what the test started, and fails it if something else of it is still there: processes that have $T in their
+# command line, mounts below it, loop devices on it.  After a failure it shows what the VMs said.
+scratch_end() {
+    local pid leaks='' file
+    if [[ -z ${BATS_TEST_COMPLETED:-} && -z ${BATS_TEST_SKIPPED:-} ]]; then
+        for file in "$T"/*.serial "$T"/*.log; do
+            [[ -s $file ]] && { echo "--- end of ${file##*/}:"; tail -n 5 -- "$file"; }
+        done
+    fi
+    for file in "$T"/*.pid; do
+        [[ -f $file ]] && kill_and_wait "$(<"$file")"
+    done
+    for pid in $(processes_of_test); do
+        leaks+="process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline")"$'\n'
+        kill_and_wait "$pid"
+    done
+    for file in $(awk -v t="$T/" 'index($2, t) == 1 {print $2}' /proc/self/mounts | tac); do
+        leaks+="mount $file"$'\n'
+        umount -- "$file"
+    done
+    for file in $(losetup --noheadings --output NAME,BACK-FILE 2>/dev/null | awk -v t="$T/" 'index($2, t) == 1 {print $1}'); do
+        leaks+="loop device $file"$'\n'
+        losetup --detach "$file"
+    done
+    rm -rf -- "$T"
+    [[ -z $leaks ]] || fail "the test leaves behind: $leaks"
+}
+
+processes_of_test() {
+    local file
+    for file in /proc/[0-9]*/cmdline; do
+        if tr '\0' '\n' 2>/dev/null <"$file" | grep -qF -- "$T/"; then
+            file=${file#/proc/}
+            file=${file%/cmdline}
+            # Not this shell, nor the pipe that looks.
+            [[ $file == "$$" || $file == "$BASHPID" || $(ps -o comm= -p "$file") == @(grep|tr|bats*) ]] || echo "$file"
+        fi
+    done
+}
+
+# The process is gone, or a zombie that its parent has yet to collect, when this returns.
+kill_and_wait() {
+    local i
+    kill -KILL "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+    for ((i = 0; i < 500; i++)); do
+        [[ -e /proc/$1/stat && $(ps -o stat= -p "$1") != Z* ]] || return 0
+        sleep 0.01
+    done
+    fail "process $1 does not end"
+}
+
+# --- running tools --------------------------------------------------------------------------------------------------
+
+# run_tool EXPECTED_STATUS COMMAND…
+#
+# Fails unless the command exits with exactly this status within $TOOL_TIMEOUT seconds (60).  Leaves its stdout in
+# $output and $lines, its stderr in $stderr, its status in $status.  A crash, a timeout or a sanitizer's report never
+# passes.  Processes that the command leaves running hold nothing of ours open.
+run_tool() {
+    local expected=$1
+    shift
+    mkdir -p "$T/.tool"
+    status=0
+    timeout --kill-after=5 "${TOOL_TIMEOUT:-60}" "$@" </dev/null >"$T/.tool/out" 2>"$T/.tool/err" 3>&- || status=$?
+    run_tool_result "$expected" "$@"
+}
+
+# The same with the test's standard input handed on.
+run_tool_stdin() {
+    local expected=$1
+    shift
+    mkdir -p "$T/.tool"
+    status=0
+    timeout --kill-after=5 "${TOOL_TIMEOUT:-60}" "$@" >"$T/.tool/out" 2>"$T/.tool/err" 3>&- || status=$?
+    run_tool_result "$expected" "$@"
+}
+
+run_tool_result() {
+    local expected=$1 problem=''
+    shift
+    output=$(tr -d '\0' <"$T/.tool/out")
+    stderr=$(tr -d '\0' <"$T/.tool/err")
+    # shellcheck disable=SC2034  # for the test, as with bats' own `run`
+    mapfile -t lines <<<"$output"
+    case $status in
+    124 | 137) problem="no end after ${TOOL_TIMEOUT:-60} seconds" ;;
+    99) problem="a sanitizer's report" ;;
+    129 | 13? | 14? | 15?) problem="killed by signal $((status - 128))" ;;
+    "$expected") ;;
+    *) problem="exit status $status instead of $expected" ;;
+    esac
+    grep -qE 'ERROR: (Address|Leak|Thread)Sanitizer|runtime error:' "$T/.tool/err" && problem="a sanitizer's report"
+    [[ -z $problem ]] || fail "$(printf '%s: %s\n--- stdout:\n%s\n--- stderr:\n%s' "$problem" "$*" "$output" "$stderr")"
+}
+
+# require WHAT REASON
+#
+# Skips the test, saying why, where WHAT is missing: `root`, `userfaultfd`, `loop` (loop devices), `linux` (the Linux
+# guest), `qemu>=N`, `tool:NAME` (built in $BIN), or the name of a command.  With CI=true or MPLCR_NO_SKIP=1 that is a
+# failure instead (but for qemu>=N: which QEMU runs is the runner's choice).
+require() {
+    local there=0
+    case $1 in
+    root) [[ $EUID -eq 0 ]] ;;
+    userfaultfd) [[ $EUID -eq 0 || -w /dev/userfaultfd || $(cat /proc/sys/vm/unprivileged_userfaultfd 2>/dev/null) == 1 ]] ;;
+    loop) [[ $EUID -eq 0 && -e /dev/loop-control ]] && losetup --find >/dev/null 2>&1 ;;
+    linux) [[ -f $LINUX_DIR/vmlinuz && -f $LINUX_DIR/initrd ]] ;;
+    qemu\>=*) (($(qemu_major) >= ${1#qemu>=})) || skip "$2" ;;
+    tool:*) [[ -x $BIN/${1#tool:} ]] ;;
+    *) command -v -- "$1" >/dev/null ;;
+    esac || there=$?
+    [[ $there -ne 0 ]] || return 0
+    [[ ${CI:-} != true && ${MPLCR_NO_SKIP:-} != 1 ]] || fail "$1 is missing: $2"
+    skip "$2 (no $1)"
+}
+
+# --- virtual machines -----------------------------------------------------------------------------------------------
+
+# The major version of $QEMU.
+qemu_major() {
+    "$QEMU" --version | sed -n 's/^QEMU emulator version \([0-9]*\).*/\1/p'
+}
+
+# vm_start NAME [QEMU ARGUMENT…]
+#
+# Starts the test VM in the background and returns when it is READY (with -incoming: when its monitor answers).  Its
+# command line comes from $GUEST_WORDS, its memory from -m (256M).  Makes $T/NAME.qmp (QMP socket), NAME.serial,
+# NAME.pid, NAME.log (QEMU's own messages).
+#
+#     GUEST_WORDS='ws=64M rate=20M' vm_start vm1 -m 512M -drive file=$T/a.qcow2,format=qcow2,if=virtio
+vm_start() {
+    local name=$1
+    shift
+    local arguments=(-nodefaults -display none -no-reboot -kernel "$GUEST" -append "${GUEST_WORDS-ws=32M rate=8M}")
+    [[ " $* " == *" -m "* ]] || arguments+=(-m 256M)
+    vm_launch "$name" "$QEMU" "${arguments[@]}" "$@" -serial "file:$T/$name.serial" \
+        -qmp "unix:$T/$name.qmp,server=on,wait=off"
+}
+
+# vm_launch NAME COMMAND…
+#
+# The same for a whole command line of one's own, which makes $T/NAME.qmp and $T/NAME.serial.
+vm_launch() {
+    local name=$1
+    shift
+    "$@" </dev/null >"$T/$name.log" 2>&1 3>&- &
+    echo $! >"$T/$name.pid"
+    vm_wait_monitor "$name"
+    [[ " $* " == *" -incoming "* ]] || vm_wait_line "$T/$name.serial" '^READY '
+}
+
+vm_wait_monitor() {
+    local i
+    for ((i = 0; i < 1000; i++)); do
+        [[ ! -S $T/$1.qmp ]] || break
+        kill -0 "$(<"$T/$1.pid")" 2>/dev/null || fail "QEMU '$1' ended: $(cat "$T/$1.log")"
+        sleep 0.01
+    done
+    "$QMP" "$T/$1.qmp" query-status >/dev/null
+}
+
+# vm_wait_line FILE REGEX [SECONDS]: waits (30 s) for a line; an alarm of the guest fails the test unless it is the line.
+vm_wait_line() {
+    local alarm end=$((SECONDS + ${3:-30}))
+    while ((SECONDS < end)); do
+        alarm=$(vm_alarm "$1") || true
+        if grep -qsE -- "$2" "$1"; then return; fi
+        [[ -z $alarm ]] || fail "waited for '$2', but the guest says: $alarm"
+        sleep 0.02
+    done
+    fail "no '$2' in ${1##*/} in ${3:-30} seconds"
+}
+
+# vm_alarm FILE: prints the guest's alarm (CORRUPT, MISALIGNED, ERROR); fails if it raised none, or while that line,
+# the last one that the guest prints, is still being written.
+vm_alarm() {
+    [[ -z $(tail -c 1 -- "$1" 2>/dev/null) ]] || return 1
+    grep -asE '^(CORRUPT|MISALIGNED|ERROR) ' -- "$1"
+}
+
+# vm_count NAME_OR_FILE: the guest's last whole COUNT; 0 if there is none yet.
+vm_count() {
+    local file=$1 tail_lines i
+    [[ -f $file ]] || file=$T/$1.serial
+    mapfile tail_lines < <(tail -c 4096 -- "$file" 2>/dev/null | tr -d '\0')
+    for ((i = ${#tail_lines[@]} - 1; i >= 0; i--)); do
+        if [[ ${tail_lines[i]} =~ ^COUNT\ ([0-9]+)$'\n'$ ]]; then
+            echo "${BASH_REMATCH[1]}"
+            return
+        fi
+    done
+    echo 0
+}
+
+# vm_wait_count NAME_OR_FILE N [SECONDS]: until the guest has counted to N, or `+N` from now on.
+vm_wait_count() {
+    local file=$1 goal=$2 count=0 end=$((SECONDS + ${3:-30}))
+    [[ -f $file ]] || file=$T/$1.serial
+    [[ $goal != +* ]] || goal=$(($(vm_count "$file") + ${goal#+}))
+    while ((SECONDS < end)); do
+        count=$(vm_count "$file")
+        if ((count >= goal)); then return; fi
+        if vm_alarm "$file"; then fail "the guest says: $(vm_alarm "$file")"; fi
+        sleep 0.02
+    done
+    fail "the guest has counted to $count, not to $goal, in ${3:-30} seconds"
+}
+
+# vm_assert_counting NAME_OR_FILE [STEPS]
+#
+# The guest goes on for STEPS (60) more steps, which is long enough to check 128 MiB of pages, raises no alarm, and
+# counts by one each time: neither started over nor jumped.
+vm_assert_counting() {
+    local file=$1 from problem
+    [[ -f $file ]] || file=$T/$1.serial
+    vm_wait_count "$file" +1
+    from=$(vm_count "$file")
+    vm_wait_count "$file" +"${2:-60}"
+    # The last line may be half written.
+    problem=$(head -n -1 -- "$file" | tr -d '\0' | awk -v from="$from" '
+        $1 == "COUNT" && $2 == from { on = 1; previous = $2; next }
+        !on { next }
+        $1 != "COUNT" || $2 != previous + 1 { print "after COUNT " previous ": " $0; exit }
+        { previous = $2 }')
+    [[ -z $problem ]] || fail "$problem"
+    if vm_alarm "$file"; then fail "the guest says: $(vm_alarm "$file")"; fi
+}
+
+# vm_status SOCKET: QEMU's run state.  vm_running SOCKET: whether the guest runs.
+vm_status() { "$QMP" "$1" query-status | jq -r .status; }
+vm_running() { [[ $("$QMP" "$1" query-status | jq -r .running) == true ]]; }
+
+# vm_kill NAME: as a power failure would.
+vm_kill() {
+    kill_and_wait "$(<"$T/$1.pid")"
+    rm -f -- "$T/$1.pid" "$T/$1.qmp"
+}
+
+# vm_adopt NAME PID: lets teardown end a process that a tool started.
+vm_adopt() { echo "$2" >"$T/$1.pid"; }
+
+# vm_wait_migration SOCKET [STATUS [SECONDS]]: until the migration is `completed` (or STATUS).
+vm_wait_migration() {
+    local got='' end=$((SECONDS + ${3:-60}))
+    while ((SECONDS < end)); do
+        got=$("$QMP" "$1" query-migrate | jq -r '.status // "none"')
+        if [[ $got == "${2:-completed}" ]]; then return; fi
+        if [[ $got == failed ]]; then fail "migration failed"; fi
+        sleep 0.02
+    done
+    fail "migration is '$got', not '${2:-completed}'"
+}
+
+# vm_save SOCKET FILE: the plain way, stop and write out; leaves the VM stopped.
+vm_save() {
+    "$QMP" "$1" stop >/dev/null
+    "$QMP" "$1" migrate "uri=exec:cat > '$2'" >/dev/null
+    vm_wait_migration "$1"
+    until [[ $(vm_status "$1") == postmigrate ]]; do sleep 0.01; done
+}
+
+# vm_load NAME FILE [QEMU ARGUMENT…]: a new VM from what vm_save wrote, running.
+vm_load() {
+    local name=$1 file=$2
+    shift 2
+    vm_start "$name" "$@" -incoming "exec:cat '$file'"
+    vm_wait_migration "$T/$name.qmp"
+    "$QMP" "$T/$name.qmp" cont >/dev/null
+}
+
+# make_disk FILE FORMAT SIZE
+make_disk() { qemu-img create -q -f "$2" -- "$1" "$3"; }
