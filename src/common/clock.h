@@ -3,6 +3,7 @@
 #ifndef MPLCR_CLOCK_H
 #define MPLCR_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -25,6 +26,12 @@ static inline int64_t clock_ns(void)
 static inline int64_t clock_in_ms(int64_t ms)
 {
 	return clock_ns() + ms * NS_PER_MS;
+}
+
+/* Whether `deadline` has passed. */
+static inline bool clock_over(int64_t deadline)
+{
+	return clock_ns() >= deadline;
 }
 
 /*

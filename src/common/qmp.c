@@ -21,10 +21,14 @@
 /* The longest wait for one answer: QEMU answers at once, but a transaction may have to drain slow disks. */
 #define ANSWER_MS 120000
 
+/* How long a new connection may take, where the old one was closed. */
+#define RECONNECT_MS 5000
+
 /* Ids of one who took a connection over start here, above those of its former user. */
 #define TAKEN_OVER_IDS 1000000000LL
 
 struct qmp {
+	char *path;
 	int fd;
 	int interrupt;
 	int version;
@@ -228,6 +232,18 @@ static int read_greeting(struct qmp *q, const char *path, int wait_ms, struct er
 	return 0;
 }
 
+static int open_connection(struct qmp *q, int wait_ms, struct err *e)
+{
+	q->fd = connect_unix(q->path, e);
+	if (q->fd < 0 || read_greeting(q, q->path, wait_ms, e) < 0)
+		return -1;
+	q->deadline = clock_in_ms(wait_ms);
+	if (qmp_run(q, "qmp_capabilities", NULL, NULL, e) < 0)
+		return -1;
+	q->deadline = CLOCK_NEVER;
+	return 0;
+}
+
 struct qmp *qmp_connect(const char *path, int wait_ms, struct err *e)
 {
 	return qmp_connect_interruptible(path, wait_ms, -1, e);
@@ -237,18 +253,12 @@ struct qmp *qmp_connect_interruptible(const char *path, int wait_ms, int interru
 {
 	struct qmp *q = memory_of(1, sizeof(*q));
 
+	q->path = text_copy(path);
 	q->deadline = CLOCK_NEVER;
 	q->interrupt = interrupt;
 	q->events = json_array();
-	q->fd = connect_unix(path, e);
-	if (q->fd < 0 || read_greeting(q, path, wait_ms, e) < 0)
-		goto fail;
-	q->deadline = clock_in_ms(wait_ms);
-	if (qmp_run(q, "qmp_capabilities", NULL, NULL, e) < 0)
-		goto fail;
-	q->deadline = CLOCK_NEVER;
-	return q;
-fail:
+	if (open_connection(q, wait_ms, e) == 0)
+		return q;
 	qmp_close(q);
 	return NULL;
 }
@@ -260,6 +270,7 @@ void qmp_close(struct qmp *q)
 	if (q->fd >= 0)
 		close(q->fd);
 	json_decref(q->events);
+	free(q->path);
 	free(q->buf);
 	free(q);
 }
@@ -476,10 +487,30 @@ int64_t qmp_event_time_us(const json_t *event)
 	return json_int(stamp, "seconds", 0) * 1000000 + json_int(stamp, "microseconds", 0);
 }
 
+/* A new connection to the same process, where the old one was closed. */
+static int reconnect(struct qmp *q, struct err *e)
+{
+	pid_t before, now;
+	uid_t uid;
+	gid_t gid;
+
+	if (qmp_peer(q, &before, &uid, &gid, e) < 0)
+		return -1;
+	close(q->fd);
+	q->dead = false;
+	q->used = q->scanned = 0;
+	if (open_connection(q, RECONNECT_MS, e) < 0 || qmp_peer(q, &now, &uid, &gid, e) < 0)
+		return broken(q);
+	if (now == before)
+		return 0;
+	err_set(e, "another process listens at '%s' now", q->path);
+	return broken(q);
+}
+
 int qmp_take_over(struct qmp *q, struct err *e)
 {
 	q->dead = false;
 	q->taken_over = true;
 	q->last_id += TAKEN_OVER_IDS;
-	return send_all(q, "\x1e\n", 2, -1, e);
+	return send_all(q, "\x1e\n", 2, -1, e) == 0 ? 0 : reconnect(q, e);
 }

@@ -32,6 +32,9 @@ typedef void qmp_watcher(void *ctx, char direction, const json_t *object);
  */
 struct qmp *qmp_connect(const char *path, int wait_ms, struct err *e);
 
+/* As qmp_connect followed by qmp_set_interrupt, and the wait for the greeting can be interrupted, too. */
+struct qmp *qmp_connect_interruptible(const char *path, int wait_ms, int interrupt, struct err *e);
+
 void qmp_close(struct qmp *q);
 
 /* Who listens: process, user and group (SO_PEERCRED). Returns 0 or -1. */
@@ -74,7 +77,8 @@ int64_t qmp_event_time_us(const json_t *event);
 /*
  * For one who takes over a connection whose former user may have died in the middle of a command: makes QEMU's parser
  * forget a half command (a control character does; QEMU docs/interop/qmp-spec.rst, "Forcing the JSON parser into
- * known-good state"), and from now on skips answers to commands that are not ours.
+ * known-good state"), and from now on skips answers to commands that are not ours. A connection that was closed is made
+ * anew, if the same process still listens.
  */
 int qmp_take_over(struct qmp *q, struct err *e) __attribute__((warn_unused_result));
 

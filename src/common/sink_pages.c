@@ -19,8 +19,8 @@ enum {
 };
 
 /*
- * One block's file. `written` has a bit for each group of 2^group_bits pages, set as soon as a page of it was written: a
- * zero page elsewhere is a hole already. Groups are single pages up to 128 GiB of memory in all, and grow beyond that,
+ * One block's file. `written` has a bit for each group of 2^group_bits pages, set as soon as a page of it was written:
+ * a zero page elsewhere is a hole already. Groups are single pages up to 128 GiB of memory in all, and grow beyond that,
  * so that the maps do not: then a needless hole is punched now and then.
  */
 struct ram_file {
@@ -106,7 +106,8 @@ static int flush_hole(struct sink_pages *s, struct err *e)
 		return 0;
 	out = &s->base.outs[s->hole_file->out];
 	s->hole_file = NULL;
-	while (fallocate(out->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)s->hole_start, (off_t)length) < 0) {
+	while (fallocate(out->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)s->hole_start,
+			 (off_t)length) < 0) {
 		if (errno == EOPNOTSUPP || errno == ENOSYS)
 			return write_zeros(out, s->hole_start, s->hole_end, e);
 		if (errno != EINTR)

@@ -169,7 +169,7 @@ enum step stream_footer_step(struct stream *s, struct err *e)
 /* Memory ends where the first device stands, if it came whole: only a background snapshot has no END section. */
 static enum step first_device(struct stream *s, size_t name_len, struct err *e)
 {
-	if (s->n_blocks && !s->pages && !s->fill_pages)
+	if (s->n_blocks && !s->pages && !s->fill_pages && !s->options.pageless)
 		return stream_fail(s, e, "device '%.*s' stands before the pages of memory", (int)name_len,
 				   (const char *)s->at + 6);
 	s->step = tail_step;

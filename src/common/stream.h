@@ -77,6 +77,7 @@ struct stream_events {
 struct stream_options {
 	uint64_t limit;   /* largest plausible sum of all block lengths, in bytes; 0: 16 TiB */
 	bool undescribed; /* the stream may come without a description */
+	bool pageless;    /* all pages may be missing, because they are kept elsewhere */
 };
 
 struct stream_info {

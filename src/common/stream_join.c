@@ -311,7 +311,7 @@ static int run(struct join *j, bool undescribed, struct err *e)
 	static const struct stream_events events = {
 		.blocks = on_blocks, .page = on_page, .fill = on_fill, .rest = on_rest, .ram_begun = on_ram_begun,
 	};
-	struct stream_options options = { .undescribed = undescribed };
+	struct stream_options options = { .undescribed = undescribed, .pageless = true };
 	_cleanup_close_ int fd = openat(j->dirfd, DEVICES, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stream_pump pump = { .fd = fd };
 	int result;

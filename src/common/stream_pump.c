@@ -11,7 +11,7 @@
 
 enum {
 	BLOCK = 1 << 20,
-	PIPE = 1 << 20,    /* what a pipe may hold without privileges */
+	PIPE = 1 << 20,     /* what a pipe may hold without privileges */
 	ENOUGH = 256 << 10, /* worth a round: pipes give little at a time, and few large writes are cheaper */
 };
 
@@ -42,7 +42,8 @@ int stream_pump(const struct stream_pump *p, struct err *e)
 	size_t left = 0;
 
 	/* Fails on what is no pipe, and where the limit for pipes is reached: the size is only a help. */
-	fcntl(p->fd, F_SETPIPE_SZ, PIPE);
+	if (fcntl(p->fd, F_GETPIPE_SZ) < PIPE)
+		fcntl(p->fd, F_SETPIPE_SZ, PIPE);
 	for (;;) {
 		ssize_t taken, n = read_some(p, buf + left, BLOCK, e);
 

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Short helper programs (qemu-img, QEMU --version): started without a shell, their output caught, their time bounded.
+ * Several can run at once.
+ */
+#ifndef MPLCR_COMMAND_H
+#define MPLCR_COMMAND_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+
+struct command {
+	pid_t pid; /* 0: not started, or finished */
+	int fd;    /* its standard output and error */
+};
+
+/* Starts argv[0] (looked for in PATH). Returns 0 or -1. */
+int command_start(struct command *c, char *const *argv, struct err *e) __attribute__((warn_unused_result));
+
+/*
+ * Waits until it ends, at most until `deadline`, or until `interrupt` (-1: none) is readable; kills it then. *output
+ * (malloc'd) gets what it printed, at most 1 MiB. Returns 0 where it ended with status 0, else -1 with its own words.
+ */
+int command_finish(struct command *c, const char *name, int64_t deadline, int interrupt, char **output, struct err *e)
+	__attribute__((warn_unused_result));
+
+#endif

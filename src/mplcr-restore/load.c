@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "fdio.h"
+#include "json.h"
+#include "restore.h"
+
+/* The wait between two looks at a load that takes long; it begins at 0 and grows to this. */
+#define LOOK_MS 20
+
+/* Waits `ms`, or until we are told to end. */
+static int nap(const struct vm *vm, int ms, struct err *e)
+{
+	struct pollfd told = { .fd = vm->interrupt, .events = POLLIN };
+
+	if (poll(&told, 1, ms) <= 0)
+		return 0;
+	err_set(e, "interrupted");
+	e->sys = EINTR;
+	return -1;
+}
+
+static int run_state(struct vm *vm, char state[32], struct err *e)
+{
+	_cleanup_json_ json_t *answer = NULL;
+	const char *text;
+
+	if (qmp_run(vm->qmp, "query-status", NULL, &answer, e) < 0)
+		return -1;
+	text = json_text(answer, "status");
+	strncpy(state, text ? text : "", 31);
+	state[31] = '\0';
+	return 0;
+}
+
+/* Most versions of QEMU end when a load fails; this is for those that stay. */
+static int check_failed(struct vm *vm, struct err *e)
+{
+	_cleanup_json_ json_t *answer = NULL;
+	const char *status, *why;
+
+	if (qmp_run(vm->qmp, "query-migrate", NULL, &answer, e) < 0)
+		return -1;
+	status = json_text(answer, "status");
+	if (!status || strcmp(status, "failed") != 0)
+		return 0;
+	why = json_text(answer, "error-desc");
+	return err_set(e, "QEMU could not load the state: %s", why ? why : "no reason given");
+}
+
+/* Waits until the state is loaded: QEMU leaves run state inmigrate. */
+static int wait_loaded(struct vm *vm, struct err *e)
+{
+	char state[32];
+
+	for (int ms = 0;; ms = ms < LOOK_MS ? ms + 1 : LOOK_MS) {
+		if (run_state(vm, state, e) < 0)
+			return -1;
+		if (strcmp(state, "inmigrate") != 0)
+			return 0;
+		if (check_failed(vm, e) < 0)
+			return -1;
+		if (clock_over(vm->deadline))
+			return err_set(e, "the state was not loaded in time");
+		if (nap(vm, ms, e) < 0)
+			return -1;
+	}
+}
+
+static int run_guest(struct vm *vm, struct err *e)
+{
+	char state[32];
+
+	if (qmp_run(vm->qmp, "cont", NULL, NULL, e) < 0 || run_state(vm, state, e) < 0)
+		return -1;
+	if (strcmp(state, "running") == 0)
+		return 0;
+	return err_set(e, "the guest does not run: QEMU's run state is '%s'", state);
+}
+
+static int load(struct vm *vm, const struct plan *p, struct err *e)
+{
+	_cleanup_free_ char *uri = text_of("fd:%d", vm->state_fd);
+
+	if (vm_check_disks(vm, p, e) < 0)
+		return -1;
+	if (qmp_run(vm->qmp, "migrate-incoming", json_of("{s:s}", "uri", uri), NULL, e) < 0)
+		return -1;
+	return wait_loaded(vm, e);
+}
+
+/* QEMU's own words where it has ended, else what went wrong here. */
+static int explain(struct vm *vm, const struct plan *p, struct err *e)
+{
+	if (e->sys != EINTR)
+		vm_explain(vm, p, qmp_alive(vm->qmp) ? 0 : 2000, e);
+	if (clock_over(vm->deadline))
+		err_hint(e, "a larger --timeout gives it more time");
+	return -1;
+}
+
+int vm_load(struct vm *vm, const struct plan *p, struct err *e)
+{
+	struct feed *feed = feed_start(p, vm->feed_fd, e);
+	struct err why;
+	int result, fed;
+
+	vm->feed_fd = -1;
+	if (!feed)
+		return -1;
+	result = load(vm, p, e);
+	if (result < 0) {
+		explain(vm, p, e);
+		vm_kill(vm); /* so that nothing reads any more, and the thread ends */
+	}
+	fed = feed_finish(feed, &why);
+	if (fed < 0) {
+		*e = why; /* the cause of what QEMU says */
+		return -1;
+	}
+	if (result < 0)
+		return -1;
+	if (!p->o->paused && run_guest(vm, e) < 0)
+		return explain(vm, p, e);
+	vm->running = clock_ns();
+	return 0;
+}

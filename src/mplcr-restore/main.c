@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "clock.h"
+#include "interrupt.h"
+#include "number.h"
+#include "restore.h"
+
+#define TIMEOUT_MAX_S 86400
+
+static const struct cli_option option_table[] = {
+	{ NULL, 0, NULL, "How the state is loaded" },
+	{ "lazy", 'l', NULL, "run at once on the checkpoint's memory file, mapped privately\n(default with layout pages)" },
+	{ "eager", 'e', NULL, "load the whole memory before the guest runs" },
+	{ "paused", 'p', NULL, "load the state, but do not let the guest run" },
+	{ "timeout", 't', "SECONDS", "give up after this time (default 60)" },
+	{ NULL, 0, NULL, "What is made" },
+	{ "name", 'n', "NAME", "name of the run and of the VM (default run-1, run-2, …)" },
+	{ "dir", 'd', "DIR", "make the run directory CHECKPOINT.NAME/ in DIR\n(default: beside the checkpoint)" },
+	{ "socket", 's', "PATH", "QMP socket of the new VM (default: qmp.sock in the run\ndirectory)" },
+	{ "foreground", 'F', NULL, "stay, with QEMU on this terminal, until it ends; its exit\nstatus becomes ours" },
+	{ "print", 0, NULL, "make nothing; print the commands that would, for a shell" },
+	{ NULL, 0, NULL, "What is checked" },
+	{ "verify", 0, NULL, "read all files of the checkpoint and compare their sums" },
+	{ "force", 'f', NULL, "go on although an image was changed, QEMU is older than the\n"
+			      "one that saved the state, or the socket's name is taken" },
+	{ NULL, 0, NULL, "Output" },
+	{ "json", 'j', NULL, "print one JSON object" },
+	CLI_COMMON_OPTIONS,
+	CLI_END,
+};
+
+static int set_option(void *ctx, const char *name, const char *value, struct err *e)
+{
+	struct options *o = ctx;
+	const struct {
+		const char *name;
+		bool *flag;
+	} flags[] = {
+		{ "lazy", &o->lazy },             { "eager", &o->eager }, { "paused", &o->paused },
+		{ "foreground", &o->foreground }, { "print", &o->print }, { "verify", &o->verify },
+		{ "force", &o->force },           { "json", &o->json },
+	};
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
+		if (strcmp(flags[i].name, name) == 0)
+			*flags[i].flag = true;
+	if (strcmp(name, "timeout") == 0) {
+		if (number_parse_seconds(value, "--timeout", &o->timeout_ms, e) < 0)
+			return -1;
+		if (o->timeout_ms == 0 || o->timeout_ms > TIMEOUT_MAX_S * 1000ull)
+			return err_usage(e, "--timeout: '%s' is not between 0.001 and %d", value, TIMEOUT_MAX_S);
+	} else if (strcmp(name, "name") == 0) {
+		o->name = value;
+	} else if (strcmp(name, "dir") == 0) {
+		o->dir = value;
+	} else if (strcmp(name, "socket") == 0) {
+		o->socket = value;
+	}
+	return 0;
+}
+
+static const struct cli cli = {
+	.tool = "mplcr-restore",
+	.usage = "[OPTION]… CHECKPOINT\n[OPTION]… CHECKPOINT -- QEMU ARG…",
+	.about = "Starts a VM from a checkpoint that mplcr-trigger made, as often as wanted: each run gets\n"
+		 "fresh overlays, and neither the checkpoint nor its images are changed. QEMU gets the command\n"
+		 "line that the VM had, or the one after --, in which {disk:DEVICE} and {ram} stand for the\n"
+		 "overlay of a disk and the memory file.",
+	.options = option_table,
+	.set = set_option,
+};
+
+static int parse(int argc, char **argv, struct options *o, struct err *e)
+{
+	bool dashes;
+	int i = cli_parse(&cli, argc, argv, o, &dashes, e);
+
+	if (i < 0)
+		return -1;
+	if (i == argc) {
+		err_usage(e, "no checkpoint given");
+		return err_hint(e, "mplcr-restore NAME.ckpt");
+	}
+	o->checkpoint = argv[i];
+	if (dashes)
+		o->own = argv + i + 1;
+	else if (i + 1 < argc)
+		return err_usage(e, "more than one checkpoint given: '%s'", argv[i + 1]);
+	return 0;
+}
+
+/* Undoes what was begun: no process and no files stay. */
+static void undo(struct plan *p, struct vm *vm, bool listened)
+{
+	vm_kill(vm);
+	if (vm->feed_fd >= 0)
+		close(vm->feed_fd);
+	if (listened)
+		unlink(p->socket);
+	prepare_undo(p);
+}
+
+/* The VM runs; what fails now must not take it away again. */
+static int hand_over(const struct plan *p, struct vm *vm, double total_ms, struct err *e)
+{
+	int status;
+
+	qmp_close(vm->qmp);
+	vm->qmp = NULL;
+	if (report_run(p, vm, total_ms, e) < 0) {
+		err_hint(e, "the VM runs all the same: process %d, QMP socket %s", (int)vm->pid, p->socket);
+		e->status = EXIT_PARTIAL;
+		return -1;
+	}
+	if (!p->o->foreground)
+		return EXIT_DONE;
+	status = vm_attend(vm);
+	return status;
+}
+
+static int restore(struct plan *p, int64_t began, struct err *e)
+{
+	struct vm vm = { .feed_fd = -1, .interrupt = interrupt_open(e) };
+	struct stat st;
+	bool had_socket;
+
+	if (vm.interrupt < 0)
+		return -1;
+	had_socket = lstat(p->socket, &st) == 0;
+	vm.deadline = clock_in_ms((int64_t)p->o->timeout_ms);
+	if (prepare_run(p, vm.interrupt, e) < 0 || vm_start(&vm, p, e) < 0 || vm_load(&vm, p, e) < 0) {
+		undo(p, &vm, !had_socket && vm.pid > 0);
+		return -1;
+	}
+	return hand_over(p, &vm, clock_ms_between(began, vm.running), e);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .timeout_ms = 60000 };
+	struct plan p = { 0 };
+	struct err e = { 0 };
+	int64_t began = clock_ns();
+	int status = -1;
+
+	if (parse(argc, argv, &o, &e) == 0 && plan_restore(&p, &o, &e) == 0)
+		status = o.print ? print_commands(&p, &e) : restore(&p, began, &e);
+	plan_free(&p);
+	return status < 0 ? cli_report(&e) : status;
+}

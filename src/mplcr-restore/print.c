@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* --print: the commands that do by hand what a restore does. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "restore.h"
+
+/* Prints `word` so that a POSIX shell reads it as one word. */
+static void print_word(const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
+
+	if (*word && strspn(word, plain) == strlen(word)) {
+		fputs(word, stdout);
+		return;
+	}
+	putchar('\'');
+	for (; *word; word++) {
+		if (*word == '\'')
+			fputs("'\\''", stdout);
+		else
+			putchar(*word);
+	}
+	putchar('\'');
+}
+
+static void print_words(char *const *words)
+{
+	for (; *words; words++) {
+		print_word(*words);
+		if (words[1])
+			putchar(' ');
+	}
+}
+
+static int print_overlays(const struct plan *p, struct err *e)
+{
+	for (size_t i = 0; i < p->m->n_disks; i++) {
+		char **argv;
+
+		if (!p->overlays[i] || !p->c.used[i])
+			continue;
+		argv = overlay_command(&p->m->disks[i], p->overlays[i], e);
+		if (!argv)
+			return -1;
+		print_words(argv);
+		putchar('\n');
+		overlay_command_free(argv);
+	}
+	return 0;
+}
+
+/* QEMU in the background of the shell, its words in the log; with --foreground as it is. */
+static void print_qemu(const struct plan *p)
+{
+	if (p->cwd) {
+		fputs("(cd ", stdout);
+		print_word(p->cwd);
+		fputs(" && exec ", stdout);
+	}
+	print_words(p->c.argv);
+	if (p->cwd)
+		putchar(')');
+	if (!p->o->foreground) {
+		fputs(" </dev/null >", stdout);
+		print_word(p->log);
+		fputs(" 2>&1 &", stdout);
+	}
+	putchar('\n');
+}
+
+/* Whether the saved state says "paused": the engines that stop the VM first save it so. */
+static bool is_saved_paused(const struct manifest *m)
+{
+	return strcmp(m->engine, "background") == 0 || strcmp(m->engine, "stop") == 0 ||
+	       (m->run_state && strcmp(m->run_state, "running") != 0);
+}
+
+static void print_cont(const struct plan *p)
+{
+	_cleanup_free_ char *address = NULL;
+
+	if (p->o->paused || !is_saved_paused(p->m))
+		return;
+	fputs("# The guest was saved standing still. Once the monitor is there, this lets it run:\n", stdout);
+	fputs("printf '%s\\n' '{\"execute\":\"qmp_capabilities\"}' '{\"execute\":\"cont\"}' | socat -t 5 - UNIX-CONNECT:",
+	      stdout);
+	print_word(p->socket);
+	putchar('\n');
+}
+
+int print_commands(const struct plan *p, struct err *e)
+{
+	fputs("mkdir -m 700 ", stdout);
+	print_word(p->dir);
+	putchar('\n');
+	if (print_overlays(p, e) < 0)
+		return -1;
+	print_qemu(p);
+	print_cont(p);
+	return cli_flush(e);
+}

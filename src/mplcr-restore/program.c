@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* Which QEMU is started, and whether it can load what the checkpoint's QEMU saved. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "clock.h"
+#include "command.h"
+#include "fdio.h"
+#include "restore.h"
+
+/* How long QEMU may take to say its version. */
+#define ANSWER_MS 20000
+
+static char *in_path(const char *name)
+{
+	const char *path = getenv("PATH");
+	_cleanup_free_ char *copy = text_of("%s", path ? path : "/usr/bin:/bin");
+	char *save, *dir;
+
+	for (dir = strtok_r(copy, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+		char *file = text_of("%s/%s", dir, name);
+
+		if (access(file, X_OK) == 0)
+			return file;
+		free(file);
+	}
+	errno = ENOENT;
+	return NULL;
+}
+
+/* The absolute path of a program as one would call it. Not resolved further: what it is called may matter to it. */
+static char *find_program(const char *name, const char *cwd)
+{
+	_cleanup_free_ char *whole = NULL;
+
+	if (!strchr(name, '/'))
+		return in_path(name);
+	whole = path_join(cwd ? cwd : ".", name);
+	if (access(whole, X_OK) < 0)
+		return NULL;
+	return whole[0] == '/' ? steal_ptr(whole) : path_real_parent(whole);
+}
+
+static int find(struct plan *p, struct err *e)
+{
+	const char *own = p->o->own ? p->o->own[0] : NULL;
+
+	if (own) {
+		p->binary = find_program(own, NULL);
+		return p->binary ? 0 : err_sys(e, errno, "cannot find QEMU: '%s'", own);
+	}
+	if (p->m->qemu_binary)
+		p->binary = find_program(p->m->qemu_binary, NULL);
+	if (!p->binary)
+		p->binary = find_program(p->m->argv[0], p->m->cwd);
+	if (p->binary)
+		return 0;
+	err_sys(e, errno, "cannot find the VM's QEMU: '%s'", p->m->qemu_binary ? p->m->qemu_binary : p->m->argv[0]);
+	return err_hint(e, "install QEMU %d.%d, or give the whole command line: mplcr-restore CKPT -- QEMU ARG…",
+			p->m->qemu_version / 10000, p->m->qemu_version / 100 % 100);
+}
+
+static bool is_recorded(const struct plan *p)
+{
+	struct identity id;
+	struct err ignored;
+
+	return p->m->qemu_binary && identity_read(p->binary, &id, &ignored) == 0 &&
+	       !identity_difference(&p->m->qemu_id, &id);
+}
+
+static int ask(const struct plan *p, const char *option, const char *value, char **answer, struct err *e)
+{
+	char *argv[] = { p->binary, (char *)option, (char *)value, NULL };
+	struct command command;
+
+	if (command_start(&command, argv, e) < 0)
+		return -1;
+	return command_finish(&command, p->binary, clock_in_ms(ANSWER_MS), -1, answer, e);
+}
+
+/* Reads "QEMU emulator version 7.2.22 (…)". */
+static int read_version(struct plan *p, struct err *e)
+{
+	static const char words[] = "QEMU emulator version ";
+	_cleanup_free_ char *answer = NULL;
+	unsigned part[3];
+	const char *at;
+
+	if (ask(p, "--version", NULL, &answer, e) < 0)
+		return -1;
+	at = strstr(answer, words);
+	if (!at || sscanf(at + sizeof(words) - 1, "%2u.%2u.%2u", &part[0], &part[1], &part[2]) != 3)
+		return err_set(e, "'%s' does not say its version: is it QEMU?", p->binary);
+	p->version = (int)(part[0] * 10000 + part[1] * 100 + part[2]);
+	return 0;
+}
+
+static bool lists_machine(const char *list, const char *machine)
+{
+	size_t n = strlen(machine);
+
+	for (const char *line = list; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, machine, n) == 0 && (line[n] == ' ' || line[n] == '\n' || !line[n]))
+			return true;
+	}
+	return false;
+}
+
+static int check_machine(const struct plan *p, struct err *e)
+{
+	_cleanup_free_ char *list = NULL;
+
+	if (ask(p, "-machine", "help", &list, e) < 0)
+		return -1;
+	if (lists_machine(list, p->m->machine))
+		return 0;
+	return err_set(e, "QEMU %d.%d ('%s') does not know the VM's machine type '%s'", p->version / 10000,
+		       p->version / 100 % 100, p->binary, p->m->machine);
+}
+
+static int check_version(const struct plan *p, struct err *e)
+{
+	int then = p->m->qemu_version / 100, now = p->version / 100;
+
+	if (now > then)
+		cli_note("QEMU %d.%d loads a state that %d.%d saved", now / 100, now % 100, then / 100, then % 100);
+	if (now >= then)
+		return 0;
+	return err_set(e, "QEMU %d.%d ('%s') is older than the %d.%d that saved the state", now / 100, now % 100, p->binary,
+		       then / 100, then % 100);
+}
+
+int program_choose(struct plan *p, struct err *e)
+{
+	if (find(p, e) < 0)
+		return -1;
+	if (is_recorded(p)) {
+		p->version = p->m->qemu_version;
+		return 0;
+	}
+	if (read_version(p, e) < 0)
+		return -1;
+	if (check_version(p, e) == 0 && check_machine(p, e) == 0)
+		return 0;
+	if (!p->o->force)
+		return err_hint(e, "name a newer QEMU: mplcr-restore CKPT -- QEMU ARG…; --force tries it all the same");
+	cli_warn("%s", e->text);
+	return 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "cli.h"
+#include "clock.h"
+#include "json.h"
+#include "restore.h"
+
+static json_t *disks_json(const struct plan *p)
+{
+	json_t *disks = json_array();
+
+	for (size_t i = 0; i < p->m->n_disks; i++) {
+		json_t *disk;
+
+		if (!p->overlays[i] || !p->c.used[i])
+			continue;
+		disk = json_object();
+		json_object_set_new(disk, "device", json_string_of(p->m->disks[i].device));
+		json_object_set_new(disk, "overlay", json_string_of(p->overlays[i]));
+		json_object_set_new(disk, "frozen", json_string_of(p->m->disks[i].chain[0].path));
+		json_array_append_new(disks, disk);
+	}
+	return disks;
+}
+
+static json_t *moved_json(const struct plan *p)
+{
+	json_t *moved = json_array();
+
+	for (size_t i = 0; i < p->c.n_moved; i++) {
+		json_t *move = json_object();
+
+		json_object_set_new(move, "from", json_string_of(p->c.moved[i].from));
+		json_object_set_new(move, "to", json_string_of(p->c.moved[i].to));
+		json_array_append_new(moved, move);
+	}
+	return moved;
+}
+
+static double restore_ms(const struct vm *vm)
+{
+	return clock_ms_between(vm->greeted, vm->running);
+}
+
+static int report_json(const struct plan *p, const struct vm *vm, double total_ms, struct err *e)
+{
+	_cleanup_json_ json_t *object = json_object();
+
+	json_object_set_new(object, "schema", json_string("mplcr.restore.run/1"));
+	json_object_set_new(object, "name", json_string_of(p->name));
+	json_object_set_new(object, "checkpoint", json_string_of(p->m->checkpoint));
+	json_object_set_new(object, "pid", json_integer(vm->pid));
+	json_object_set_new(object, "qmp", json_string_of(p->socket));
+	json_object_set_new(object, "restore_ms", json_real(restore_ms(vm)));
+	json_object_set_new(object, "total_ms", json_real(total_ms));
+	json_object_set_new(object, "mode", json_string(p->lazy ? "lazy" : "eager"));
+	json_object_set_new(object, "running", json_boolean(!p->o->paused));
+	json_object_set_new(object, "disks", disks_json(p));
+	json_object_set_new(object, "moved", moved_json(p));
+	json_object_set_new(object, "log", p->o->foreground ? json_null() : json_string_of(p->log));
+	json_object_set_new(object, "dir", json_string_of(p->dir));
+	return json_print(object, e);
+}
+
+static void report_text(const struct plan *p, const struct vm *vm)
+{
+	printf("pid %d\nqmp %s\n", (int)vm->pid, p->socket);
+	for (size_t i = 0; i < p->m->n_disks; i++)
+		if (p->overlays[i] && p->c.used[i])
+			printf("disk %s %s\n", p->m->disks[i].device, p->overlays[i]);
+}
+
+int report_run(const struct plan *p, const struct vm *vm, double total_ms, struct err *e)
+{
+	for (size_t i = 0; i < p->c.n_moved; i++)
+		cli_note("'%s' of this VM is '%s'", p->c.moved[i].from, p->c.moved[i].to);
+	for (size_t i = 0; i < p->c.n_notes; i++)
+		cli_note("%s", p->c.notes[i]);
+	cli_note("checkpoint '%s' %s in %.1f ms, %s (%.0f ms in all)", p->m->name,
+		 p->o->paused ? "stands ready" : "runs again", restore_ms(vm), p->lazy ? "lazily" : "eagerly", total_ms);
+	if (p->o->json) {
+		if (report_json(p, vm, total_ms, e) < 0)
+			return -1;
+	} else {
+		report_text(p, vm);
+	}
+	return cli_flush(e);
+}

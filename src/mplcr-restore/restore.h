@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mplcr-restore: starts a VM from a checkpoint. The way through:
+ *
+ *   options → plan (reads and checks everything, changes nothing; --print ends here)
+ *           → prepare (run directory, a fresh overlay on each frozen image)
+ *           → start (QEMU, until its monitor greets)
+ *           → load (feed the state, check the disks, let the guest run)
+ *           → report
+ *
+ * What fails after prepare began is undone: QEMU is killed, the run directory removed. The checkpoint and the frozen
+ * images are only ever read.
+ */
+#ifndef MPLCR_RESTORE_H
+#define MPLCR_RESTORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "commandline.h"
+#include "err.h"
+#include "manifest.h"
+#include "qmp.h"
+
+/* As given on the command line. */
+struct options {
+	const char *checkpoint;
+	const char *socket, *name, *dir; /* or NULL */
+	char *const *own;                /* the user's command line for QEMU, or NULL */
+	uint64_t timeout_ms;
+	bool lazy, eager, paused, foreground, print, verify, force, json;
+};
+
+/* What is going to be done. Owned strings; plan_free. */
+struct plan {
+	const struct options *o;
+	struct manifest *m;
+	bool lazy;
+	char *binary;     /* of QEMU, absolute */
+	int version;      /* its version */
+	char *parent;     /* the directory that the run directory is made in */
+	char *name;       /* of the run: "run-1" */
+	char *dir;        /* the run directory, absolute */
+	char *socket;     /* the new QMP socket, absolute */
+	char *log;        /* QEMU's output, where it runs in the background */
+	char *cwd;        /* QEMU's working directory; NULL: ours */
+	char **overlays;  /* of each disk, absolute; NULL where it is read-only */
+	struct commandline c;
+	bool made_parent, made_dir; /* by prepare */
+};
+
+/* A started QEMU. */
+struct vm {
+	pid_t pid;
+	bool ended;       /* it was waited for; `status` is valid */
+	int status;
+	int feed_fd;      /* the writing end of the pipe that the state goes through */
+	int state_fd;     /* the reading end, as QEMU knows it */
+	struct qmp *qmp;
+	int interrupt;    /* readable once we are told to end */
+	int64_t deadline;
+	int64_t greeted;  /* when its monitor was up */
+	int64_t running;  /* when the guest ran (or stood ready, with --paused) */
+};
+
+/* run_plan.c: checks everything. Returns 0 or -1. */
+int plan_restore(struct plan *p, const struct options *o, struct err *e) __attribute__((warn_unused_result));
+
+/* Names the run directory: the wish, or the next free "run-N", beginning at `*n`. Builds the command line for it. */
+int plan_name_run(struct plan *p, unsigned *n, struct err *e) __attribute__((warn_unused_result));
+void plan_free(struct plan *p);
+
+/* program.c: finds QEMU and compares it with the checkpoint's; fills p->binary and p->version. */
+int program_choose(struct plan *p, struct err *e) __attribute__((warn_unused_result));
+
+/* prepare.c: makes what is needed on disk; prepare_undo removes it again. */
+int prepare_run(struct plan *p, int interrupt, struct err *e) __attribute__((warn_unused_result));
+void prepare_undo(struct plan *p);
+
+/* overlay.c: the backing file name for the overlay of `disk`; malloc'd, or NULL. And the qemu-img command; malloc'd. */
+char *overlay_backing(const struct manifest_disk *disk, struct err *e);
+char **overlay_command(const struct manifest_disk *disk, const char *overlay, struct err *e);
+void overlay_command_free(char **argv);
+
+/* start.c: starts QEMU and waits until its monitor greets; vm_kill ends it. */
+int vm_start(struct vm *vm, const struct plan *p, struct err *e) __attribute__((warn_unused_result));
+void vm_kill(struct vm *vm);
+
+/* Where QEMU has ended (or does within `wait_ms`), makes *e say so in its own words. Always returns -1. */
+int vm_explain(struct vm *vm, const struct plan *p, int wait_ms, struct err *e);
+
+/* load.c: feeds the state, checks the disks, lets the guest run. */
+int vm_load(struct vm *vm, const struct plan *p, struct err *e) __attribute__((warn_unused_result));
+
+/* vm_disks.c: checks with QEMU that every disk stands on its fresh overlay, and none on a frozen image. */
+int vm_check_disks(struct vm *vm, const struct plan *p, struct err *e) __attribute__((warn_unused_result));
+
+/* feed.c: a thread that writes the saved state into the pipe. */
+struct feed;
+struct feed *feed_start(const struct plan *p, int fd, struct err *e);
+
+/*
+ * Waits for the thread and frees it. Returns 0 where all was written; -1 with *e where the state could not be read; 1
+ * where QEMU stopped reading.
+ */
+int feed_finish(struct feed *f, struct err *e);
+
+/* report.c: what was done, on standard output. print.c: what would be done, as shell commands. */
+int report_run(const struct plan *p, const struct vm *vm, double total_ms, struct err *e)
+	__attribute__((warn_unused_result));
+int print_commands(const struct plan *p, struct err *e) __attribute__((warn_unused_result));
+
+/* foreground.c: waits for QEMU, passing signals on. Returns its exit status. */
+int vm_attend(struct vm *vm);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "fdio.h"
+#include "restore.h"
+
+/* A name that is one part of a path, and no option. */
+static int check_name(const char *name, struct err *e)
+{
+	for (const char *s = name; *s; s++)
+		if (*s == '/' || iscntrl((unsigned char)*s))
+			return err_usage(e, "--name: '%s' cannot be part of a file's name", name);
+	if (!*name || name[0] == '.' || name[0] == '-')
+		return err_usage(e, "--name: '%s' cannot be part of a file's name", name);
+	return 0;
+}
+
+static int check_options(const struct options *o, struct err *e)
+{
+	if (o->lazy && o->eager)
+		return err_usage(e, "--lazy and --eager exclude each other");
+	if (o->print && o->json)
+		return err_usage(e, "--print and --json exclude each other");
+	if (o->own && !o->own[0])
+		return err_usage(e, "no command line after --");
+	return o->name ? check_name(o->name, e) : 0;
+}
+
+/* The images must be as they were frozen; --force makes a change a warning. */
+static int check_images(const struct plan *p, struct err *e)
+{
+	if (manifest_check_images(p->m, e) == 0)
+		return 0;
+	if (!p->o->force || e->sys != 0)
+		return -1;
+	cli_warn("%s", e->text);
+	return 0;
+}
+
+/* Whether the state itself is there, in the form that the layout promises. */
+static int check_state(const struct plan *p, struct err *e)
+{
+	bool pages = strcmp(p->m->layout, "pages") == 0;
+
+	if (pages ? manifest_file_named(p->m, "devices.vmstate") != NULL :
+	    manifest_file_named(p->m, "state.vmstate") || manifest_file_named(p->m, "state.vmstate.zst"))
+		return 0;
+	return err_set(e, "checkpoint '%s' has layout '%s', but lists no file with the state", p->m->name, p->m->layout);
+}
+
+static int check_command_line(const struct plan *p, struct err *e)
+{
+	if (p->o->own || p->m->argv)
+		return 0;
+	err_set(e, "checkpoint '%s' does not know the command line of its VM", p->m->name);
+	return err_hint(e, "give it: mplcr-restore CKPT -- QEMU ARG…, with {disk:DEVICE} where images belong");
+}
+
+/* Lazily unless that cannot be, which is an error where it was asked for. */
+static int choose_mode(struct plan *p, struct err *e)
+{
+	const char *why = commandline_why_eager(p->m, p->o->own ? p->o->own : p->m->argv, p->version);
+
+	p->lazy = !p->o->eager && !why;
+	if (p->o->lazy && why) {
+		err_usage(e, "cannot restore lazily, because %s", why);
+		return err_hint(e, "without --lazy the whole state is loaded before the guest runs");
+	}
+	if (why && !p->o->eager && strcmp(p->m->layout, "pages") == 0)
+		cli_note("the whole memory is loaded before the guest runs, because %s", why);
+	return 0;
+}
+
+static int choose_parent(struct plan *p, struct err *e)
+{
+	p->parent = p->o->dir ? path_real(p->o->dir) : path_dir(p->m->checkpoint);
+	if (!p->parent && errno == ENOENT)
+		p->parent = path_real_parent(p->o->dir);
+	if (!p->parent)
+		return err_sys(e, errno, "cannot use directory '%s'", p->o->dir);
+	return 0;
+}
+
+/* Where QEMU works: relative paths on its command line begin there. */
+static void choose_cwd(struct plan *p)
+{
+	struct stat st;
+
+	if (p->o->own)
+		return;
+	if (p->m->cwd && stat(p->m->cwd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		p->cwd = text_copy(p->m->cwd);
+		return;
+	}
+	p->cwd = text_of("/");
+	cli_note("the VM's working directory '%s' is gone; relative paths on its command line lead nowhere",
+		 p->m->cwd ? p->m->cwd : "(not recorded)");
+}
+
+static int choose_socket(struct plan *p, struct err *e)
+{
+	struct stat st;
+
+	free(p->socket);
+	if (!p->o->socket) {
+		p->socket = text_of("%s/qmp.sock", p->dir);
+		return 0;
+	}
+	p->socket = path_real_parent(p->o->socket);
+	if (!p->socket)
+		return err_sys(e, errno, "cannot use socket path '%s'", p->o->socket);
+	if (lstat(p->socket, &st) < 0 || p->o->force)
+		return 0;
+	err_set(e, "'%s' is there already", p->socket);
+	return err_hint(e, "another VM may listen on it; remove it where none does");
+}
+
+/* An overlay is called after its disk; what could not be in a file's name becomes '_'. */
+static char *overlay_name(const struct plan *p, size_t i)
+{
+	_cleanup_free_ char *name = text_of("%.100s", p->m->disks[i].device);
+	char *path;
+
+	for (char *s = name; *s; s++)
+		if (!isalnum((unsigned char)*s) && !strchr("._-", *s))
+			*s = '_';
+	path = text_of("%s/%s.ovl", p->dir, name);
+	for (size_t j = 0; j < i; j++)
+		if (p->overlays[j] && strcmp(p->overlays[j], path) == 0) {
+			free(path);
+			return text_of("%s/%s.%zu.ovl", p->dir, name, i);
+		}
+	return path;
+}
+
+static void name_overlays(struct plan *p)
+{
+	for (size_t i = 0; i < p->m->n_disks; i++) {
+		free(p->overlays[i]);
+		p->overlays[i] = NULL;
+		if (!p->m->disks[i].read_only)
+			p->overlays[i] = overlay_name(p, i);
+	}
+}
+
+/*
+ * For --print: QEMU reads the state by itself. Layout stream, or lazily; an eager restore from pages has to be put
+ * together.
+ */
+static int incoming_command(const struct plan *p, char **incoming, struct err *e)
+{
+	const char *how = "cat", *file = "devices.vmstate";
+
+	if (!p->lazy && strcmp(p->m->layout, "pages") == 0) {
+		err_usage(e, "no shell command can load layout 'pages' eagerly: it needs mplcr-restore itself");
+		return err_hint(e, "leave out --eager, or --print");
+	}
+	if (!p->lazy && manifest_file_named(p->m, "state.vmstate.zst")) {
+		how = "zstd -dc";
+		file = "state.vmstate.zst";
+	} else if (!p->lazy) {
+		file = "state.vmstate";
+	}
+	if (strchr(p->m->checkpoint, '\''))
+		return err_usage(e, "--print cannot quote the path of the checkpoint: it has an apostrophe");
+	*incoming = text_of("exec:%s '%s/%s'", how, p->m->checkpoint, file);
+	return 0;
+}
+
+static int build_command_line(struct plan *p, struct err *e)
+{
+	_cleanup_free_ char *incoming = NULL;
+	struct commandline_request r = {
+		.m = p->m,
+		.argv = p->o->own ? p->o->own : p->m->argv,
+		.own = p->o->own != NULL,
+		.binary = p->binary,
+		.version = p->version,
+		.lazy = p->lazy,
+		.run_dir = p->dir,
+		.socket = p->socket,
+		.vm_name = p->o->own ? NULL : p->o->name,
+		.overlays = p->overlays,
+		.incoming = "defer",
+		.stopped = !p->o->print || p->o->paused,
+	};
+
+	if (p->o->print) {
+		if (incoming_command(p, &incoming, e) < 0)
+			return -1;
+		r.incoming = incoming;
+	}
+	commandline_release(&p->c);
+	return commandline_build(&r, &p->c, e);
+}
+
+int plan_name_run(struct plan *p, unsigned *n, struct err *e)
+{
+	struct stat st;
+
+	for (;; ++*n) {
+		free(p->name);
+		free(p->dir);
+		p->name = p->o->name ? text_of("%s", p->o->name) : text_of("run-%u", *n);
+		p->dir = text_of("%s/%s.%s", strcmp(p->parent, "/") == 0 ? "" : p->parent, p->m->name, p->name);
+		if (p->o->name || lstat(p->dir, &st) < 0)
+			break;
+	}
+	free(p->log);
+	p->log = text_of("%s/qemu.log", p->dir);
+	name_overlays(p);
+	if (choose_socket(p, e) < 0)
+		return -1;
+	return build_command_line(p, e);
+}
+
+int plan_restore(struct plan *p, const struct options *o, struct err *e)
+{
+	unsigned n = 1;
+
+	*p = (struct plan){ .o = o };
+	if (check_options(o, e) < 0)
+		return -1;
+	p->m = manifest_load(o->checkpoint, e);
+	if (!p->m)
+		return -1;
+	p->overlays = memory_of(p->m->n_disks, sizeof(*p->overlays));
+	if (check_state(p, e) < 0 || manifest_check_files(p->m, p->m->checkpoint, o->verify, e) < 0 ||
+	    check_images(p, e) < 0 || check_command_line(p, e) < 0)
+		return -1;
+	if (program_choose(p, e) < 0 || choose_mode(p, e) < 0 || choose_parent(p, e) < 0)
+		return -1;
+	choose_cwd(p);
+	return plan_name_run(p, &n, e);
+}
+
+void plan_free(struct plan *p)
+{
+	for (size_t i = 0; p->overlays && i < p->m->n_disks; i++)
+		free(p->overlays[i]);
+	free(p->overlays);
+	manifest_free(p->m);
+	free(p->binary);
+	free(p->parent);
+	free(p->name);
+	free(p->dir);
+	free(p->socket);
+	free(p->log);
+	free(p->cwd);
+	commandline_release(&p->c);
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/* Sinks, and the way back: sink.h and stream_join.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "digest.h"
+#include "fdio.h"
+#include "sink.h"
+#include "stream_builder.h"
+#include "stream_join.h"
+#include "tap.h"
+#include "zstdio.h"
+
+enum { RAM_PAGES = 600, VRAM_PAGES = 4 };
+
+#define RAM_BYTES ((uint64_t)RAM_PAGES * BUILD_PAGE)
+#define VRAM_BYTES ((uint64_t)VRAM_PAGES * BUILD_PAGE)
+
+static const char *const both[] = { "pc.ram", "vram" };
+
+/* A fresh directory, made current; the test's own are removed at the end. */
+static char dir_name[64];
+
+static int fresh_dir(void)
+{
+	int fd;
+
+	if (dir_name[0])
+		dir_remove(dir_name);
+	strcpy(dir_name, "/tmp/test-sink-XXXXXX");
+	if (!mkdtemp(dir_name) || (fd = open(dir_name, O_RDONLY | O_DIRECTORY)) < 0)
+		abort();
+	return fd;
+}
+
+struct writer {
+	const struct build *b;
+	int fd;
+};
+
+static void *write_stream(void *arg)
+{
+	const struct writer *w = arg;
+
+	/* The reader may stop early. */
+	if (fd_write_all(w->fd, w->b->data, w->b->len) < 0 && errno != EPIPE)
+		abort();
+	close(w->fd);
+	return NULL;
+}
+
+/* Runs the sink over the stream through a pipe. */
+static int run(struct sink *s, const struct build *b, struct err *e)
+{
+	pthread_t thread;
+	struct writer w = { .b = b };
+	int ends[2], result;
+
+	if (pipe(ends) < 0)
+		abort();
+	w.fd = ends[1];
+	pthread_create(&thread, NULL, write_stream, &w);
+	result = sink_run(s, ends[0], e);
+	close(ends[0]);
+	pthread_join(thread, NULL);
+	return result;
+}
+
+/* Puts a page into the stream and the same content into `ram`. */
+static void put_page(struct build *b, uint8_t *ram, uint64_t n, uint32_t seed)
+{
+	build_page(b, "pc.ram", n * BUILD_PAGE, seed);
+	build_content(ram + n * BUILD_PAGE, seed);
+}
+
+static void put_fill(struct build *b, uint8_t *ram, uint64_t n, uint8_t byte)
+{
+	build_fill(b, "pc.ram", n * BUILD_PAGE, byte);
+	memset(ram + n * BUILD_PAGE, byte, BUILD_PAGE);
+}
+
+/* Pages in every order that matters: up, down, twice, zeros before and after content, another block in between. */
+static struct build make_stream(uint8_t *ram, uint8_t *vram)
+{
+	struct build b = { 0 };
+
+	build_head(&b, "pc-q35-10.0");
+	build_ram(&b, "pc.ram", RAM_BYTES, "vram", VRAM_BYTES);
+	build_part(&b, 2);
+	for (uint32_t n = 0; n < 300; n++)
+		put_page(&b, ram, n, n + 1);
+	for (uint32_t n = 300; n < 400; n++)
+		put_fill(&b, ram, n, 0);
+	for (uint32_t n = RAM_PAGES - 1; n >= 500; n--)
+		put_page(&b, ram, n, n);
+	build_page(&b, "vram", BUILD_PAGE, 7);
+	build_content(vram + BUILD_PAGE, 7);
+	build_eos(&b);
+	build_part(&b, 3);
+	put_page(&b, ram, 10, 1000);
+	put_page(&b, ram, 10, 1001);
+	put_fill(&b, ram, 11, 0);
+	put_fill(&b, ram, 12, 0);
+	put_page(&b, ram, 12, 1002);
+	put_page(&b, ram, 13, 1003);
+	put_fill(&b, ram, 13, 0);
+	put_fill(&b, ram, 14, 0xff);
+	put_fill(&b, ram, 15, 0xff);
+	put_fill(&b, ram, 16, 0x01);
+	for (uint32_t n = 100; n < 200; n++)
+		put_fill(&b, ram, n, 0);
+	put_page(&b, ram, 150, 1004);
+	build_eos(&b);
+	build_tail(&b);
+	return b;
+}
+
+static bool same_content(int dirfd, const char *name, const void *content, size_t size)
+{
+	size_t got;
+	struct err e;
+	char *bytes = file_read(dirfd, name, 1 << 24, &got, &e);
+	bool same = bytes && got == size && memcmp(bytes, content, size) == 0;
+
+	free(bytes);
+	return same;
+}
+
+static mode_t mode_of(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : st.st_mode & 07777;
+}
+
+static void test_join(int dirfd, const uint8_t *ram, const uint8_t *vram);
+
+static void test_pages(void)
+{
+	uint8_t *ram = calloc(1, RAM_BYTES), *vram = calloc(1, VRAM_BYTES);
+	struct build b = make_stream(ram, vram);
+	int dirfd = fresh_dir();
+	struct err e = { 0 };
+	struct sink *s = sink_pages_open(dirfd, both, 2, 0, &e);
+	const struct sink_result *r = NULL;
+	char hex[DIGEST_HEX];
+	struct stat st;
+
+	ok(s && run(s, &b, &e) == 0 && (r = sink_finish(s, &e)) != NULL, "a stream is stored %s", e.text);
+	ok(r && r->n_files == 3 && r->n_blocks == 2 && strcmp(r->machine, "pc-q35-10.0") == 0 && r->bytes == b.len &&
+	   sink_bytes(s) == b.len, "its figures are told");
+	ok(r && r->pages == 300 + 100 + 1 + 5 && r->zero_pages == 100 + 3 + 3 + 100, "and its pages counted");
+	ok(same_content(dirfd, "ram/pc.ram", ram, RAM_BYTES), "memory is what came last");
+	ok(same_content(dirfd, "ram/vram", vram, VRAM_BYTES), "of the other block too");
+	digest_bytes(ram, RAM_BYTES, hex);
+	ok(r && strcmp(r->files[1].xxh3, hex) == 0 && r->files[1].size == RAM_BYTES &&
+	   strcmp(r->files[1].block, "pc.ram") == 0, "its sum is that of the bytes");
+	ok(mode_of(dirfd, "ram") == 0700 && mode_of(dirfd, "ram/pc.ram") == 0600 &&
+	   mode_of(dirfd, "devices.vmstate") == 0600, "nobody else may read it");
+	if (fstatat(dirfd, "ram/pc.ram", &st, 0) < 0)
+		abort();
+	ok(st.st_blocks * 512 <= (300 + 100 - 99 - 2 + 8) * BUILD_PAGE,
+	   "zero pages are holes, even after content: %lld blocks", (long long)st.st_blocks);
+	sink_free(s);
+	test_join(dirfd, ram, vram);
+	close(dirfd);
+	build_free(&b);
+	free(ram);
+	free(vram);
+}
+
+/* Joins the directory and stores the result again: the same files must come out. */
+static void test_join(int dirfd, const uint8_t *ram, const uint8_t *vram)
+{
+	static const struct stream_join_ram files[] = { { "pc.ram", "ram/pc.ram" }, { "vram", "ram/vram" } };
+	static const struct stream_join_ram wrong[] = { { "pc.ram", "ram/vram" } };
+	static const struct stream_join_ram none[] = { { "other", "ram/vram" } };
+	char first_name[64];
+	struct build joined = { 0 };
+	struct err e = { 0 };
+	struct sink *s;
+	size_t devices_len;
+	char *devices = file_read(dirfd, "devices.vmstate", 1 << 24, &devices_len, &e);
+	int out = openat(dirfd, "joined", O_RDWR | O_CREAT, 0600), second;
+
+	ok(stream_join(dirfd, wrong, 1, false, out, &e) < 0, "a file of the wrong size: %s", e.text);
+	ok(stream_join(dirfd, none, 1, false, out, &e) < 0, "a block that is not there: %s", e.text);
+	e.text[0] = '\0';
+	ok(ftruncate(out, 0) == 0 && lseek(out, 0, SEEK_SET) == 0 &&
+	   stream_join(dirfd, files, 2, false, out, &e) == 0, "files are joined %s", e.text);
+	joined.data = (uint8_t *)file_read(dirfd, "joined", 1 << 24, &joined.len, &e);
+	strcpy(first_name, dir_name);
+	dir_name[0] = '\0';
+	second = fresh_dir();
+	s = sink_pages_open(second, both, 2, 0, &e);
+	ok(s && joined.data && run(s, &joined, &e) == 0, "to a good stream %s", e.text);
+	ok(same_content(second, "ram/pc.ram", ram, RAM_BYTES) && same_content(second, "ram/vram", vram, VRAM_BYTES),
+	   "with the same memory");
+	sink_free(s);
+	close(second);
+	close(out);
+	dir_remove(first_name);
+	free(devices);
+	build_free(&joined);
+}
+
+static void test_stream_layout(int level)
+{
+	uint8_t *ram = calloc(1, RAM_BYTES), *vram = calloc(1, VRAM_BYTES);
+	struct build b = make_stream(ram, vram);
+	int dirfd = fresh_dir(), fd;
+	struct err e = { 0 };
+	struct sink *s = sink_stream_open(dirfd, level, 0, &e);
+	const struct sink_result *r = NULL;
+	uint8_t *back = malloc(b.len + 1);
+	size_t used = 0;
+	ssize_t n;
+
+	ok(s && run(s, &b, &e) == 0 && (r = sink_finish(s, &e)) != NULL && r->n_files == 1 && r->n_blocks == 2,
+	   "a stream is kept, level %d %s", level, e.text);
+	if (level) {
+		struct zstd_reader *z;
+
+		fd = openat(dirfd, "state.vmstate.zst", O_RDONLY);
+		z = zstd_reader_open(fd, &e);
+		while ((n = zstd_reader_read(z, back + used, b.len + 1 - used, &e)) > 0)
+			used += (size_t)n;
+		zstd_reader_free(z);
+		close(fd);
+		ok(used == b.len && memcmp(back, b.data, b.len) == 0, "and comes back");
+	} else {
+		ok(same_content(dirfd, "state.vmstate", b.data, b.len), "as it is");
+	}
+	sink_free(s);
+	s = sink_stream_open(dirfd, level, 0, &e);
+	ok(!s && e.sys == EEXIST, "nothing is overwritten: %s", e.text);
+	close(dirfd);
+	build_free(&b);
+	free(back);
+	free(ram);
+	free(vram);
+}
+
+static void test_cut(void)
+{
+	uint8_t *ram = calloc(1, RAM_BYTES), *vram = calloc(1, VRAM_BYTES);
+	struct build b = make_stream(ram, vram);
+	struct err e = { 0 };
+	size_t whole = b.len;
+
+	for (int level = 0; level < 3; level++) {
+		int dirfd = fresh_dir();
+		struct sink *s = level < 2 ? sink_stream_open(dirfd, level, 0, &e)
+					   : sink_pages_open(dirfd, both, 2, 0, &e);
+
+		b.len = whole - 1 - (size_t)level * 500000;
+		ok(s && run(s, &b, &e) < 0 && strstr(e.text, "cut"), "a cut stream: %s", e.text);
+		sink_free(s);
+		close(dirfd);
+	}
+	build_free(&b);
+	free(ram);
+	free(vram);
+}
+
+static void test_bad_name(const char *what, const char *name)
+{
+	struct build b = { 0 };
+	int dirfd = fresh_dir();
+	struct err e = { 0 };
+	struct sink *s = sink_pages_open(dirfd, &name, 1, 0, &e);
+
+	build_head(&b, "pc");
+	build_ram(&b, name, RAM_BYTES, NULL, 0);
+	ok(s && run(s, &b, &e) < 0 && strstr(e.text, "no file name"), "a block name with %s", what);
+	sink_free(s);
+	build_free(&b);
+	close(dirfd);
+}
+
+static void test_refusals(void)
+{
+	struct build b = { 0 };
+	int dirfd = fresh_dir();
+	struct err e = { 0 };
+	struct sink *s = sink_pages_open(dirfd, both, 2, 0, &e);
+
+	build_head(&b, "pc");
+	build_ram(&b, "pc.ram", RAM_BYTES, NULL, 0);
+	ok(s && run(s, &b, &e) < 0 && strstr(e.text, "no RAM block 'vram'"), "a missing block: %s", e.text);
+	sink_free(s);
+	ok(!sink_pages_open(dirfd, both, 2, 0, &e) && e.sys == EEXIST, "nothing is overwritten: %s", e.text);
+	close(dirfd);
+	build_free(&b);
+	dirfd = fresh_dir();
+	s = sink_pages_open(dirfd, both, 2, 1 << 20, &e);
+	build_head(&b, "pc");
+	build_ram(&b, "pc.ram", 0x7ffffffffffff000, "vram", 0x7ffffffffffff000);
+	ok(s && run(s, &b, &e) < 0 && strstr(e.text, "plausible"), "18 exabytes: %s", e.text);
+	sink_free(s);
+	close(dirfd);
+	build_free(&b);
+}
+
+/* What both kinds say when the files cannot grow any more. */
+static void check_no_room(int dirfd, int want, const char *what)
+{
+	uint8_t *ram = calloc(1, RAM_BYTES), *vram = calloc(1, VRAM_BYTES);
+	struct build b = make_stream(ram, vram);
+	struct err e = { 0 };
+	struct sink *s = sink_pages_open(dirfd, both, 2, 0, &e);
+
+	ok(s && run(s, &b, &e) < 0 && e.sys == want && strstr(e.text, "cannot write 'ram/pc.ram'"), "%s: %s", what,
+	   e.text);
+	sink_free(s);
+	unlinkat(dirfd, "ram/pc.ram", 0);
+	unlinkat(dirfd, "ram/vram", 0);
+	s = sink_stream_open(dirfd, 0, 0, &e);
+	ok(s && run(s, &b, &e) < 0 && e.sys == want && strstr(e.text, "cannot write 'state.vmstate'"), "%s: %s", what,
+	   e.text);
+	sink_free(s);
+	build_free(&b);
+	free(ram);
+	free(vram);
+}
+
+static void test_file_limit(void)
+{
+	struct rlimit old, small;
+	int dirfd = fresh_dir();
+
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	small = old;
+	small.rlim_cur = 1 << 20;
+	setrlimit(RLIMIT_FSIZE, &small);
+	check_no_room(dirfd, EFBIG, "a file size limit");
+	setrlimit(RLIMIT_FSIZE, &old);
+	close(dirfd);
+}
+
+static void test_full_disk(void)
+{
+	int dirfd;
+
+	close(fresh_dir());
+	if (mount("tmpfs", dir_name, "tmpfs", 0, "size=1m") < 0) {
+		ok(true, "a full disk # SKIP no right to mount a small tmpfs: %s", strerror(errno));
+		return;
+	}
+	dirfd = open(dir_name, O_RDONLY | O_DIRECTORY);
+	check_no_room(dirfd, ENOSPC, "a full disk");
+	close(dirfd);
+	umount(dir_name);
+}
+
+int main(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	test_pages();
+	test_stream_layout(0);
+	test_stream_layout(3);
+	test_cut();
+	test_bad_name("a way out", "../evil");
+	test_bad_name("nothing but dots", "..");
+	test_bad_name("a slash", "a/b");
+	test_bad_name("a control byte", "a\nb");
+	test_refusals();
+	test_file_limit();
+	test_full_disk();
+	if (dir_name[0])
+		dir_remove(dir_name);
+	return done();
+}
