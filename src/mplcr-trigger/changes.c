@@ -2,6 +2,7 @@
 #include "trigger.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,19 +136,24 @@ int changes_parameters(struct changes *c, struct qmp *q, const json_t *now, json
 	return qmp_run(q, "migrate-set-parameters", json_incref(set), NULL, e);
 }
 
+/* What could not be put back stays on the list: where we were only interrupted, whoever undoes the rest does it. */
 int changes_put_back(struct changes *c, struct qmp *q, struct err *e)
 {
 	int result = 0;
 
 	if (c->parameters[0]) {
-		result |= qmp_run(q, "migrate-set-parameters", json_loads(c->parameters, 0, NULL), NULL, e);
-		c->parameters[0] = '\0';
+		if (qmp_run(q, "migrate-set-parameters", json_loads(c->parameters, 0, NULL), NULL, e) == 0)
+			c->parameters[0] = '\0';
+		else
+			result = -1;
 	}
 	if (c->capabilities[0]) {
 		_cleanup_json_ json_t *list = json_loads(c->capabilities, 0, NULL);
 
-		result |= send_capabilities(q, list, e);
-		c->capabilities[0] = '\0';
+		if (send_capabilities(q, list, e) == 0)
+			c->capabilities[0] = '\0';
+		else
+			result = -1;
 	}
 	return result;
 }
@@ -305,7 +311,19 @@ static bool is_written(const struct changed_overlay *o)
 	return stat(o->path, &st) == 0 && (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec != o->made_ns;
 }
 
-/* Without QEMU nothing uses the overlays any more, but one that the guest wrote to stays. */
+/* Whether some process has the image open: QEMU holds locks on its images (block/file-posix.c). */
+static bool is_locked(const struct changed_overlay *o)
+{
+	_cleanup_close_ int fd = open(o->path, O_RDWR | O_CLOEXEC);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+/*
+ * QEMU cannot be talked to any more. Mostly it has ended, and nothing uses the overlays; but one that the guest wrote to,
+ * or that some process has open, stays.
+ */
 static int qemu_is_gone(struct changes *c, struct err *e)
 {
 	int result = 0;
@@ -315,6 +333,13 @@ static int qemu_is_gone(struct changes *c, struct err *e)
 	for (size_t i = 0; i < c->n_overlays; i++) {
 		const struct changed_overlay *o = &c->overlays[i];
 
+		if (is_locked(o)) {
+			result = err_set(e, "QEMU does not answer any more, and its VM uses '%s'", o->path);
+			e->status = EXIT_PARTIAL;
+			err_hint(e, "send '%s' to its QMP socket when it answers again; undo the overlay with block-commit, device "
+				 "%s, base-node %s", c->was_running ? "cont" : "stop", o->node, o->below);
+			continue;
+		}
 		if (!is_written(o)) {
 			unlink(o->path);
 			continue;

@@ -144,6 +144,10 @@ static int try_background(struct survey *s, struct qmp *q, struct changes *c, st
 		snprintf(s->background_refusal, sizeof(s->background_refusal), "this QEMU has no background snapshots (6.0 and later do)");
 		return 0;
 	}
+	if (strcmp(s->run_state, "prelaunch") == 0) { /* measured on 10.0: "invalid runstate transition", and QEMU aborts */
+		snprintf(s->background_refusal, sizeof(s->background_refusal), "the VM has never run, and that would end QEMU");
+		return 0;
+	}
 	wanted = engine_capabilities(engine_of(ENGINE_BACKGROUND), s->capabilities);
 	if (changes_capabilities(c, q, s->capabilities, wanted, &why) < 0) {
 		if (!qmp_alive(q)) {
