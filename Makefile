@@ -75,7 +75,7 @@ $(BUILD)/libparts.a: $(TOOL_PARTS)
 
 $(BUILD)/bench/%: bench/%.c $(LIB)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $< $(LIB) -o $@ $(ALL_LDFLAGS) $(LIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests/unit $< $(LIB) -o $@ $(ALL_LDFLAGS) $(LIBS)
 
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libparts.a $(LIB)
 	$(call say,CC,$<)
