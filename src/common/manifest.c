@@ -58,15 +58,12 @@ static json_t *disk_to_json(const struct manifest_disk *disk, const char *tree)
 	return object;
 }
 
-static json_t *argv_to_json(char *const *argv)
+static json_t *strings_to_json(char *const *strings)
 {
-	json_t *array;
+	json_t *array = json_array();
 
-	if (!argv)
-		return json_null();
-	array = json_array();
-	for (; *argv; argv++)
-		json_array_append_new(array, json_string_of(*argv));
+	for (; strings && *strings; strings++)
+		json_array_append_new(array, json_string_of(*strings));
 	return array;
 }
 
@@ -83,7 +80,7 @@ static json_t *qemu_to_json(const struct manifest *m)
 	set_text(object, "machine", m->machine);
 	set_text(object, "accelerator", m->accelerator);
 	set_number(object, "memory", m->memory);
-	json_object_set_new(object, "command_line", argv_to_json(m->argv));
+	json_object_set_new(object, "command_line", m->argv ? strings_to_json(m->argv) : json_null());
 	set_text(object, "cwd", m->cwd);
 	return object;
 }
@@ -142,6 +139,7 @@ json_t *manifest_to_json(const struct manifest *m)
 	json_object_set_new(object, "ram_blocks", blocks_to_json(m));
 	json_object_set_new(object, "files", files_to_json(m));
 	json_object_set_new(object, "disks", disks);
+	json_object_set_new(object, "left_out", strings_to_json(m->left_out));
 	return object;
 }
 
@@ -159,6 +157,13 @@ static void free_disk(struct manifest_disk *disk)
 	free(disk->active);
 }
 
+static void free_strings(char **strings)
+{
+	for (char **s = strings; s && *s; s++)
+		free(*s);
+	free(strings);
+}
+
 static void free_arrays(struct manifest *m)
 {
 	for (size_t i = 0; i < m->n_disks; i++)
@@ -170,12 +175,11 @@ static void free_arrays(struct manifest *m)
 	}
 	for (size_t i = 0; i < m->n_blocks; i++)
 		free(m->blocks[i].name);
-	for (size_t i = 0; m->argv && m->argv[i]; i++)
-		free(m->argv[i]);
+	free_strings(m->argv);
+	free_strings(m->left_out);
 	free(m->disks);
 	free(m->files);
 	free(m->blocks);
-	free(m->argv);
 }
 
 void manifest_free(struct manifest *m)

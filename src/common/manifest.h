@@ -39,10 +39,6 @@ struct manifest_disk {
 	char *qdev;           /* id or QOM path of the guest's device, or NULL */
 	uint64_t virtual_size; /* bytes the guest sees */
 	bool read_only;       /* the VM could not write it: no overlay was made, restore uses the image as it is */
-	bool left_out;        /* by the user's wish not frozen, though writable: its content is not in the checkpoint (its
-			       * chain is informative, never checked), and restore refuses to start the recorded
-			       * command line, since the VM would see an image of another instant; with `--` it is the
-			       * user's business */
 	struct manifest_image *chain; /* chain[0] is the frozen image, each next one the backing file of the one before */
 	size_t n_chain;
 	char *active;         /* the overlay that the VM went on with; the frozen image itself where there is none */
@@ -92,6 +88,8 @@ struct manifest {
 	size_t n_files;
 	struct manifest_disk *disks;
 	size_t n_disks;
+	char **left_out;      /* names of writable disks that were not frozen, by the user's wish: their content is not in the
+			       * checkpoint; NULL-terminated, or NULL where there are none */
 };
 
 /*

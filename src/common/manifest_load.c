@@ -301,22 +301,23 @@ static void read_files(struct reader *r, const struct place *at, struct manifest
 	}
 }
 
-static void read_argv(struct reader *r, const struct place *at, struct manifest *m)
+/* A list of strings, NULL-terminated; NULL where there is none, or null. */
+static char **optional_strings(struct reader *r, const struct place *at, const char *key, size_t max)
 {
-	const json_t *list = json_object_get(at->object, "command_line");
+	const json_t *list = json_object_get(at->object, key);
+	char **strings;
 	size_t n;
 
 	if (!list || json_is_null(list))
-		return;
-	n = array_size(r, at, "command_line", MAX_ARGS);
-	if (n == 0)
-		fault(r, "'%scommand_line' is empty", at->name);
-	m->argv = memory_of(n + 1, sizeof(*m->argv));
+		return NULL;
+	n = array_size(r, at, key, max);
+	strings = memory_of(n + 1, sizeof(*strings));
 	for (size_t i = 0; i < n && !r->failed; i++) {
-		m->argv[i] = text_copy(json_string_value(json_array_get(list, i)));
-		if (!m->argv[i])
-			fault(r, "'%scommand_line[%zu]' is not a string", at->name, i);
+		strings[i] = text_copy(json_string_value(json_array_get(list, i)));
+		if (!strings[i])
+			fault(r, "'%s%s[%zu]' is not a string", at->name, key, i);
 	}
+	return strings;
 }
 
 /* "7.2.22" as qmp_version gives it, or -1. */
@@ -355,7 +356,9 @@ static void read_qemu(struct reader *r, const struct place *top, struct manifest
 	m->accelerator = optional_text(r, &at, "accelerator");
 	m->memory = need_number(r, &at, "memory");
 	m->cwd = optional_text(r, &at, "cwd");
-	read_argv(r, &at, m);
+	m->argv = optional_strings(r, &at, "command_line", MAX_ARGS);
+	if (m->argv && !m->argv[0])
+		fault(r, "'%scommand_line' is empty", at.name);
 }
 
 static void read_top(struct reader *r, const struct place *at, struct manifest *m)
@@ -371,6 +374,7 @@ static void read_top(struct reader *r, const struct place *at, struct manifest *
 	m->state_bytes = need_number(r, at, "state_bytes");
 	m->phases = json_incref(json_object_get(at->object, "phases"));
 	m->prediction = json_incref(json_object_get(at->object, "prediction"));
+	m->left_out = optional_strings(r, at, "left_out", MAX_DISKS);
 	if (r->failed)
 		return;
 	if (strchr(m->name, '/') || m->name[0] == '.' || has_control(m->name))

@@ -50,8 +50,8 @@ struct sink_result {
 /*
  * Opens a sink for layout pages in the directory `dirfd` (kept by the caller, open until sink_free). The pages of the
  * RAM blocks named in `ram` (n_ram names; the caller's, copied) go to files of their own; a listed block that the
- * stream does not declare is an error, and so is one whose name could not be a file name ('/', "..", control bytes,
- * empty).
+ * stream does not declare (a memory backend that nothing uses) has no file, and one whose name could not be a file name
+ * ('/', "..", control bytes, empty) is an error.
  * `limit` is the largest plausible sum of all block lengths in bytes (0: only the built-in cap).
  * Returns the sink or NULL.
  */
@@ -64,8 +64,8 @@ struct sink *sink_pages_open(int dirfd, const char *const *ram, size_t n_ram, ui
 struct sink *sink_stream_open(int dirfd, int zstd_level, uint64_t limit, struct err *e);
 
 /*
- * To be called before sink_run where the VM's machine has suppress-vmdesc=on: such a stream has no description. A stream
- * that has one, and was cut right before it, is then taken as whole; all devices are in it (stream.h).
+ * To be called before sink_run where the VM's machine has suppress-vmdesc=on: such a stream has no description. A
+ * stream that has one, and was cut right before it, is then taken as whole; all devices are in it (stream.h).
  */
 void sink_allow_undescribed(struct sink *s);
 

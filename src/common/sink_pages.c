@@ -20,7 +20,7 @@ enum {
 
 /*
  * One block's file. `written` has a bit for each group of 2^group_bits pages, set as soon as a page of it was written:
- * a zero page elsewhere is a hole already. Groups are single pages up to 128 GiB of memory in all, and grow beyond that,
+ * a zero page elsewhere is a hole already. Groups are single pages up to 128 GiB of memory in all, and grow beyond,
  * so that the maps do not: then a needless hole is punched now and then.
  */
 struct ram_file {
@@ -236,7 +236,7 @@ static struct stream_block *find_block(struct stream_block *blocks, size_t n, co
 }
 
 /* Marks the listed blocks as taken, and chooses the size of groups for their sum. */
-static int take_blocks(struct sink_pages *s, struct stream_block *blocks, size_t n, struct err *e)
+static void take_blocks(struct sink_pages *s, struct stream_block *blocks, size_t n)
 {
 	uint64_t sum = 0;
 
@@ -244,21 +244,19 @@ static int take_blocks(struct sink_pages *s, struct stream_block *blocks, size_t
 		struct stream_block *block = find_block(blocks, n, s->ram[i]);
 
 		if (!block)
-			return err_set(e, "the migration stream has no RAM block '%s'", s->ram[i]);
+			continue;
 		block->take = true;
 		sum += block->length;
 	}
 	while (group_of(s, sum) / 8 > WRITTEN_BYTES)
 		s->group_bits++;
-	return 0;
 }
 
 static int on_blocks(void *ctx, struct stream_block *blocks, size_t n, struct err *e)
 {
 	struct sink_pages *s = ctx;
 
-	if (take_blocks(s, blocks, n, e) < 0)
-		return -1;
+	take_blocks(s, blocks, n);
 	if (s->n_ram && mkdirat(s->base.dirfd, "ram", 0700) < 0)
 		return err_sys(e, errno, "cannot create 'ram'");
 	s->files = memory_of(n, sizeof(*s->files));

@@ -7,8 +7,9 @@
  *              refused.
  *   outside    what only one process can have is moved into the run directory under its own name: UNIX sockets that
  *              QEMU listens on, files that it writes (character devices, logs, traces, shared memory files). So clones
- *              run beside each other and beside the VM that they come from. A moved socket never waits for a client.
- *              TCP ports stay as they are. A recorded -qmp socket with the name of the new one becomes the new one.
+ *              run beside each other and beside the VM that they come from. TCP ports stay as they are. No socket
+ *              waits for a client before the VM starts. A recorded -qmp socket with the name of the new one becomes
+ *              the new one.
  *   disks      the argument that gives a disk (by id or node name, else by image) gets the fresh overlay, as qcow2; all
  *              its other properties stay. Read-only disks keep their image, by the path that it has now.
  *   machine    an alias becomes the machine type that it stood for.

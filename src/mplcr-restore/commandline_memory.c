@@ -138,7 +138,8 @@ static bool has_old_names(const char *machine)
 	if (!version)
 		return false;
 	major = strtol(version + 1, &end, 10);
-	return end != version + 1 && *end == '.' && (major < 4 || (major == 4 && strcmp(end, ".0") == 0));
+	return end != version + 1 && *end == '.' &&
+	       (major < 4 || (major == 4 && strtol(end + 1, NULL, 10) == 0));
 }
 
 /* Makes `v` a private mapping of the file at `path`. */

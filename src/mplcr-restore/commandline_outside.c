@@ -51,6 +51,13 @@ static int move_listener(struct outside *o, struct optvalue *v, const char *key)
 	return 1;
 }
 
+/* Nobody may be there to connect, and QEMU would not start before. */
+static void dont_wait(struct optvalue *v)
+{
+	if (optvalue_on(v, "server"))
+		optvalue_set_flag(v, "wait", false);
+}
+
 static int outside_chardev(struct outside *o, struct optvalue *v)
 {
 	const char *backend = optvalue_get(v, "backend");
@@ -58,8 +65,7 @@ static int outside_chardev(struct outside *o, struct optvalue *v)
 
 	if (backend && strcmp(backend, "socket") == 0) {
 		moved = move_listener(o, v, "path");
-		if (moved > 0)
-			optvalue_set_flag(v, "wait", false);
+		dont_wait(v);
 	} else if (backend && strcmp(backend, "file") == 0) {
 		moved = move_member(o, v, "path", false);
 	}
@@ -116,29 +122,40 @@ static int move_whole(struct outside *o, struct arg *arg, const char *prefix, co
 	return 0;
 }
 
+/* How long the protocol of a socket in the short form is ("unix:"), or 0 where it is no socket. */
+static size_t socket_protocol(const char *text)
+{
+	static const char *const protocols[] = { "unix:", "tcp:", "telnet:", "websocket:", "tn3270:" };
+
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++)
+		if (strncmp(text, protocols[i], strlen(protocols[i])) == 0)
+			return strlen(protocols[i]);
+	return 0;
+}
+
 /* The short form of a character device: "unix:PATH,server=on", "file:PATH", each perhaps behind "mon:". */
 static int outside_short(struct outside *o, struct arg *arg)
 {
 	_cleanup_optvalue_ struct optvalue v = { 0 };
 	_cleanup_free_ char *rest = NULL;
 	const char *mon = strncmp(arg->value, "mon:", 4) == 0 ? "mon:" : "", *at = arg->value + strlen(mon);
-	int moved;
+	size_t protocol = socket_protocol(at);
 
 	if (strncmp(at, "file:", 5) == 0) {
 		_cleanup_free_ char *prefix = text_of("%sfile:", mon), *from = text_copy(at + 5);
 
 		return move_whole(o, arg, prefix, from);
 	}
-	if (strncmp(at, "unix:", 5) != 0)
+	if (protocol == 0)
 		return 0;
-	optvalue_parse(&v, at + 5, "path");
-	moved = move_listener(o, &v, "path");
-	if (moved > 0)
-		optvalue_set_flag(&v, "wait", false);
-	if (moved < 0 || move_member(o, &v, "logfile", false) < 0)
+	optvalue_parse(&v, at + protocol, "path");
+	if (strncmp(at, "unix:", 5) == 0 && move_listener(o, &v, "path") < 0)
+		return -1;
+	dont_wait(&v);
+	if (move_member(o, &v, "logfile", false) < 0)
 		return -1;
 	rest = optvalue_text(&v);
-	arg_set_value(arg, text_of("%sunix:%s", mon, rest));
+	arg_set_value(arg, text_of("%s%.*s%s", mon, (int)protocol, at, rest));
 	return 0;
 }
 

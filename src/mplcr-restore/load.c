@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "cli.h"
 #include "clock.h"
 #include "fdio.h"
 #include "json.h"
@@ -56,6 +57,7 @@ static int check_failed(struct vm *vm, struct err *e)
 /* Waits until the state is loaded: QEMU leaves run state inmigrate. */
 static int wait_loaded(struct vm *vm, struct err *e)
 {
+	int64_t began = clock_ns();
 	char state[32];
 
 	for (int ms = 0;; ms = ms < LOOK_MS ? ms + 1 : LOOK_MS) {
@@ -67,6 +69,8 @@ static int wait_loaded(struct vm *vm, struct err *e)
 			return -1;
 		if (clock_over(vm->deadline))
 			return err_set(e, "the state was not loaded in time");
+		if (ms == LOOK_MS)
+			cli_progress_line("loading the state, %.1f s", clock_ms_between(began, clock_ns()) / 1000);
 		if (nap(vm, ms, e) < 0)
 			return -1;
 	}
@@ -119,6 +123,7 @@ int vm_load(struct vm *vm, const struct plan *p, struct err *e)
 		vm_kill(vm); /* so that nothing reads any more, and the thread ends */
 	}
 	fed = feed_finish(feed, &why);
+	cli_progress_end();
 	if (fed < 0) {
 		*e = why; /* the cause of what QEMU says */
 		return -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli.h"
 #include "clock.h"
@@ -77,6 +78,8 @@ int report_run(const struct plan *p, const struct vm *vm, double total_ms, struc
 		cli_note("'%s' of this VM is '%s'", p->c.moved[i].from, p->c.moved[i].to);
 	for (size_t i = 0; i < p->c.n_notes; i++)
 		cli_note("%s", p->c.notes[i]);
+	if (!p->o->paused && p->m->run_state && strcmp(p->m->run_state, "paused") == 0)
+		cli_note("the VM was paused when the checkpoint was taken; it runs now (--paused leaves it so)");
 	cli_note("checkpoint '%s' %s in %.1f ms, %s (%.0f ms in all)", p->m->name,
 		 p->o->paused ? "stands ready" : "runs again", restore_ms(vm), p->lazy ? "lazily" : "eagerly", total_ms);
 	if (p->o->json) {

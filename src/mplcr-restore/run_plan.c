@@ -57,9 +57,15 @@ static int check_state(const struct plan *p, struct err *e)
 
 static int check_command_line(const struct plan *p, struct err *e)
 {
-	if (p->o->own || p->m->argv)
+	if (p->o->own)
 		return 0;
-	err_set(e, "checkpoint '%s' does not know the command line of its VM", p->m->name);
+	if (p->m->left_out && p->m->left_out[0])
+		err_set(e, "checkpoint '%s' has no content of disk '%s', which was left out when it was made", p->m->name,
+			p->m->left_out[0]);
+	else if (!p->m->argv)
+		err_set(e, "checkpoint '%s' does not know the command line of its VM", p->m->name);
+	else
+		return 0;
 	return err_hint(e, "give it: mplcr-restore CKPT -- QEMU ARG…, with {disk:DEVICE} where images belong");
 }
 

@@ -365,22 +365,25 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 		return qemu_is_gone(c, e);
 	if (c->migration && undo_migration(q, &why) < 0)
 		remains_add(&r, &why, "send migrate_cancel to its QMP socket");
-	if (c->run_state && undo_run_state(q, c->was_running, &why) < 0)
-		remains_add(&r, &why, "send '%s' to its QMP socket", c->was_running ? "cont" : "stop");
+	if (c->run_state) /* as early as can be; whether it holds is looked at in the end */
+		(void)!undo_run_state(q, c->was_running, &why);
 	if (!qmp_alive(q))
 		return qemu_is_gone(c, e);
 	if (changes_put_back(c, q, &why) < 0)
 		remains_add(&r, &why, "query-migrate-capabilities and query-migrate-parameters show what is set");
 	if (c->pipe) /* fails where the migration has taken it, as it should */
 		(void)!qmp_run(q, "closefd", json_of("{s:s}", "fdname", PIPE_NAME), NULL, &why);
-	for (size_t i = c->n_overlays; i-- > 0;) /* the last first, so that a chain of ours would come down in order */
-		if (undo_overlay(q, &c->overlays[i], &why) < 0)
-			remains_add(&r, &why, "the VM writes to '%s'; undo it with the QMP command block-commit, device %s, base-node %s",
-				    c->overlays[i].path, c->overlays[i].node, c->overlays[i].below);
 	if (c->partial[0] && dir_remove(c->partial) < 0 && errno != ENOENT) {
 		err_sys(&why, errno, "cannot remove '%s'", c->partial);
 		remains_add(&r, &why, "rm -r %s", c->partial);
 	}
+	for (size_t i = c->n_overlays; i-- > 0;) /* the last first, so that a chain of ours would come down in order */
+		if (undo_overlay(q, &c->overlays[i], &why) < 0)
+			remains_add(&r, &why, "the VM writes to '%s'; undo it with the QMP command block-commit, device %s, base-node %s",
+				    c->overlays[i].path, c->overlays[i].node, c->overlays[i].below);
+	/* a guest that wrote to an overlay while the disk was full of our state was stopped by QEMU (io-error) */
+	if (c->run_state && undo_run_state(q, c->was_running, &why) < 0)
+		remains_add(&r, &why, "send '%s' to its QMP socket", c->was_running ? "cont" : "stop");
 	*c = (struct changes){ 0 };
 	if (!r.text[0])
 		return 0;

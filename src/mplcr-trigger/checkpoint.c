@@ -227,7 +227,7 @@ static int open_run(struct run *r, struct err *e)
 	r->interrupt = interrupt_open(e);
 	if (r->interrupt < 0)
 		return -1;
-	r->q = qmp_connect(r->options->socket, GREETING_MS, e);
+	r->q = qmp_connect_interruptible(r->options->socket, GREETING_MS, r->interrupt, e);
 	if (!r->q || guardian_start(&r->guardian, r->changes, r->q, e) < 0)
 		return -1;
 	qmp_set_interrupt(r->q, r->interrupt);

@@ -20,6 +20,9 @@
 /* More RAM blocks than memory alone (video memory, ROMs) may be in the stream: this much is plausible for those. */
 #define OTHER_BLOCKS (16ULL << 30)
 
+/* How long QEMU may take to close its end of the pipe after the migration has ended or was cancelled. */
+#define CLOSE_MS 2000
+
 struct receiver {
 	struct sink *sink;
 	int fd;
@@ -52,10 +55,15 @@ static void *read_stream(void *ctx)
 static struct sink *open_sink(int dirfd, const struct options *o, const struct survey *s, struct err *e)
 {
 	uint64_t limit = s->memory + OTHER_BLOCKS;
+	struct sink *sink;
 
 	if (o->stream)
-		return sink_stream_open(dirfd, o->zstd_level, limit, e);
-	return sink_pages_open(dirfd, (const char *const *)s->ram, s->n_ram, limit, e);
+		sink = sink_stream_open(dirfd, o->zstd_level, limit, e);
+	else
+		sink = sink_pages_open(dirfd, (const char *const *)s->ram, s->n_ram, limit, e);
+	if (sink && s->undescribed)
+		sink_allow_undescribed(sink);
+	return sink;
 }
 
 struct receiver *receive_start(int dirfd, const struct options *o, const struct survey *s, struct qmp *q, struct changes *c,
@@ -121,10 +129,20 @@ const struct sink_result *receive_finish(struct receiver *r, struct err *e)
 	return sink_finish(r->sink, e);
 }
 
+/* Whether QEMU closes its end soon: where it cannot be reached any more, it may hold the pipe for good. */
+static bool ends_soon(const struct receiver *r)
+{
+	struct pollfd p = { .fd = r->fd };
+
+	return r->joined || poll(&p, 1, CLOSE_MS) != 0;
+}
+
 void receive_free(struct receiver *r)
 {
 	if (!r)
 		return;
+	if (!ends_soon(r))
+		return; /* the thread goes on with what is the receiver's until the process ends, which it is about to */
 	join(r);
 	sink_free(r->sink);
 	free(r);

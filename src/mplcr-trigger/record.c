@@ -48,16 +48,12 @@ static int record_disk(struct manifest_disk *to, const struct disk_plan *dp, str
 	to->qdev = text_copy(d->qdev);
 	to->virtual_size = d->virtual_size;
 	to->read_only = d->read_only;
-	to->left_out = !dp->freeze && !d->read_only;
 	to->chain = memory_of(d->n_chain, sizeof(*to->chain));
 	for (size_t i = 0; i < d->n_chain; i++) {
-		const char *path = d->chain[i].path ? d->chain[i].path : d->shown;
-		struct err ignored;
-
-		to->chain[i].path = text_copy(path);
+		to->chain[i].path = text_copy(d->chain[i].path);
 		to->chain[i].format = text_copy(d->chain[i].format);
 		to->n_chain++;
-		if (identity_read(path, &to->chain[i].id, dp->freeze || d->read_only ? e : &ignored) < 0 && dp->freeze)
+		if (identity_read(d->chain[i].path, &to->chain[i].id, e) < 0)
 			return -1;
 	}
 	to->active = text_copy(dp->freeze ? dp->overlay : to->chain[0].path);
@@ -115,6 +111,27 @@ static json_t *prediction(const struct choice *c, const struct outcome *out)
 	return p;
 }
 
+/*
+ * The disks whose content belongs to the checkpoint: the frozen ones, and the read-only ones that are local files. Of the
+ * writable ones that were left out the names are kept.
+ */
+static int record_disks(struct manifest *m, const struct plan *p, struct err *e)
+{
+	size_t left_out = 0;
+
+	m->disks = memory_of(p->n_disks, sizeof(*m->disks));
+	m->left_out = memory_of(p->n_disks + 1, sizeof(*m->left_out));
+	for (size_t i = 0; i < p->n_disks; i++) {
+		const struct disk *d = p->disks[i].disk;
+
+		if (!p->disks[i].freeze && !d->read_only)
+			m->left_out[left_out++] = text_copy(d->device);
+		else if (!d->refusal && record_disk(&m->disks[m->n_disks++], &p->disks[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 struct manifest *record_build(const struct options *o, const struct survey *s, const struct choice *ch, const struct plan *p,
 			      const struct outcome *out, struct err *e)
 {
@@ -133,13 +150,10 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 	m->prediction = prediction(ch, out);
 	record_qemu(m, s);
 	record_state(m, out->result);
-	m->disks = memory_of(p->n_disks, sizeof(*m->disks));
-	for (; m->n_disks < p->n_disks; m->n_disks++)
-		if (record_disk(&m->disks[m->n_disks], &p->disks[m->n_disks], e) < 0) {
-			m->n_disks++; /* so that the half-filled one is freed too */
-			manifest_free(m);
-			return NULL;
-		}
+	if (record_disks(m, p, e) < 0) {
+		manifest_free(m);
+		return NULL;
+	}
 	return m;
 }
 

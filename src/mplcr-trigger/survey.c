@@ -74,22 +74,37 @@ static int check_jobs(struct qmp *q, struct err *e)
 	return err_hint(e, "wait until it has ended: query-block-jobs");
 }
 
+/* A property of the machine; NULL in *value where it has none of that name. */
+static int read_property(struct qmp *q, const char *property, json_t **value, struct err *e)
+{
+	struct err refused;
+
+	*value = NULL;
+	if (qmp_run(q, "qom-get", json_of("{s:s, s:s}", "path", "/machine", "property", property), value, &refused) == 0 ||
+	    qmp_alive(q))
+		return 0;
+	*e = refused;
+	return -1;
+}
+
 static int read_machine(struct survey *s, struct qmp *q, struct err *e)
 {
 	_cleanup_json_ json_t *version = NULL;
 	_cleanup_json_ json_t *kvm = NULL;
 	_cleanup_json_ json_t *memory = NULL;
 	_cleanup_json_ json_t *machine = NULL;
+	_cleanup_json_ json_t *undescribed = NULL;
 	const char *type;
 
 	if (qmp_run(q, "query-version", NULL, &version, e) < 0 || qmp_run(q, "query-kvm", NULL, &kvm, e) < 0 ||
 	    qmp_run(q, "query-memory-size-summary", NULL, &memory, e) < 0)
 		return -1;
-	if (qmp_run(q, "qom-get", json_of("{s:s, s:s}", "path", "/machine", "property", "type"), &machine, e) < 0)
+	if (read_property(q, "type", &machine, e) < 0 || read_property(q, "suppress-vmdesc", &undescribed, e) < 0)
 		return -1;
 	s->version = qmp_version(q);
 	s->package = text_of("%s", json_text(version, "package") ? json_text(version, "package") : "");
 	s->kvm = json_flag(kvm, "enabled");
+	s->undescribed = json_is_true(undescribed);
 	s->memory = (uint64_t)json_int(memory, "base-memory", 0) + (uint64_t)json_int(memory, "plugged-memory", 0);
 	type = json_string_value(machine);
 	if (!type)

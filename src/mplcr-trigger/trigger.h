@@ -92,6 +92,7 @@ struct survey {
 	char *run_state;
 	bool running;
 	bool kvm;
+	bool undescribed;       /* its stream has no description at the end (machine property suppress-vmdesc) */
 	uint64_t memory;        /* bytes of guest memory */
 	uint64_t populated;     /* of these, an upper bound of what was ever touched */
 	char **ram;             /* names of the memory backends: RAM blocks that get files of their own */

@@ -22,16 +22,17 @@ enum {
 
 struct build {
 	uint8_t *data;
-	size_t len;
+	size_t len, room;
 };
 
 static inline void build_bytes(struct build *b, const void *data, size_t len)
 {
-	uint8_t *grown = realloc(b->data, b->len + len + 1);
-
-	if (!grown)
-		abort();
-	b->data = grown;
+	if (b->len + len > b->room) {
+		b->room = 2 * (b->len + len);
+		b->data = realloc(b->data, b->room);
+		if (!b->data)
+			abort();
+	}
 	memcpy(b->data + b->len, data, len);
 	b->len += len;
 }
@@ -167,8 +168,7 @@ static inline void build_tail(struct build *b)
 static inline void build_free(struct build *b)
 {
 	free(b->data);
-	b->data = NULL;
-	b->len = 0;
+	*b = (struct build){ 0 };
 }
 
 #endif
