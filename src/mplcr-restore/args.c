@@ -8,12 +8,13 @@
 
 /* The options without a value, of QEMU 2.9 to 10.0. All others take one. */
 static const char *const plain[] = {
-	"S", "alt-grab", "async-teardown", "audio-help", "ctrl-grab", "curses", "daemonize", "enable-fips", "enable-hax",
-	"enable-kvm", "enable-sync-profile", "full-screen", "h", "help", "mem-prealloc", "no-acpi", "no-fd-bootchk",
-	"no-frame", "no-hpet", "no-kvm", "no-kvm-irqchip", "no-kvm-pit", "no-kvm-pit-reinjection", "no-quit", "no-reboot",
-	"no-shutdown", "no-user-config", "nodefaults", "nodefconfig", "nographic", "old-param", "one-insn-per-tick",
-	"only-migratable", "portrait", "preconfig", "rtc-td-hack", "s", "sdl", "semihosting", "show-cursor", "singlestep",
-	"snapshot", "tdf", "usb", "version", "win2k-hack", "xen-attach", "xen-create", "xen-domid-restrict",
+	"S", "alt-grab", "async-teardown", "audio-help", "ctrl-grab", "curses", "daemonize", "enable-fips",
+	"enable-hax", "enable-kvm", "enable-sync-profile", "full-screen", "h", "help", "mem-prealloc", "no-acpi",
+	"no-fd-bootchk", "no-frame", "no-hpet", "no-kvm", "no-kvm-irqchip", "no-kvm-pit", "no-kvm-pit-reinjection",
+	"no-quit", "no-reboot", "no-shutdown", "no-user-config", "nodefaults", "nodefconfig", "nographic",
+	"old-param", "one-insn-per-tick", "only-migratable", "portrait", "preconfig", "rtc-td-hack", "s", "sdl",
+	"semihosting", "show-cursor", "singlestep", "snapshot", "tdf", "usb", "version", "win2k-hack", "xen-attach",
+	"xen-create", "xen-domid-restrict",
 };
 
 static bool takes_value(const char *name)

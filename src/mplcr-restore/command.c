@@ -57,7 +57,8 @@ int command_start(struct command *c, char *const *argv, struct err *e)
 }
 
 /* Reads until the other end is closed. Returns 0, or -1 with the reason why not so far. */
-static int read_output(int fd, const char *name, int64_t deadline, int interrupt, char *buf, size_t *used, struct err *e)
+static int read_output(int fd, const char *name, int64_t deadline, int interrupt, char *buf, size_t *used,
+		       struct err *e)
 {
 	struct pollfd p[2] = { { .fd = fd, .events = POLLIN }, { .fd = interrupt, .events = POLLIN } };
 

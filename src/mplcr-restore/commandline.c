@@ -110,7 +110,8 @@ static void merge_monitor(const struct commandline_request *r, struct args *a, s
 
 static void drop_ended(struct args *a)
 {
-	static const char *const ended[] = { "S", "incoming", "loadvm", "snapshot", "daemonize", "pidfile", "preconfig" };
+	static const char *const ended[] = { "S", "incoming", "loadvm", "snapshot", "daemonize", "pidfile",
+					     "preconfig" };
 
 	for (size_t i = 0; i < sizeof(ended) / sizeof(*ended); i++)
 		args_remove(a, ended[i]);
@@ -188,7 +189,8 @@ int commandline_build(const struct commandline_request *r, struct commandline *c
 	if (strlen(r->socket) > COMMANDLINE_SOCKET_MAX) {
 		err_set(e, "the path of a socket can have %d bytes: '%s' has %zu", COMMANDLINE_SOCKET_MAX, r->socket,
 			strlen(r->socket));
-		return err_hint(e, "choose a shorter one with --socket PATH, or a directory with a shorter path with --dir DIR");
+		return err_hint(e, "choose a shorter one with --socket PATH, or a directory with a shorter path "
+				   "with --dir DIR");
 	}
 	commandline_machine(r, &a);
 	if ((r->own ? build_own : build_recorded)(r, &a, c, e) < 0)

@@ -121,7 +121,8 @@ int disk_refuse_special(const struct manifest_disk *disk, const struct optvalue 
 
 		if (!optvalue_has(o, key))
 			continue;
-		err_set(e, "the command line gives disk '%s' with '%s', which its overlay cannot have", disk->device, key);
+		err_set(e, "the command line gives disk '%s' with '%s', which its overlay cannot have", disk->device,
+			key);
 		return err_hint(e, "give the whole command line yourself: mplcr-restore CKPT -- QEMU ARG…, "
 				   "with {disk:%s} where the image belongs", disk->device);
 	}
@@ -255,7 +256,17 @@ static bool is_where_it_was(const struct manifest_disk *disk)
 	return true;
 }
 
-static int give_disk(const struct commandline_request *r, struct args *a, struct commandline *c, size_t i, struct err *e)
+/* Whether the argument, whatever its marks, names the disk's image itself. */
+static bool names_image(const struct commandline_request *r, const struct args *a, const struct arg *arg,
+			const struct manifest_disk *disk)
+{
+	struct arg unmarked = { .name = arg->name, .value = arg->value };
+
+	return chain_index(r, a, &unmarked, disk) == 0;
+}
+
+static int give_disk(const struct commandline_request *r, struct args *a, struct commandline *c, size_t i,
+		     struct err *e)
 {
 	const struct manifest_disk *disk = &r->m->disks[i];
 	struct arg *arg = find_arg(r, a, disk);
@@ -270,7 +281,7 @@ static int give_disk(const struct commandline_request *r, struct args *a, struct
 	}
 	c->used[i] = true;
 	arg->used = true;
-	if (!overlay && is_where_it_was(disk) && chain_index(r, a, &(struct arg){ arg->name, arg->value, 0, 0 }, disk) == 0)
+	if (!overlay && is_where_it_was(disk) && names_image(r, a, arg, disk))
 		return 0;
 	if (arg_is(arg, "blockdev"))
 		return blockdev_replace(a, arg, disk, overlay, e);

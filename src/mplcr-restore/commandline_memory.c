@@ -19,8 +19,8 @@
 #define VERSION_MACHINE_BACKEND 50000
 
 static const char *const file_members[] = {
-	"mem-path", "share", "readonly", "rom", "align", "pmem", "discard-data", "offset", "prealloc", "prealloc-threads",
-	"prealloc-context", "hugetlb", "hugetlbsize", "seal",
+	"mem-path", "share", "readonly", "rom", "align", "pmem", "discard-data", "offset", "prealloc",
+	"prealloc-threads", "prealloc-context", "hugetlb", "hugetlbsize", "seal",
 };
 
 static bool is_backend(const struct optvalue *v)
@@ -114,7 +114,8 @@ const char *commandline_why_eager(const struct manifest *m, char *const *argv, i
 	if (argv)
 		args_parse(&a, argv + 1);
 	if (version < VERSION_READ_ONLY_FILE && gives_memory_back(&a))
-		return "its guest can give memory back (balloon), and a QEMU before 8.2 would change the checkpoint then";
+		return "its guest can give memory back (balloon), and a QEMU before 8.2 would change the checkpoint "
+		       "then";
 	return why_blocks(m, &a, version);
 }
 
@@ -246,7 +247,7 @@ void commandline_memory(const struct commandline_request *r, struct args *a, str
 		return;
 	}
 	if (args_find(a, "mem-path") || args_find(a, "mem-prealloc"))
-		commandline_note(c, "-mem-path and -mem-prealloc are left out: memory comes from the checkpoint's file");
+		commandline_note(c, "-mem-path and -mem-prealloc are left out: memory comes from the checkpoint");
 	args_remove(a, "mem-path");
 	args_remove(a, "mem-prealloc");
 	for (size_t i = 0; i < r->m->n_files; i++)

@@ -86,7 +86,10 @@ static bool is_json(const char *text)
 	       strncmp(text, ram_mark, sizeof(ram_mark) - 1) != 0;
 }
 
-/* Appends what `text` begins with to *out: a placeholder's path or one byte. Returns where it ends, or NULL on failure. */
+/*
+ * Appends what `text` begins with to *out: a placeholder's path or one byte. Returns where it ends, or NULL on
+ * failure.
+ */
 static const char *replace_next(const struct commandline_request *r, const char *whole, const char *text, char **out,
 				struct commandline *c, bool *ram, struct err *e)
 {

@@ -116,7 +116,9 @@ static int feed_all(const struct plan *p, int fd, struct err *e)
 		return feed_file(dirfd, "devices.vmstate", fd, e);
 	if (strcmp(p->m->layout, "pages") == 0)
 		return feed_joined(p, dirfd, fd, e);
-	return feed_file(dirfd, manifest_file_named(p->m, "state.vmstate") ? "state.vmstate" : "state.vmstate.zst", fd, e);
+	if (manifest_file_named(p->m, "state.vmstate"))
+		return feed_file(dirfd, "state.vmstate", fd, e);
+	return feed_file(dirfd, "state.vmstate.zst", fd, e);
 }
 
 static void *feed_thread(void *arg)

@@ -12,22 +12,22 @@
 #define TIMEOUT_MAX_S 86400
 
 static const struct cli_option option_table[] = {
-	{ NULL, 0, NULL, "How the state is loaded" },
+	{ NULL, 0, NULL, "How the state is loaded:" },
 	{ "lazy", 'l', NULL, "run at once on the checkpoint's memory file, mapped privately\n(default with layout pages)" },
 	{ "eager", 'e', NULL, "load the whole memory before the guest runs" },
 	{ "paused", 'p', NULL, "load the state, but do not let the guest run" },
 	{ "timeout", 't', "SECONDS", "give up after this time (default 60)" },
-	{ NULL, 0, NULL, "What is made" },
-	{ "name", 'n', "NAME", "name of the run and of the VM (default run-1, run-2, …)" },
+	{ NULL, 0, NULL, "What is made:" },
+	{ "name", 'n', "NAME", "name of the run and of the VM (default run-1, run-2, ...)" },
 	{ "dir", 'd', "DIR", "make the run directory CHECKPOINT.NAME/ in DIR\n(default: beside the checkpoint)" },
 	{ "socket", 's', "PATH", "QMP socket of the new VM (default: qmp.sock in the run\ndirectory)" },
 	{ "foreground", 'F', NULL, "stay, with QEMU on this terminal, until it ends; its exit\nstatus becomes ours" },
 	{ "print", 0, NULL, "make nothing; print the commands that would, for a shell" },
-	{ NULL, 0, NULL, "What is checked" },
+	{ NULL, 0, NULL, "What is checked:" },
 	{ "verify", 0, NULL, "read all files of the checkpoint and compare their sums" },
 	{ "force", 'f', NULL, "go on although an image was changed, QEMU is older than the\n"
 			      "one that saved the state, or the socket's name is taken" },
-	{ NULL, 0, NULL, "Output" },
+	{ NULL, 0, NULL, "Output:" },
 	{ "json", 'j', NULL, "print one JSON object" },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
@@ -65,7 +65,7 @@ static int set_option(void *ctx, const char *name, const char *value, struct err
 
 static const struct cli cli = {
 	.tool = "mplcr-restore",
-	.usage = "[OPTION]… CHECKPOINT\n[OPTION]… CHECKPOINT -- QEMU ARG…",
+	.usage = "[OPTION]... CHECKPOINT [-- QEMU ARG...]",
 	.about = "Starts a VM from a checkpoint that mplcr-trigger made, as often as wanted: each run gets\n"
 		 "fresh overlays, and neither the checkpoint nor its images are changed. QEMU gets the command\n"
 		 "line that the VM had, or the one after --, in which {disk:DEVICE} and {ram} stand for the\n"

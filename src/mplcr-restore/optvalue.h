@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The value of a QEMU option in either of its two forms: an option string (keyval.h), or JSON, which -blockdev, -object,
- * -netdev and -device take where the value begins with '{'. Members are named the same way in both: "file.filename" is
- * that key of an option string, or the member of the member of an object. The form is kept.
+ * The value of a QEMU option in either of its two forms: an option string (keyval.h), or JSON, which -blockdev,
+ * -object, -netdev and -device take where the value begins with '{'. Members are named the same way in both:
+ * "file.filename" is that key of an option string, or the member of the member of an object. The form is kept.
  */
 #ifndef MPLCR_OPTVALUE_H
 #define MPLCR_OPTVALUE_H
@@ -18,7 +18,10 @@ struct optvalue {
 	struct keyval kv;
 };
 
-/* Reads `text`; `implied` is the key of a first value without one, or NULL. JSON that cannot be read is an empty object. */
+/*
+ * Reads `text`; `implied` is the key of a first value without one, or NULL. JSON that cannot be read is an empty
+ * object.
+ */
 void optvalue_parse(struct optvalue *o, const char *text, const char *implied);
 
 /* The text at `key`, or NULL where there is none, or a number, a boolean or an object. The string is the optvalue's. */

@@ -54,11 +54,11 @@ char *overlay_backing(const struct manifest_disk *disk, struct err *e)
 	}
 	if (strlen(name) <= BACKING_MAX)
 		return steal_ptr(name);
-	err_set(e, "disk '%s': the name of its backing file is longer than the %d bytes that qcow2 has for it", disk->device,
-		BACKING_MAX);
+	err_set(e, "disk '%s': the name of its backing file is longer than the %d bytes that qcow2 has for it",
+		disk->device, BACKING_MAX);
 	if (chain)
-		err_hint(e, "its images were moved, and each must be named: move them back to where '%s' was, or make a "
-			    "symbolic link there", disk->chain[1].recorded);
+		err_hint(e, "its images were moved, and each must be named: move them back to where '%s' was, or "
+			    "make a symbolic link there", disk->chain[1].recorded);
 	return NULL;
 }
 

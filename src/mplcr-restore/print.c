@@ -86,8 +86,8 @@ static void print_cont(const struct plan *p)
 	if (p->o->paused || !is_saved_paused(p->m))
 		return;
 	fputs("# The guest was saved standing still. Once the monitor is there, this lets it run:\n", stdout);
-	fputs("printf '%s\\n' '{\"execute\":\"qmp_capabilities\"}' '{\"execute\":\"cont\"}' | socat -t 5 - UNIX-CONNECT:",
-	      stdout);
+	fputs("printf '%s\\n' '{\"execute\":\"qmp_capabilities\"}' '{\"execute\":\"cont\"}' | "
+	      "socat -t 5 - UNIX-CONNECT:", stdout);
 	print_word(p->socket);
 	putchar('\n');
 }

@@ -133,8 +133,8 @@ static int check_version(const struct plan *p, struct err *e)
 		cli_note("QEMU %d.%d loads a state that %d.%d saved", now / 100, now % 100, then / 100, then % 100);
 	if (now >= then)
 		return 0;
-	return err_set(e, "QEMU %d.%d ('%s') is older than the %d.%d that saved the state", now / 100, now % 100, p->binary,
-		       then / 100, then % 100);
+	return err_set(e, "QEMU %d.%d ('%s') is older than the %d.%d that saved the state", now / 100, now % 100,
+		       p->binary, then / 100, then % 100);
 }
 
 int program_choose(struct plan *p, struct err *e)

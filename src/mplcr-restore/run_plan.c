@@ -52,7 +52,8 @@ static int check_state(const struct plan *p, struct err *e)
 	if (pages ? manifest_file_named(p->m, "devices.vmstate") != NULL :
 	    manifest_file_named(p->m, "state.vmstate") || manifest_file_named(p->m, "state.vmstate.zst"))
 		return 0;
-	return err_set(e, "checkpoint '%s' has layout '%s', but lists no file with the state", p->m->name, p->m->layout);
+	return err_set(e, "checkpoint '%s' has layout '%s', but lists no file with the state", p->m->name,
+		       p->m->layout);
 }
 
 static int check_command_line(const struct plan *p, struct err *e)
