@@ -70,8 +70,9 @@ $(foreach tool,$(TOOLS),$(eval $(call tool_rules,$(tool))))
 
 # Tests of files that belong to one tool see that tool's objects, all but its main.c.
 TOOL_PARTS := $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(TOOLS:%=src/%/*.c))))
+# (q, not r: files of two tools may have the same name)
 $(BUILD)/libparts.a: $(TOOL_PARTS)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 $(BUILD)/bench/%: bench/%.c $(LIB)
 	$(call say,CC,$<)
@@ -114,8 +115,13 @@ lint: all | deps-check
 	$(Q)BIN=$(abspath $(BIN)) tests/lint $(TOOLS)
 
 fuzz:
-	$(Q)$(MAKE) --no-print-directory CC=clang SANITIZE=address,undefined,fuzzer-no-link all
-	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run
+	$(Q)mkdir -p build/fuzz
+	$(Q)for target in $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c)); do \
+		clang -std=c11 -D_GNU_SOURCE -O1 -g -Isrc/common -DMPLCR_FUZZ -fsanitize=fuzzer,address,undefined \
+			tests/fuzz/$$target.c src/common/*.c -o build/fuzz/$$target -pthread $(LIBS) && \
+		mkdir -p build/fuzz/corpus-$$target && \
+		build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) build/fuzz/corpus-$$target \
+			tests/fuzz/corpus/$${target#fuzz_} || exit 1; done
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \

@@ -31,6 +31,16 @@ int fd_write_all(int fd, const void *data, size_t size)
 	return 0;
 }
 
+void fd_drain(int fd)
+{
+	_cleanup_free_ char *dropped = memory_of(65536, 1);
+	ssize_t n;
+
+	do
+		n = read(fd, dropped, 65536);
+	while (n > 0 || (n < 0 && errno == EINTR));
+}
+
 char *file_read(int dirfd, const char *path, size_t max, size_t *size, struct err *e)
 {
 	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -16,6 +16,9 @@
 /* Writes all `size` bytes. Returns 0, or -1 with errno set. */
 int fd_write_all(int fd, const void *data, size_t size) __attribute__((warn_unused_result));
 
+/* Reads and drops what comes until the end of file or an error. */
+void fd_drain(int fd);
+
 /*
  * Reads the whole file `path` below directory `dirfd` (AT_FDCWD allowed), which must be a regular file (or one of
  * /proc) of at most `max` bytes. Returns a NUL-terminated malloc'd buffer and its length in *size, or NULL.

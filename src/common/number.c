@@ -28,11 +28,13 @@ static int digits(const char *text, const char *what, uint64_t max, uint64_t *ou
 int number_parse(const char *text, const char *what, uint64_t max, uint64_t *out, struct err *e)
 {
 	const char *end;
+	uint64_t value;
 
-	if (digits(text, what, max, out, &end, e) < 0)
+	if (digits(text, what, max, &value, &end, e) < 0)
 		return -1;
 	if (*end)
 		return err_usage(e, "%s: '%s' is not a number", what, text);
+	*out = value;
 	return 0;
 }
 

@@ -3,75 +3,114 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
+#include "fdio.h"
 #include "interrupt.h"
 
-/* Tells execvp's failure from the program's own: the status that shells use too. */
-#define NO_PROGRAM 127
+enum { OUTPUT_MAX = 1 << 20 };
 
-__attribute__((noreturn))
-static void child(const char *const argv[], int said)
+/* In the child: runs the program, or says on its standard error why not. */
+static void __attribute__((noreturn)) run_child(int fd, char *const *argv)
 {
-	int null = open("/dev/null", O_RDWR);
+	int null = open("/dev/null", O_RDONLY);
 
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	dup2(said, STDERR_FILENO);
 	interrupt_release();
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* it must not go on writing when we are killed and what it made is removed */
-	execvp(argv[0], (char *const *)argv);
-	_exit(NO_PROGRAM);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (null >= 0)
+		dup2(null, STDIN_FILENO);
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	execvp(argv[0], argv);
+	dprintf(STDERR_FILENO, "%s", strerror(errno));
+	_exit(127);
 }
 
-/* Reads what the program says until it closes; what does not fit is dropped. */
-static void collect(int fd, char *text, size_t size)
+int process_start(struct process *p, char *const *argv, struct err *e)
 {
-	char dropped[512];
-	size_t used = 0;
-	ssize_t n;
+	int ends[2];
 
-	do {
-		n = used + 1 < size ? read(fd, text + used, size - 1 - used) : read(fd, dropped, sizeof(dropped));
-		if (n > 0 && used + 1 < size)
-			used += (size_t)n;
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	while (used > 0 && text[used - 1] == '\n')
-		used--;
-	text[used] = '\0';
-}
-
-int process_run(const char *const argv[], struct err *e)
-{
-	char said[500];
-	int ends[2], status;
-	pid_t pid;
-
+	*p = (struct process){ .fd = -1 };
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "cannot run '%s'", argv[0]);
-	pid = fork();
-	if (pid == 0)
-		child(argv, ends[1]);
+		return err_sys(e, errno, "cannot make a pipe");
+	p->pid = fork();
+	if (p->pid == 0)
+		run_child(ends[1], argv);
 	close(ends[1]);
-	if (pid < 0) {
-		err_sys(e, errno, "cannot run '%s'", argv[0]);
-		close(ends[0]);
-		return -1;
+	p->fd = ends[0];
+	if (p->pid < 0) {
+		p->pid = 0;
+		close(p->fd);
+		return err_sys(e, errno, "cannot start %s", argv[0]);
 	}
-	collect(ends[0], said, sizeof(said));
-	close(ends[0]);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	return 0;
+}
+
+/* Reads until the other end is closed. Returns 0, or -1 with the reason why not so far. */
+static int read_output(int fd, const char *name, int64_t deadline, int interrupt, char *buf, size_t *used,
+		       struct err *e)
+{
+	struct pollfd p[2] = { { .fd = fd, .events = POLLIN }, { .fd = interrupt, .events = POLLIN } };
+
+	for (;;) {
+		char dropped[4096];
+		bool full = *used >= OUTPUT_MAX;
+		struct timespec left;
+		ssize_t n;
+
+		if (ppoll(p, 2, clock_left(deadline, &left), NULL) < 0 && errno != EINTR)
+			return err_sys(e, errno, "cannot wait for %s", name);
+		if (p[1].revents) {
+			err_set(e, "interrupted");
+			e->sys = EINTR;
+			return -1;
+		}
+		if (!p[0].revents && clock_over(deadline))
+			return err_set(e, "%s did not end in time", name);
+		if (!p[0].revents)
+			continue;
+		n = full ? read(fd, dropped, sizeof(dropped)) : read(fd, buf + *used, OUTPUT_MAX - *used);
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return err_sys(e, errno, "cannot read from %s", name);
+		if (n > 0 && !full)
+			*used += (size_t)n;
+	}
+}
+
+int process_finish(struct process *p, const char *name, int64_t deadline, int interrupt, char **output, struct err *e)
+{
+	_cleanup_free_ char *buf = memory_of(OUTPUT_MAX + 1, 1);
+	size_t used = 0;
+	int result, status = 0;
+
+	result = read_output(p->fd, name, deadline, interrupt, buf, &used, e);
+	if (result < 0)
+		kill(p->pid, SIGKILL);
+	while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
 		;
+	close(p->fd);
+	*p = (struct process){ .fd = -1 };
+	if (result < 0)
+		return -1;
+	buf[used] = '\0';
+	*output = text_of("%s", buf);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == NO_PROGRAM && !said[0]) {
-		err_set(e, "cannot run '%s': not found", argv[0]);
-		return err_hint(e, "install it, or put its directory into PATH");
-	}
-	return err_set(e, "%s", said[0] ? said : "ended without a message");
+	while (used > 0 && buf[used - 1] == '\n')
+		buf[--used] = '\0';
+	for (char *at = buf; (at = strchr(at, '\n')) != NULL;)
+		*at = ';';
+	return err_set(e, "%s failed: %s", name, used ? buf : "it said nothing");
 }

@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* Helper programs that are run to their end: qemu-img. */
+/*
+ * Short helper programs (qemu-img, QEMU --version): started without a shell, their output caught, their time bounded.
+ * Several can run at once.
+ */
 #ifndef MPLCR_PROCESS_H
 #define MPLCR_PROCESS_H
 
+#include <stdint.h>
+#include <sys/types.h>
+
 #include "err.h"
 
+struct process {
+	pid_t pid; /* 0: not started, or finished */
+	int fd;    /* its standard output and error */
+};
+
+/* Starts argv[0] (looked for in PATH). Returns 0 or -1. */
+int process_start(struct process *p, char *const *argv, struct err *e) __attribute__((warn_unused_result));
+
 /*
- * Runs argv[0] (looked up in PATH) with the arguments, standard input and output on /dev/null, and waits for it. Returns
- * 0, or -1 with what the program said on standard error (its first 500 bytes).
+ * Waits until it ends, at most until `deadline`, or until `interrupt` (-1: none) is readable; kills it then. *output
+ * (malloc'd) gets what it printed, at most 1 MiB. Returns 0 where it ended with status 0, else -1 with its own words.
  */
-int process_run(const char *const argv[], struct err *e) __attribute__((warn_unused_result));
+int process_finish(struct process *p, const char *name, int64_t deadline, int interrupt, char **output, struct err *e)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -24,6 +24,8 @@
 /* How long a new connection may take, where the old one was closed. */
 #define RECONNECT_MS 5000
 
+#define NOT_QMP_HINT "is it a monitor (HMP) or another program's socket? QMP is -qmp unix:PATH,server=on,wait=off"
+
 /* Ids of one who took a connection over start here, above those of its former user. */
 #define TAKEN_OVER_IDS 1000000000LL
 
@@ -211,12 +213,12 @@ static int read_greeting(struct qmp *q, const char *path, int wait_ms, struct er
 		if (e->sys == EINTR)
 			return -1;
 		err_prefix(e, "no QMP at '%s'", path);
-		return err_hint(e, "is it a monitor (HMP) or another program's socket? QMP is -qmp unix:PATH,server=on,wait=off");
+		return err_hint(e, NOT_QMP_HINT);
 	}
 	if (!message && q->used > 0) {
 		err_set(e, "no QMP at '%s': '%.*s' came, but no whole line within %d ms", path,
 			(int)(q->used < 60 ? q->used : 60), q->buf, wait_ms);
-		return err_hint(e, "is it a monitor (HMP) or another program's socket? QMP is -qmp unix:PATH,server=on,wait=off");
+		return err_hint(e, NOT_QMP_HINT);
 	}
 	if (!message) {
 		err_set(e, "no greeting from '%s' within %d ms: another client uses it, or QEMU does not respond", path, wait_ms);
@@ -225,6 +227,7 @@ static int read_greeting(struct qmp *q, const char *path, int wait_ms, struct er
 	version = json_path(message, "QMP", "version", "qemu", NULL);
 	if (!version) {
 		err_set(e, "no QMP at '%s': the first message is not a QMP greeting", path);
+		err_hint(e, NOT_QMP_HINT);
 		return broken(q);
 	}
 	q->version = (int)(json_int(version, "major", 0) % 1000 * 10000 + json_int(version, "minor", 0) % 100 * 100 +

@@ -7,12 +7,8 @@
 
 #include "cleanup.h"
 #include "clock.h"
-#include "command.h"
 #include "fdio.h"
 #include "restore.h"
-
-/* Overlays that are made at the same time. */
-#define AT_ONCE 8
 
 static int make_parent(struct plan *p, struct err *e)
 {
@@ -42,54 +38,15 @@ static int make_dir(struct plan *p, struct err *e)
 	}
 }
 
-static int start_overlay(const struct plan *p, size_t i, struct command *command, struct err *e)
-{
-	char **argv = overlay_command(&p->m->disks[i], p->overlays[i], e);
-	int result = argv ? command_start(command, argv, e) : -1;
-
-	overlay_command_free(argv);
-	return result;
-}
-
-static int finish_overlay(struct command *command, int64_t deadline, int interrupt, struct err *e)
-{
-	_cleanup_free_ char *output = NULL;
-
-	if (command_finish(command, "qemu-img create", deadline, interrupt, &output, e) == 0)
-		return 0;
-	if (output && strcmp(output, strerror(ENOENT)) == 0)
-		err_hint(e, "is qemu-img installed? (package qemu-utils)");
-	return -1;
-}
-
-/* Makes the overlays of the disks from `from` on, at most AT_ONCE; *next gets the first disk after them. */
-static int make_some(const struct plan *p, size_t from, size_t *next, int interrupt, struct err *e)
-{
-	struct command commands[AT_ONCE] = { 0 };
-	int64_t deadline = clock_in_ms((int64_t)p->o->timeout_ms);
-	struct err ignored;
-	int result = 0;
-	size_t n = 0;
-
-	for (*next = from; *next < p->m->n_disks && n < AT_ONCE && result == 0; ++*next)
-		if (p->overlays[*next] && p->c.used[*next]) {
-			result = start_overlay(p, *next, &commands[n], e);
-			n += result == 0;
-		}
-	for (size_t i = 0; i < n; i++)
-		if (finish_overlay(&commands[i], deadline, interrupt, result < 0 ? &ignored : e) < 0)
-			result = -1;
-	return result;
-}
-
 static int make_overlays(const struct plan *p, int interrupt, struct err *e)
 {
-	size_t next = 0;
+	size_t n;
+	struct overlay *list = run_overlays(p, &n, e);
+	int result = list ? overlay_create(list, n, clock_in_ms((int64_t)p->o->timeout_ms), interrupt, e) : -1;
 
-	while (next < p->m->n_disks)
-		if (make_some(p, next, &next, interrupt, e) < 0)
-			return -1;
-	return 0;
+	if (list)
+		run_overlays_free(list, n);
+	return result;
 }
 
 int prepare_run(struct plan *p, int interrupt, struct err *e)

@@ -38,18 +38,19 @@ static void print_words(char *const *words)
 
 static int print_overlays(const struct plan *p, struct err *e)
 {
-	for (size_t i = 0; i < p->m->n_disks; i++) {
-		char **argv;
+	size_t n;
+	struct overlay *list = run_overlays(p, &n, e);
 
-		if (!p->overlays[i] || !p->c.used[i])
-			continue;
-		argv = overlay_command(&p->m->disks[i], p->overlays[i], e);
-		if (!argv)
-			return -1;
+	if (!list)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		char **argv = overlay_command(&list[i]);
+
 		print_words(argv);
 		putchar('\n');
 		overlay_command_free(argv);
 	}
+	run_overlays_free(list, n);
 	return 0;
 }
 

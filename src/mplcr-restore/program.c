@@ -9,7 +9,7 @@
 #include "cleanup.h"
 #include "cli.h"
 #include "clock.h"
-#include "command.h"
+#include "process.h"
 #include "fdio.h"
 #include "restore.h"
 
@@ -77,11 +77,11 @@ static bool is_recorded(const struct plan *p)
 static int ask(const struct plan *p, const char *option, const char *value, char **answer, struct err *e)
 {
 	char *argv[] = { p->binary, (char *)option, (char *)value, NULL };
-	struct command command;
+	struct process command;
 
-	if (command_start(&command, argv, e) < 0)
+	if (process_start(&command, argv, e) < 0)
 		return -1;
-	return command_finish(&command, p->binary, clock_in_ms(ANSWER_MS), -1, answer, e);
+	return process_finish(&command, p->binary, clock_in_ms(ANSWER_MS), -1, answer, e);
 }
 
 /* Reads "QEMU emulator version 7.2.22 (…)". */

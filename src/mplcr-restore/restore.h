@@ -21,6 +21,7 @@
 #include "commandline.h"
 #include "err.h"
 #include "manifest.h"
+#include "overlay.h"
 #include "qmp.h"
 
 /* As given on the command line. */
@@ -78,10 +79,12 @@ int program_choose(struct plan *p, struct err *e) __attribute__((warn_unused_res
 int prepare_run(struct plan *p, int interrupt, struct err *e) __attribute__((warn_unused_result));
 void prepare_undo(struct plan *p);
 
-/* overlay.c: the backing file name for the overlay of `disk`; malloc'd, or NULL. And the qemu-img command; malloc'd. */
-char *overlay_backing(const struct manifest_disk *disk, struct err *e);
-char **overlay_command(const struct manifest_disk *disk, const char *overlay, struct err *e);
-void overlay_command_free(char **argv);
+/*
+ * overlays.c: the fresh overlays of this run, one for each disk that the VM gets and may write. Malloc'd, `backing` too;
+ * the other strings are the plan's. NULL with an error.
+ */
+struct overlay *run_overlays(const struct plan *p, size_t *n, struct err *e);
+void run_overlays_free(struct overlay *list, size_t n);
 
 /* start.c: starts QEMU and waits until its monitor greets; vm_kill ends it. */
 int vm_start(struct vm *vm, const struct plan *p, struct err *e) __attribute__((warn_unused_result));

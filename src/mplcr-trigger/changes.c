@@ -18,6 +18,7 @@
 
 /* How long each step of the undoing may take. */
 #define CANCEL_MS 15000
+#define DRAIN_MS 300000
 #define RESUME_MS 15000
 #define COMMIT_MS 300000
 
@@ -166,9 +167,9 @@ static bool is_over(const char *status)
 	       strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0;
 }
 
-static int undo_migration(struct qmp *q, struct err *e)
+static int undo_migration(const struct changes *c, struct qmp *q, struct err *e)
 {
-	int64_t until = clock_in_ms(CANCEL_MS);
+	int64_t cancel_at = c->unbreakable ? clock_in_ms(DRAIN_MS) : clock_ns(), until = cancel_at + CANCEL_MS * NS_PER_MS;
 	bool cancelled = false;
 
 	for (;; clock_sleep_ms(2)) {
@@ -178,16 +179,22 @@ static int undo_migration(struct qmp *q, struct err *e)
 			return -1;
 		if (is_over(json_text(info, "status")))
 			return 0;
-		if (!cancelled && qmp_run(q, "migrate_cancel", NULL, NULL, e) < 0)
-			return -1;
-		cancelled = true;
+		if (!cancelled && clock_ns() >= cancel_at) {
+			if (qmp_run(q, "migrate_cancel", NULL, NULL, e) < 0)
+				return -1;
+			cancelled = true;
+		}
 		if (clock_ns() > until)
 			return err_set(e, "QEMU does not end its migration ('%s')", json_text(info, "status"));
 	}
 }
 
-/* The VM runs, or stands, as it did before; a migration that was cancelled may still be about to change it. */
-static int undo_run_state(struct qmp *q, bool was_running, struct err *e)
+/*
+ * The VM runs, or stands, as it did before; a migration that was cancelled may still be about to change it.
+ * A guest that QEMU stopped for an I/O error (its overlay's disk is full) goes on only at last, when there is room again: a
+ * retried write that fails a second time is lost on IDE disks (measured on 7.2).
+ */
+static int undo_run_state(struct qmp *q, bool was_running, bool at_last, struct err *e)
 {
 	int64_t until = clock_in_ms(RESUME_MS);
 	struct err why = { .text = "it does not settle" };
@@ -198,6 +205,8 @@ static int undo_run_state(struct qmp *q, bool was_running, struct err *e)
 		if (qmp_run(q, "query-status", NULL, &status, e) < 0)
 			return -1;
 		if (json_flag(status, "running") == was_running)
+			return 0;
+		if (!at_last && json_text(status, "status") && strcmp(json_text(status, "status"), "io-error") == 0)
 			return 0;
 		if (qmp_run(q, was_running ? "cont" : "stop", NULL, NULL, &why) < 0 && !qmp_alive(q)) {
 			*e = why;
@@ -363,10 +372,12 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	qmp_set_deadline(q, CLOCK_NEVER);
 	if (qmp_take_over(q, &why) < 0)
 		return qemu_is_gone(c, e);
-	if (c->migration && undo_migration(q, &why) < 0)
+	if (c->unbreakable && c->run_state) /* no need to stand still while a snapshot that nobody wants ends */
+		(void)!undo_run_state(q, c->was_running, false, &why);
+	if (c->migration && undo_migration(c, q, &why) < 0)
 		remains_add(&r, &why, "send migrate_cancel to its QMP socket");
 	if (c->run_state) /* as early as can be; whether it holds is looked at in the end */
-		(void)!undo_run_state(q, c->was_running, &why);
+		(void)!undo_run_state(q, c->was_running, false, &why);
 	if (!qmp_alive(q))
 		return qemu_is_gone(c, e);
 	if (changes_put_back(c, q, &why) < 0)
@@ -382,7 +393,7 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 			remains_add(&r, &why, "the VM writes to '%s'; undo it with the QMP command block-commit, device %s, base-node %s",
 				    c->overlays[i].path, c->overlays[i].node, c->overlays[i].below);
 	/* a guest that wrote to an overlay while the disk was full of our state was stopped by QEMU (io-error) */
-	if (c->run_state && undo_run_state(q, c->was_running, &why) < 0)
+	if (c->run_state && undo_run_state(q, c->was_running, true, &why) < 0)
 		remains_add(&r, &why, "send '%s' to its QMP socket", c->was_running ? "cont" : "stop");
 	*c = (struct changes){ 0 };
 	if (!r.text[0])

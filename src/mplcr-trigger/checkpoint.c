@@ -39,9 +39,11 @@ struct run {
 	struct receiver *receiver;
 	struct outcome outcome;
 	struct manifest *manifest;
+	int pipe[2]; /* for the stream, until the receiver has it */
 	int dirfd;
 	int interrupt;
 	int64_t began;
+	int64_t deadline;
 	int64_t phase_began;
 	int64_t line_shown; /* when the progress line was last drawn */
 };
@@ -81,6 +83,13 @@ static void show_progress(void *ctx, const char *phase, const json_t *info)
 			  rate > 0 ? left / rate : 0.0);
 }
 
+static bool has_failed(void *ctx)
+{
+	struct run *r = ctx;
+
+	return receive_failure(r->receiver) != NULL;
+}
+
 /* --- the steps -------------------------------------------------------------------------------------------------- */
 
 static int make_partial(struct run *r, struct err *e)
@@ -99,8 +108,7 @@ static int survey_and_plan(struct run *r, struct err *e)
 {
 	if (survey_vm(&r->survey, r->q, r->changes, e) < 0)
 		return -1;
-	if (r->options->timeout_ms)
-		qmp_set_deadline(r->q, r->began + (int64_t)r->options->timeout_ms * NS_PER_MS);
+	qmp_set_deadline(r->q, r->deadline);
 	if (plan_make(&r->plan, r->options, &r->survey, e) < 0 ||
 	    choose_engine(&r->choice, r->options, &r->survey, r->q, e) < 0)
 		return -1;
@@ -112,9 +120,9 @@ static int survey_and_plan(struct run *r, struct err *e)
 
 static int prepare(struct run *r, struct err *e)
 {
-	if (make_partial(r, e) < 0 || freeze_prepare(&r->plan, &r->survey, r->changes, e) < 0)
+	if (make_partial(r, e) < 0 || freeze_prepare(&r->plan, &r->survey, r->changes, r->deadline, r->interrupt, e) < 0)
 		return -1;
-	r->receiver = receive_start(r->dirfd, r->options, &r->survey, r->q, r->changes, e);
+	r->receiver = receive_start(r->pipe, r->dirfd, r->options, &r->survey, r->q, r->changes, e);
 	if (!r->receiver)
 		return -1;
 	phase_done(r, "prepare");
@@ -128,7 +136,7 @@ static int run_engine(struct run *r, struct err *e)
 	r->job = (struct engine_job){
 		.q = r->q, .changes = r->changes, .survey = &r->survey,
 		.leave_paused = o->leave_paused, .max_bandwidth = o->max_bandwidth, .max_pause_ms = o->max_pause_ms,
-		.passes = o->passes, .at_pause = at_pause, .progress = show_progress, .ctx = r,
+		.passes = o->passes, .at_pause = at_pause, .progress = show_progress, .failed = has_failed, .ctx = r,
 	};
 	if (engine_run(engine_of(r->choice.engine), &r->job, e) < 0) {
 		const struct err *ours = receive_failure(r->receiver);
@@ -228,7 +236,7 @@ static int open_run(struct run *r, struct err *e)
 	if (r->interrupt < 0)
 		return -1;
 	r->q = qmp_connect_interruptible(r->options->socket, GREETING_MS, r->interrupt, e);
-	if (!r->q || guardian_start(&r->guardian, r->changes, r->q, e) < 0)
+	if (!r->q || receive_pipe(r->pipe, e) < 0 || guardian_start(&r->guardian, r->changes, r->q, r->pipe, e) < 0)
 		return -1;
 	qmp_set_interrupt(r->q, r->interrupt);
 	qmp_set_watcher(r->q, trace_qmp, r->trace);
@@ -274,6 +282,9 @@ static void close_run(struct run *r)
 	survey_release(&r->survey);
 	json_decref(r->outcome.phases);
 	trace_free(r->trace);
+	for (int i = 0; i < 2; i++)
+		if (r->pipe[i] >= 0)
+			close(r->pipe[i]);
 	if (r->dirfd >= 0)
 		close(r->dirfd);
 	if (r->interrupt >= 0)
@@ -284,10 +295,11 @@ static void close_run(struct run *r)
 
 int checkpoint_take(const struct options *o, struct err *e)
 {
-	struct run r = { .options = o, .dirfd = -1, .interrupt = -1, .began = clock_ns(), .outcome.phases = json_array() };
+	struct run r = { .options = o, .pipe = { -1, -1 }, .dirfd = -1, .interrupt = -1, .began = clock_ns(), .outcome.phases = json_array() };
 	int result;
 
 	r.phase_began = r.began;
+	r.deadline = o->timeout_ms ? r.began + (int64_t)o->timeout_ms * NS_PER_MS : CLOCK_NEVER;
 	r.trace = trace_begin();
 	result = go(&r, e);
 	if (result < 0)

@@ -80,6 +80,7 @@ int engine_run(const struct engine *engine, struct engine_job *j, struct err *e)
 	int result = 0;
 
 	j->changes->was_running = j->survey->running;
+	j->changes->unbreakable = engine->kind == ENGINE_BACKGROUND;
 	if (changes_capabilities(j->changes, j->q, j->survey->capabilities, capabilities, e) < 0 ||
 	    changes_parameters(j->changes, j->q, j->survey->parameters, parameters, e) < 0 || engine->run(j, e) < 0)
 		result = -1;
@@ -187,6 +188,8 @@ int vm_events(struct engine_job *j, int64_t until, struct err *e)
 {
 	if (take_events(j, until, true, e) < 0)
 		return -1;
+	if (!j->changes->unbreakable && j->failed(j->ctx))
+		return err_set(e, "the state cannot be stored");
 	return check_pause(j, e);
 }
 

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,7 +16,7 @@
 #include "clock.h"
 #include "fdio.h"
 #include "json.h"
-#include "process.h"
+#include "overlay.h"
 
 /*
  * Claims the name before qemu-img writes it, so that nobody's file is overwritten, and hands it to QEMU's user where QEMU
@@ -34,24 +33,14 @@ static int claim_file(const char *path, const struct survey *s, struct err *e)
 	return 0;
 }
 
-/* The size is given and the backing file not opened (-u): QEMU has it locked, and has told its size. */
-static int make_overlay(const struct disk_plan *dp, struct err *e)
+/* Claims the names of all overlays and puts them on the list of changes. Returns how many there are, or -1. */
+static ssize_t claim_files(const struct plan *p, const struct survey *s, struct changes *c, struct overlay *list, struct err *e)
 {
-	_cleanup_free_ char *size = text_of("%" PRIu64, dp->disk->virtual_size);
-	const char *argv[] = { "qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", dp->disk->chain[0].format, "-b",
-			       dp->backing, "--", dp->overlay, size, NULL };
+	ssize_t n = 0;
 
-	if (process_run(argv, e) < 0)
-		return err_prefix(e, "cannot create the overlay '%s'", dp->overlay);
-	return path_sync(dp->overlay, e);
-}
-
-int freeze_prepare(const struct plan *p, const struct survey *s, struct changes *c, struct err *e)
-{
 	for (size_t i = 0; i < p->n_disks; i++) {
 		const struct disk_plan *dp = &p->disks[i];
 		struct changed_overlay *o = &c->overlays[c->n_overlays];
-		struct stat st;
 
 		if (!dp->freeze)
 			continue;
@@ -61,15 +50,39 @@ int freeze_prepare(const struct plan *p, const struct survey *s, struct changes 
 		snprintf(o->node, sizeof(o->node), "%s", dp->node);
 		snprintf(o->below, sizeof(o->below), "%s", dp->disk->node);
 		c->n_overlays++;
-		if (make_overlay(dp, e) < 0)
-			return -1;
-		if (stat(dp->overlay, &st) < 0)
-			return err_sys(e, errno, "cannot stat '%s'", dp->overlay);
-		o->made_ns = (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
-		/* what the host writes back now, QEMU need not flush inside the pause */
-		if (path_sync(dp->disk->chain[0].path, e) < 0)
-			return -1;
+		list[n++] = (struct overlay){ dp->overlay, dp->backing, dp->disk->chain[0].format, dp->disk->virtual_size };
 	}
+	return n;
+}
+
+/* Makes a new overlay durable, and remembers when it was last written. */
+static int settle_file(struct changed_overlay *o, struct err *e)
+{
+	struct stat st;
+
+	if (path_sync(o->path, e) < 0)
+		return -1;
+	if (stat(o->path, &st) < 0)
+		return err_sys(e, errno, "cannot stat '%s'", o->path);
+	o->made_ns = (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
+	return 0;
+}
+
+int freeze_prepare(const struct plan *p, const struct survey *s, struct changes *c, int64_t deadline, int interrupt,
+		   struct err *e)
+{
+	_cleanup_free_ struct overlay *list = memory_of(p->n_disks, sizeof(*list));
+	ssize_t n = claim_files(p, s, c, list, e);
+
+	if (n < 0 || overlay_create(list, (size_t)n, deadline, interrupt, e) < 0)
+		return -1;
+	for (size_t i = 0; i < c->n_overlays; i++)
+		if (settle_file(&c->overlays[i], e) < 0)
+			return -1;
+	/* what the host writes back now, QEMU need not flush inside the pause */
+	for (size_t i = 0; i < p->n_disks; i++)
+		if (p->disks[i].freeze && path_sync(p->disks[i].disk->chain[0].path, e) < 0)
+			return -1;
 	return 0;
 }
 

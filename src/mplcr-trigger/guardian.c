@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "fdio.h"
 
 /* The byte that means: all is well, go. */
 #define DISMISSED 'd'
@@ -27,9 +29,16 @@ static bool has_died(int pipe_end)
 	return n != 1 || byte != DISMISSED;
 }
 
-__attribute__((noreturn))
-static void guard(int pipe_end, struct changes *c, struct qmp *q)
+static void *drain(void *fd)
 {
+	fd_drain(*(int *)fd);
+	return NULL;
+}
+
+__attribute__((noreturn))
+static void guard(int pipe_end, struct changes *c, struct qmp *q, int state)
+{
+	pthread_t drainer;
 	struct err e;
 
 	setsid();
@@ -42,6 +51,7 @@ static void guard(int pipe_end, struct changes *c, struct qmp *q)
 	close(STDOUT_FILENO); /* whoever reads our data must see its end */
 	if (!has_died(pipe_end) || !changes_any(c))
 		_exit(EXIT_DONE);
+	pthread_create(&drainer, NULL, drain, &state);
 	qmp_set_watcher(q, NULL, NULL);
 	if (changes_undo(c, q, &e) == 0) {
 		fputs("mplcr-guardian: mplcr-trigger died; the VM is as it was before\n", stderr);
@@ -51,7 +61,7 @@ static void guard(int pipe_end, struct changes *c, struct qmp *q)
 	_exit(e.status);
 }
 
-int guardian_start(struct guardian *g, struct changes *c, struct qmp *q, struct err *e)
+int guardian_start(struct guardian *g, struct changes *c, struct qmp *q, const int pipe_ends[2], struct err *e)
 {
 	int ends[2];
 
@@ -66,7 +76,8 @@ int guardian_start(struct guardian *g, struct changes *c, struct qmp *q, struct 
 	}
 	if (g->pid == 0) {
 		close(ends[1]);
-		guard(ends[0], c, q);
+		close(pipe_ends[1]); /* only QEMU's end may keep it open */
+		guard(ends[0], c, q, pipe_ends[0]);
 	}
 	close(ends[0]);
 	g->alive = ends[1];

@@ -46,9 +46,11 @@ static void *read_stream(void *ctx)
 	struct receiver *r = ctx;
 
 	r->result = sink_run(r->sink, r->fd, &r->why);
-	if (r->result < 0 && is_open(r->fd))
+	if (r->result < 0 && is_open(r->fd)) {
 		atomic_store(&r->ours, true);
-	close(r->fd); /* where the sink failed, QEMU must not wait for us: its write fails */
+		fd_drain(r->fd);
+	}
+	close(r->fd);
 	return NULL;
 }
 
@@ -66,24 +68,26 @@ static struct sink *open_sink(int dirfd, const struct options *o, const struct s
 	return sink;
 }
 
-struct receiver *receive_start(int dirfd, const struct options *o, const struct survey *s, struct qmp *q, struct changes *c,
+int receive_pipe(int ends[2], struct err *e)
+{
+	if (pipe2(ends, O_CLOEXEC) == 0)
+		return 0;
+	ends[0] = ends[1] = -1;
+	return err_sys(e, errno, "cannot make a pipe");
+}
+
+struct receiver *receive_start(int ends[2], int dirfd, const struct options *o, const struct survey *s, struct qmp *q, struct changes *c,
 			       struct err *e)
 {
 	struct receiver *r = memory_of(1, sizeof(*r));
-	_cleanup_close_ int to_qemu = -1;
-	int ends[2], failed;
+	_cleanup_close_ int to_qemu = steal_fd(&ends[1]);
+	int failed;
 
-	r->fd = -1;
+	r->fd = steal_fd(&ends[0]);
 	r->joined = true;
 	r->sink = open_sink(dirfd, o, s, e);
 	if (!r->sink)
 		goto fail;
-	if (pipe2(ends, O_CLOEXEC) < 0) {
-		err_sys(e, errno, "cannot make a pipe");
-		goto fail;
-	}
-	r->fd = ends[0];
-	to_qemu = ends[1];
 	(void)!fcntl(to_qemu, F_SETPIPE_SZ, PIPE_BYTES);
 	c->pipe = true;
 	if (qmp_run_fd(q, "getfd", json_of("{s:s}", "fdname", PIPE_NAME), to_qemu, e) < 0)

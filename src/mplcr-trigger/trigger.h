@@ -190,6 +190,7 @@ struct changes {
 	bool run_state;           /* the VM may have been stopped by us, or by the migration that we started */
 	bool migration;           /* a migration may have been started */
 	bool pipe;                /* QEMU may hold our pipe under its name */
+	bool unbreakable;         /* the migration must not be broken off, see below */
 	char capabilities[4096];  /* JSON to put back with migrate-set-capabilities, or "" */
 	char parameters[4096];    /* JSON to put back with migrate-set-parameters, or "" */
 	char partial[PATH_MAX];   /* directory to remove, or "" */
@@ -197,6 +198,13 @@ struct changes {
 	size_t n_overlays;
 	struct changed_overlay overlays[MAX_FROZEN];
 };
+
+/*
+ * A background snapshot that ends early (its pipe breaks, or it is cancelled) can hang QEMU for good: its main thread
+ * waits for a page that is still write-protected, while the thread that would free it waits for the main thread's lock
+ * (measured on 7.2: every time when the pipe broke right after "migrate"). So it is let run to its end, which is one copy
+ * of memory away, and what comes is dropped: that is why the guardian holds the pipe too, and drains it when we die.
+ */
 
 /* The name under which QEMU holds our pipe. */
 #define PIPE_NAME "mplcr-state"
@@ -229,8 +237,11 @@ struct guardian {
 	int alive; /* write end of the pipe whose end of file means that we died */
 };
 
-/* Forks the guardian, which does changes_undo when this process ends without guardian_dismiss. Returns 0 or -1. */
-int guardian_start(struct guardian *g, struct changes *c, struct qmp *q, struct err *e);
+/*
+ * Forks the guardian, which does changes_undo when this process ends without guardian_dismiss, and drains the pipe
+ * meanwhile. To be called before there are threads. Returns 0 or -1.
+ */
+int guardian_start(struct guardian *g, struct changes *c, struct qmp *q, const int pipe_ends[2], struct err *e);
 void guardian_dismiss(struct guardian *g);
 
 /* --- engines (engine.c, engine_*.c) ----------------------------------------------------------------------------- */
@@ -251,6 +262,8 @@ struct engine_job {
 	int (*at_pause)(void *ctx, struct err *e);
 	/* Called about ten times a second with what query-migrate said (borrowed) and a word for the phase. */
 	void (*progress)(void *ctx, const char *phase, const json_t *info);
+	/* Whether our side has failed, so that the rest of the stream is of no use. */
+	bool (*failed)(void *ctx);
 	void *ctx;
 
 	/* What the engine finds out. */
@@ -300,8 +313,9 @@ int engine_stop_run(struct engine_job *j, struct err *e);
 
 /* --- disks at the pause (freeze.c) ------------------------------------------------------------------------------ */
 
-/* Makes the overlay files, before the pause. */
-int freeze_prepare(const struct plan *p, const struct survey *s, struct changes *c, struct err *e);
+/* Makes the overlay files, before the pause, within `deadline` and until `interrupt` is readable. */
+int freeze_prepare(const struct plan *p, const struct survey *s, struct changes *c, int64_t deadline, int interrupt,
+		   struct err *e);
 /* One transaction for all disks. */
 int freeze_run(const struct plan *p, struct qmp *q, struct err *e);
 /* Compares QEMU's own answer with the plan, and makes the frozen images durable. */
@@ -311,8 +325,13 @@ int freeze_check(const struct plan *p, struct qmp *q, struct err *e);
 
 struct receiver;
 
-/* Opens the sink, hands a pipe to QEMU and starts the thread that reads it. Returns NULL with an error. */
-struct receiver *receive_start(int dirfd, const struct options *o, const struct survey *s, struct qmp *q,
+/* The pipe, [0] to read. Its ends are -1 once they were handed over. Returns 0 or -1. */
+int receive_pipe(int ends[2], struct err *e);
+/*
+ * Opens the sink, hands the pipe to QEMU and starts the thread that reads it, to its end in any case: what comes after a
+ * failure is dropped. Takes over the ends. Returns NULL with an error.
+ */
+struct receiver *receive_start(int ends[2], int dirfd, const struct options *o, const struct survey *s, struct qmp *q,
 			       struct changes *c, struct err *e);
 uint64_t receive_bytes(const struct receiver *r);
 /* Why our side failed while QEMU was still sending (the receiver's), or NULL where it did not. */

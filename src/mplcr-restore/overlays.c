@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The fresh overlays: what qemu-img is to make. */
+/* The fresh overlays of a run, and what their headers say of the images under them. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,10 +7,8 @@
 #include "cleanup.h"
 #include "fdio.h"
 #include "json.h"
+#include "overlay.h"
 #include "restore.h"
-
-/* The longest backing file name that a qcow2 header can hold (QEMU docs/interop/qcow2.txt). */
-#define BACKING_MAX 1023
 
 /*
  * Headers name backing files by where they were when they were written. Where images behind the frozen one have moved,
@@ -40,7 +38,8 @@ static json_t *describe_chain(const struct manifest_disk *disk)
 	return node;
 }
 
-char *overlay_backing(const struct manifest_disk *disk, struct err *e)
+/* What the overlay of `disk` names as its backing file; malloc'd, or NULL. */
+static char *backing_of(const struct manifest_disk *disk, struct err *e)
 {
 	_cleanup_json_ json_t *chain = NULL;
 	_cleanup_free_ char *text = NULL, *name = NULL;
@@ -52,43 +51,40 @@ char *overlay_backing(const struct manifest_disk *disk, struct err *e)
 	} else {
 		name = text_of("%s", disk->chain[0].path);
 	}
-	if (strlen(name) <= BACKING_MAX)
+	if (strlen(name) <= OVERLAY_BACKING_MAX)
 		return steal_ptr(name);
 	err_set(e, "disk '%s': the name of its backing file is longer than the %d bytes that qcow2 has for it",
-		disk->device, BACKING_MAX);
+		disk->device, OVERLAY_BACKING_MAX);
 	if (chain)
 		err_hint(e, "its images were moved, and each must be named: move them back to where '%s' was, or "
 			    "make a symbolic link there", disk->chain[1].recorded);
 	return NULL;
 }
 
-char **overlay_command(const struct manifest_disk *disk, const char *overlay, struct err *e)
+struct overlay *run_overlays(const struct plan *p, size_t *n, struct err *e)
 {
-	char *backing = overlay_backing(disk, e);
-	char **argv;
+	struct overlay *list = memory_of(p->m->n_disks, sizeof(*list));
 
-	if (!backing)
-		return NULL;
-	argv = memory_of(14, sizeof(*argv));
-	/* -u and a size: the frozen image is not opened, let alone locked. */
-	argv[0] = text_of("qemu-img");
-	argv[1] = text_of("create");
-	argv[2] = text_of("-q");
-	argv[3] = text_of("-f");
-	argv[4] = text_of("qcow2");
-	argv[5] = text_of("-u");
-	argv[6] = text_of("-F");
-	argv[7] = text_of("%s", disk->chain[0].format);
-	argv[8] = text_of("-b");
-	argv[9] = backing;
-	argv[10] = text_of("%s", overlay);
-	argv[11] = text_of("%llu", (unsigned long long)disk->virtual_size);
-	return argv;
+	*n = 0;
+	for (size_t i = 0; i < p->m->n_disks; i++) {
+		const struct manifest_disk *disk = &p->m->disks[i];
+		char *backing;
+
+		if (!p->overlays[i] || !p->c.used[i])
+			continue;
+		backing = backing_of(disk, e);
+		if (!backing) {
+			run_overlays_free(list, *n);
+			return NULL;
+		}
+		list[(*n)++] = (struct overlay){ p->overlays[i], backing, disk->chain[0].format, disk->virtual_size };
+	}
+	return list;
 }
 
-void overlay_command_free(char **argv)
+void run_overlays_free(struct overlay *list, size_t n)
 {
-	for (size_t i = 0; argv && argv[i]; i++)
-		free(argv[i]);
-	free(argv);
+	for (size_t i = 0; i < n; i++)
+		free((char *)list[i].backing);
+	free(list);
 }

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "overlay.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "fdio.h"
+#include "process.h"
+
+/* Overlays that are made at the same time. */
+#define AT_ONCE 8
+
+char **overlay_command(const struct overlay *o)
+{
+	const char *const words[] = { "qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", o->format, "-b", o->backing,
+				      "--", o->path };
+	const size_t n = sizeof(words) / sizeof(*words);
+	char **argv = memory_of(n + 2, sizeof(*argv));
+
+	for (size_t i = 0; i < n; i++)
+		argv[i] = text_copy(words[i]);
+	argv[n] = text_of("%" PRIu64, o->size);
+	return argv;
+}
+
+void overlay_command_free(char **argv)
+{
+	for (size_t i = 0; argv && argv[i]; i++)
+		free(argv[i]);
+	free(argv);
+}
+
+static int start(const struct overlay *o, struct process *process, struct err *e)
+{
+	char **argv = overlay_command(o);
+	int result = process_start(process, argv, e);
+
+	overlay_command_free(argv);
+	return result;
+}
+
+static int finish(const struct overlay *o, struct process *process, int64_t deadline, int interrupt, struct err *e)
+{
+	_cleanup_free_ char *output = NULL;
+
+	if (process_finish(process, "qemu-img create", deadline, interrupt, &output, e) == 0)
+		return 0;
+	err_prefix(e, "cannot create the overlay '%s'", o->path);
+	if (output && strcmp(output, strerror(ENOENT)) == 0)
+		err_hint(e, "is qemu-img installed? (package qemu-utils)");
+	return -1;
+}
+
+static int create_some(const struct overlay *list, size_t n, int64_t deadline, int interrupt, struct err *e)
+{
+	struct process processes[AT_ONCE];
+	struct err ignored;
+	size_t started = 0;
+	int result = 0;
+
+	while (started < n && result == 0) {
+		result = start(&list[started], &processes[started], e);
+		started += result == 0;
+	}
+	for (size_t i = 0; i < started; i++)
+		if (finish(&list[i], &processes[i], deadline, interrupt, result < 0 ? &ignored : e) < 0)
+			result = -1;
+	return result;
+}
+
+int overlay_create(const struct overlay *list, size_t n, int64_t deadline, int interrupt, struct err *e)
+{
+	for (size_t i = 0; i < n; i += AT_ONCE)
+		if (create_some(list + i, n - i < AT_ONCE ? n - i : AT_ONCE, deadline, interrupt, e) < 0)
+			return -1;
+	return 0;
+}

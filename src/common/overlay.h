@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * New qcow2 overlays, made by qemu-img. The backing file is neither opened nor locked (a VM may have it open): its
+ * format and virtual size are given.
+ */
+#ifndef MPLCR_OVERLAY_H
+#define MPLCR_OVERLAY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+/* An overlay to be made. The strings are the caller's. */
+struct overlay {
+	const char *path;
+	const char *backing; /* as the header names the backing file: a path, or "json:{…}" */
+	const char *format;  /* of the backing file */
+	uint64_t size;       /* virtual size, bytes */
+};
+
+/* The longest name of a backing file that a qcow2 header can hold, bytes (QEMU docs/interop/qcow2.txt). */
+#define OVERLAY_BACKING_MAX 1023
+
+/* The qemu-img command that makes it: malloc'd, NULL-terminated; overlay_command_free frees it. */
+char **overlay_command(const struct overlay *o);
+void overlay_command_free(char **argv);
+
+/*
+ * Makes `n` overlays, several at the same time, each within `deadline` (clock.h) and until `interrupt` (-1: none) is
+ * readable. Returns 0, or -1 with the first failure; some may have been made then: the caller removes them.
+ */
+int overlay_create(const struct overlay *list, size_t n, int64_t deadline, int interrupt, struct err *e)
+	__attribute__((warn_unused_result));
+
+#endif

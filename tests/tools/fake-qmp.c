@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A QMP peer that misbehaves on purpose, for the tests:
+ *
+ *     fake-qmp [-u REAL] [-l LOG] SOCKET [COMMAND[:N]=ACTION]...
+ *
+ * Listens on the UNIX socket SOCKET, for one client after another. With -u it stands in front of the QEMU whose QMP
+ * socket is REAL and passes everything on, descriptors included; without, it answers by itself like a VM without disks.
+ * -l appends the name of every command that comes to LOG. Each rule is for the Nth time (default: the first; 0: every
+ * time) that COMMAND comes; "*" is any command, "greeting" what is said when a client connects.
+ *
+ *     error          an error instead of passing it on            mute           neither passed on nor answered
+ *     close          the connection is closed                     delay:MS       passed on later
+ *     kill           the client is killed (SIGKILL); not passed on
+ *     kill-sent      the client is killed, then it is passed on   kill-answered  passed on; killed when the answer comes
+ *     int, term      SIGINT or SIGTERM to the client; passed on   kill-qemu      QEMU is killed
+ *     run:SHELL      a shell command is run first                 lose           passed on, the answer swallowed
+ *     wrong-id, no-id, twice, event (an event before it), garbage (a line before it), half-hang, half-close, huge (100 MB
+ *                    instead of it), text:BYTES (instead of it), return:JSON: what happens to the answer
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define HUGE_BYTES (100u << 20)
+#define GREETING "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 7}, \"package\": \"\"}, " \
+		 "\"capabilities\": [\"oob\"]}}\n"
+#define EVENT "{\"event\": \"RTC_CHANGE\", \"data\": {\"offset\": 0}, \"timestamp\": {\"seconds\": 1, \"microseconds\": 2}}\n"
+
+/* One end of a connection, and what came from it and is not a whole line yet. */
+struct end {
+	int fd;
+	pid_t pid;
+	char *buf;
+	size_t used, room;
+	int passed; /* a descriptor that came along, or -1 */
+};
+
+struct rule {
+	char *command;
+	unsigned long nth, seen;
+	const char *action;
+	const char *value; /* behind the ':', or "" */
+};
+
+static struct rule *rules;
+static size_t n_rules;
+static FILE *log_file;
+static struct end client, real;
+
+/* The rule that waits for the answer with this id. */
+static const struct rule *awaited;
+static json_t *awaited_id;
+
+static _Noreturn void die(const char *what)
+{
+	fprintf(stderr, "fake-qmp: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static struct sockaddr_un address_of(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		errno = ENAMETOOLONG;
+		die(path);
+	}
+	strcpy(address.sun_path, path);
+	return address;
+}
+
+/* --- ends ------------------------------------------------------------------------------------------------------- */
+
+static void end_open(struct end *end, int fd)
+{
+	struct ucred cred = { 0 };
+	socklen_t length = sizeof(cred);
+
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &length);
+	end->fd = fd;
+	end->pid = cred.pid;
+	end->used = 0;
+	end->passed = -1;
+}
+
+static void end_close(struct end *end)
+{
+	if (end->fd >= 0)
+		close(end->fd);
+	if (end->passed >= 0)
+		close(end->passed);
+	end->fd = end->passed = -1;
+}
+
+/* Sends all of it, with the descriptor `passed` where that is not -1. What a dead peer does not take is lost. */
+static void end_send(struct end *end, const char *bytes, size_t size, int passed)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+
+	while (size > 0 && end->fd >= 0) {
+		struct iovec iov = { (void *)bytes, size };
+		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+		ssize_t n;
+
+		if (passed >= 0) {
+			m.msg_control = control.space;
+			m.msg_controllen = sizeof(control.space);
+			*CMSG_FIRSTHDR(&m) = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+							       .cmsg_len = CMSG_LEN(sizeof(int)) };
+			memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &passed, sizeof(passed));
+		}
+		n = sendmsg(end->fd, &m, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return;
+		passed = -1;
+		bytes += n;
+		size -= (size_t)n;
+	}
+}
+
+static void end_say(struct end *end, const char *text)
+{
+	end_send(end, text, strlen(text), -1);
+}
+
+/* Reads what is there. Returns false when the peer is gone. */
+static bool end_read(struct end *end)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov;
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
+			    .msg_controllen = sizeof(control.space) };
+	struct cmsghdr *c;
+	ssize_t n;
+
+	if (end->room - end->used < 65536) {
+		end->room = 2 * end->room + 131072;
+		end->buf = realloc(end->buf, end->room);
+		if (!end->buf)
+			die("memory");
+	}
+	iov = (struct iovec){ end->buf + end->used, end->room - end->used - 1 };
+	n = recvmsg(end->fd, &m, MSG_CMSG_CLOEXEC);
+	if (n <= 0)
+		return n < 0 && errno == EINTR;
+	for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			memcpy(&end->passed, CMSG_DATA(c), sizeof(int));
+	end->used += (size_t)n;
+	return true;
+}
+
+/* The next whole line, malloc'd and with its line feed, or NULL. */
+static char *end_line(struct end *end)
+{
+	char *stop = memchr(end->buf, '\n', end->used), *line;
+	size_t length;
+
+	if (!stop)
+		return NULL;
+	length = (size_t)(stop - end->buf) + 1;
+	line = strndup(end->buf, length);
+	end->used -= length;
+	memmove(end->buf, end->buf + length, end->used);
+	return line;
+}
+
+/* --- rules ------------------------------------------------------------------------------------------------------ */
+
+static void add_rule(char *text)
+{
+	char *equals = strchr(text, '='), *colon;
+	struct rule *r;
+
+	if (!equals) {
+		fprintf(stderr, "fake-qmp: '%s' is not COMMAND[:N]=ACTION\n", text);
+		exit(2);
+	}
+	rules = realloc(rules, (n_rules + 1) * sizeof(*rules));
+	if (!rules)
+		die("memory");
+	r = &rules[n_rules++];
+	*equals = '\0';
+	*r = (struct rule){ .command = text, .nth = 1, .action = equals + 1, .value = "" };
+	colon = strchr(text, ':');
+	if (colon) {
+		*colon = '\0';
+		r->nth = strtoul(colon + 1, NULL, 10);
+	}
+	colon = strchr(equals + 1, ':');
+	if (colon) {
+		*colon = '\0';
+		r->value = colon + 1;
+	}
+}
+
+static const struct rule *rule_for(const char *command)
+{
+	const struct rule *found = NULL;
+
+	for (size_t i = 0; i < n_rules; i++) {
+		struct rule *r = &rules[i];
+
+		if (strcmp(r->command, command) != 0 && (strcmp(r->command, "*") != 0 || strcmp(command, "greeting") == 0))
+			continue;
+		r->seen++;
+		if (r->nth == 0 || r->nth == r->seen)
+			found = r;
+	}
+	return found;
+}
+
+static bool is(const struct rule *r, const char *action)
+{
+	return r && strcmp(r->action, action) == 0;
+}
+
+/* --- answers ---------------------------------------------------------------------------------------------------- */
+
+static void say_huge(void)
+{
+	char *much = malloc(HUGE_BYTES);
+
+	if (!much)
+		die("memory");
+	memset(much, 'x', HUGE_BYTES);
+	end_send(&client, much, HUGE_BYTES, -1);
+	free(much);
+}
+
+static void say_json(json_t *message)
+{
+	char *text = json_dumps(message, JSON_COMPACT);
+
+	end_say(&client, text);
+	end_say(&client, "\n");
+	free(text);
+}
+
+/* Hands an answer, or the greeting, to the client, the way that the rule says. */
+static void deliver(const struct rule *r, const char *line)
+{
+	json_t *message = json_loads(line, 0, NULL);
+
+	if (is(r, "kill-answered")) {
+		kill(client.pid, SIGKILL);
+		end_say(&client, line);
+	} else if (is(r, "lose") || is(r, "mute")) {
+		;
+	} else if (is(r, "half-hang") || is(r, "half-close")) {
+		end_send(&client, line, strlen(line) / 2, -1);
+		if (is(r, "half-close"))
+			end_close(&client);
+	} else if (is(r, "close")) {
+		end_close(&client);
+	} else if (is(r, "huge")) {
+		say_huge();
+	} else if (is(r, "text")) {
+		end_say(&client, r->value);
+	} else if (is(r, "wrong-id") || is(r, "no-id")) {
+		if (is(r, "no-id"))
+			json_object_del(message, "id");
+		else
+			json_object_set_new(message, "id", json_integer(4711));
+		say_json(message);
+	} else if (is(r, "return")) {
+		json_object_set_new(message, "return", json_loads(r->value, JSON_DECODE_ANY, NULL));
+		say_json(message);
+	} else {
+		if (is(r, "event"))
+			end_say(&client, EVENT EVENT);
+		if (is(r, "garbage"))
+			end_say(&client, "\x01\x02 garbage }{\n");
+		end_say(&client, line);
+		if (is(r, "twice"))
+			end_say(&client, line);
+	}
+	json_decref(message);
+}
+
+/* What QEMU says: an answer that a rule waits for, or anything else, which is passed on. */
+static void from_real(const char *line)
+{
+	json_t *message = json_loads(line, 0, NULL), *id = json_object_get(message, "id");
+	const struct rule *r = NULL;
+
+	if (awaited && id && json_equal(id, awaited_id)) {
+		r = awaited;
+		awaited = NULL;
+	}
+	json_decref(message);
+	deliver(r, line);
+}
+
+/* The answer of a QEMU that is not there. */
+static void answer_alone(const struct rule *r, const char *command, json_t *id)
+{
+	static const char *const known[][2] = {
+		{ "query-version", "{\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 7}, \"package\": \"\"}" },
+		{ "query-status", "{\"status\": \"running\", \"running\": true}" },
+		{ "query-memory-size-summary", "{\"base-memory\": 134217728}" },
+		{ "qom-get", "\"pc-i440fx-7.2-machine\"" },
+		{ "query-block-jobs", "[]" }, { "query-memdev", "[]" }, { "query-migrate-capabilities", "[]" },
+		{ "query-block", "[]" }, { "query-named-block-nodes", "[]" },
+	};
+	const char *value = "{}";
+	json_t *message;
+	char *text, *line;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i][0], command) == 0)
+			value = known[i][1];
+	message = json_pack("{s:o, s:O*}", "return", json_loads(value, JSON_DECODE_ANY, NULL), "id", id);
+	text = json_dumps(message, JSON_COMPACT);
+	if (asprintf(&line, "%s\n", text) < 0)
+		die("memory");
+	deliver(r, line);
+	free(line);
+	free(text);
+	json_decref(message);
+}
+
+/* --- commands --------------------------------------------------------------------------------------------------- */
+
+/* What a rule does before the command is passed on. Returns whether it is passed on at all. */
+static bool act(const struct rule *r, json_t *id)
+{
+	if (is(r, "error")) {
+		json_t *message = json_pack("{s:{s:s, s:s}, s:O*}", "error", "class", "GenericError", "desc",
+					    r->value[0] ? r->value : "the test refuses it", "id", id);
+
+		say_json(message);
+		json_decref(message);
+		return false;
+	}
+	if (is(r, "mute"))
+		return false;
+	if (is(r, "close") || is(r, "kill")) {
+		if (is(r, "kill"))
+			kill(client.pid, SIGKILL);
+		else
+			end_close(&client);
+		return false;
+	}
+	if (is(r, "delay"))
+		usleep(1000 * (useconds_t)strtoul(r->value, NULL, 10));
+	if (is(r, "run") && system(r->value) != 0)
+		fprintf(stderr, "fake-qmp: failed: %s\n", r->value);
+	if (is(r, "kill-sent"))
+		kill(client.pid, SIGKILL);
+	if (is(r, "int") || is(r, "term"))
+		kill(client.pid, is(r, "int") ? SIGINT : SIGTERM);
+	if (is(r, "kill-qemu"))
+		kill(real.pid, SIGKILL);
+	return true;
+}
+
+static void from_client(const char *line)
+{
+	json_t *message = json_loads(line, 0, NULL), *id = json_object_get(message, "id");
+	const char *command = json_string_value(json_object_get(message, "execute"));
+	const struct rule *r = command ? rule_for(command) : NULL;
+
+	if (command && log_file) {
+		fprintf(log_file, "%s\n", command);
+		fflush(log_file);
+	}
+	if (!command && real.fd < 0) {
+		; /* no command: nobody to answer */
+	} else if (act(r, id)) {
+		if (real.fd < 0) {
+			answer_alone(r, command, id);
+		} else {
+			if (r) {
+				awaited = r;
+				json_decref(awaited_id);
+				awaited_id = json_incref(id);
+			}
+			end_send(&real, line, strlen(line), client.passed);
+		}
+	}
+	if (client.passed >= 0)
+		close(client.passed);
+	client.passed = -1;
+	json_decref(message);
+}
+
+/* --- connections ------------------------------------------------------------------------------------------------ */
+
+static void take_lines(struct end *end, void (*take)(const char *line))
+{
+	char *line;
+
+	while (end->fd >= 0 && (line = end_line(end)) != NULL) {
+		take(line);
+		free(line);
+	}
+}
+
+static void serve_client(const char *upstream)
+{
+	const struct rule *greeting = rule_for("greeting");
+
+	real.fd = -1;
+	if (upstream) {
+		struct sockaddr_un address = address_of(upstream);
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+			die(upstream);
+		end_open(&real, fd);
+	} else {
+		deliver(greeting, GREETING);
+	}
+	while (client.fd >= 0) {
+		struct pollfd p[2] = { { .fd = client.fd, .events = POLLIN }, { .fd = real.fd, .events = POLLIN } };
+
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			die("poll");
+		if (p[1].revents) {
+			if (!end_read(&real))
+				break;
+			take_lines(&real, from_real);
+		}
+		if (client.fd >= 0 && p[0].revents) {
+			if (!end_read(&client))
+				break;
+			take_lines(&client, from_client);
+		}
+	}
+	end_close(&client);
+	end_close(&real);
+}
+
+int main(int argc, char **argv)
+{
+	const char *upstream = NULL;
+	struct sockaddr_un address;
+	int listener, option;
+
+	while ((option = getopt(argc, argv, "+u:l:")) != -1) {
+		if (option == 'u')
+			upstream = optarg;
+		else if (option == 'l' && !(log_file = fopen(optarg, "ae")))
+			die(optarg);
+		else if (option == '?')
+			return 2;
+	}
+	if (optind >= argc) {
+		fprintf(stderr, "usage: fake-qmp [-u REAL] [-l LOG] SOCKET [COMMAND[:N]=ACTION]...\n");
+		return 2;
+	}
+	address = address_of(argv[optind++]);
+	while (optind < argc)
+		add_rule(argv[optind++]);
+	signal(SIGPIPE, SIG_IGN);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	unlink(address.sun_path);
+	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(listener, 8) < 0)
+		die(address.sun_path);
+	for (;;) {
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0 && errno != EINTR)
+			die("accept");
+		if (fd < 0)
+			continue;
+		end_open(&client, fd);
+		serve_client(upstream);
+	}
+}
