@@ -19,7 +19,7 @@
 #define READ_BYTES 65536u
 
 /* The longest wait for one answer: QEMU answers at once, but a transaction may have to drain slow disks. */
-#define ANSWER_MS 120000
+#define ANSWER_MS 60000
 
 /* How long a new connection may take, where the old one was closed. */
 #define RECONNECT_MS 5000
@@ -404,7 +404,8 @@ static int wait_answer(struct qmp *q, const char *command, json_t **answer, stru
 		if (next_message(q, until, &message, e) < 0)
 			return e->sys == EINTR ? broken(q) : -1;
 		if (!message) {
-			err_set(e, "QEMU did not answer '%s' in time", command);
+			err_set(e, "QEMU did not answer '%s' in time%s", command,
+				clock_over(q->deadline) ? ": the time limit is over" : "");
 			return broken(q);
 		}
 		if (json_object_get(message, "event")) {

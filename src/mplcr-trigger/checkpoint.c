@@ -73,14 +73,14 @@ static void show_progress(void *ctx, const char *phase, const json_t *info)
 	const json_t *ram = json_object_get(info, "ram");
 	double total = (double)json_int(ram, "total", 0), left = (double)json_int(ram, "remaining", 0);
 	double seconds = clock_ms_between(r->phase_began, clock_ns()) / 1000;
-	double rate = (double)receive_bytes(r->receiver) / (seconds > 0 ? seconds : 1);
 	double percent = total > 0 ? 100 * (total - left) / total : 0;
+	double to_go = percent > 1 ? seconds * (100 - percent) / percent : 0; /* pages of zeros count, though they cost little */
 
 	if (!cli_progress() || clock_ns() - r->line_shown < 50 * NS_PER_MS)
 		return;
 	r->line_shown = clock_ns();
-	cli_progress_line("%s: %s  %3.0f%%  %.0f MB/s  %.1f s left", r->plan.name, phase, percent, rate / 1e6,
-			  rate > 0 ? left / rate : 0.0);
+	cli_progress_line("%s: %s  %3.0f%%  %.0f MB/s  %.1f s left", r->plan.name, phase, percent,
+			  (double)receive_bytes(r->receiver) / 1e6 / seconds, to_go);
 }
 
 static bool has_failed(void *ctx)
@@ -249,6 +249,8 @@ static int go(struct run *r, struct err *e)
 		return -1;
 	if (r->options->engine == ENGINE_AUTO)
 		cli_note("engine %s: %s", engine_of(r->choice.engine)->name, r->choice.why);
+	if (r->choice.engine == ENGINE_BACKGROUND && r->options->max_bandwidth)
+		cli_note("--max-bandwidth has no effect: QEMU does not limit a background snapshot");
 	if (r->choice.engine == ENGINE_PRECOPY && r->survey.precopy_unsafe)
 		cli_warn("%s: the checkpoint's memory may be wrong", r->survey.precopy_refusal);
 	if (r->options->dry_run)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "cli.h"
 #include "fdio.h"
 
 /* The byte that means: all is well, go. */
@@ -57,8 +58,8 @@ static void guard(int pipe_end, struct changes *c, struct qmp *q, int state)
 		fputs("mplcr-guardian: mplcr-trigger died; the VM is as it was before\n", stderr);
 		_exit(EXIT_DONE);
 	}
-	fprintf(stderr, "mplcr-guardian: mplcr-trigger died, and not everything could be undone: %s\nhint: %s\n", e.text, e.hint);
-	_exit(e.status);
+	err_prefix(&e, "it died, and not everything could be undone");
+	_exit(cli_report(&e));
 }
 
 int guardian_start(struct guardian *g, struct changes *c, struct qmp *q, const int pipe_ends[2], struct err *e)

@@ -25,7 +25,7 @@ static const struct cli_option option_table[] = {
 	{ "leave-out", 0, "DEV", "do not freeze this writable disk; repeatable" },
 	{ NULL, 0, NULL, "How:" },
 	{ "engine", 'e', "ENGINE", "auto (default), background, precopy or stop" },
-	{ "max-bandwidth", 0, "BYTES", "per second, at most (K, M, G allowed; default: no limit)" },
+	{ "max-bandwidth", 0, "BYTES", "per second, at most (K, M, G allowed; default: no limit);\nQEMU does not limit a background snapshot" },
 	{ "max-pause", 0, "MS", "give up, with the VM running, rather than pause longer" },
 	{ "passes", 0, "N", "precopy: passes before the pause may grow (default 8)" },
 	{ "accept-unsafe-precopy", 0, NULL, "precopy even where QEMU is known to lose guest writes" },
@@ -72,6 +72,15 @@ static int set_compress(struct options *o, const char *value, struct err *e)
 		return err_usage(e, "--compress: '%s' is not zstd or zstd:LEVEL", value);
 	}
 	o->zstd_level = (int)level;
+	return 0;
+}
+
+static int set_timeout(struct options *o, const char *value, struct err *e)
+{
+	if (number_parse_seconds(value, "--timeout", &o->timeout_ms, e) < 0)
+		return -1;
+	if (o->timeout_ms == 0)
+		return err_usage(e, "--timeout: '%s' is no time", value);
 	return 0;
 }
 
@@ -155,7 +164,7 @@ static int set(void *ctx, const char *name, const char *value, struct err *e)
 	else if (strcmp(name, "passes") == 0)
 		return number_parse(value, "--passes", 1000000, &o->passes, e);
 	else if (strcmp(name, "timeout") == 0)
-		return number_parse_seconds(value, "--timeout", &o->timeout_ms, e);
+		return set_timeout(o, value, e);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "digest.h"
 #include "fdio.h"
 #include "json.h"
 
@@ -85,7 +86,7 @@ static void record_state(struct manifest *m, const struct sink_result *r)
 		m->blocks[m->n_blocks].name = text_copy(r->blocks[m->n_blocks].name);
 		m->blocks[m->n_blocks].length = r->blocks[m->n_blocks].length;
 	}
-	m->files = memory_of(r->n_files, sizeof(*m->files));
+	m->files = memory_of(r->n_files + 1, sizeof(*m->files)); /* and one for the trace */
 	for (; m->n_files < r->n_files; m->n_files++) {
 		const struct sink_file *f = &r->files[m->n_files];
 		struct manifest_file *to = &m->files[m->n_files];
@@ -169,9 +170,31 @@ static int write_manifest(const struct manifest *m, int dirfd, struct err *e)
 	return file_create(dirfd, MANIFEST_NAME, text, strlen(text), e);
 }
 
-int record_publish(const struct manifest *m, struct trace *t, const struct plan *p, int dirfd, struct err *e)
+#define TRACE_NAME "trace.jsonl"
+
+/* Saves the trace, and lists it among the files. */
+static int save_trace(struct manifest *m, struct trace *t, int dirfd, struct err *e)
 {
-	if (trace_save(t, dirfd, "trace.jsonl", e) < 0 || write_manifest(m, dirfd, e) < 0)
+	_cleanup_close_ int fd = -1;
+	struct manifest_file *f = &m->files[m->n_files];
+	char sum[DIGEST_HEX];
+	struct stat st;
+
+	if (trace_save(t, dirfd, TRACE_NAME, e) < 0)
+		return -1;
+	fd = openat(dirfd, TRACE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, errno, "cannot open '%s'", TRACE_NAME);
+	if (digest_fd(fd, sum, e) < 0)
+		return err_prefix(e, "'%s'", TRACE_NAME);
+	*f = (struct manifest_file){ text_copy(TRACE_NAME), (uint64_t)st.st_size, text_copy(sum), NULL };
+	m->n_files++;
+	return 0;
+}
+
+int record_publish(struct manifest *m, struct trace *t, const struct plan *p, int dirfd, struct err *e)
+{
+	if (save_trace(m, t, dirfd, e) < 0 || write_manifest(m, dirfd, e) < 0)
 		return -1;
 	if (fsync(dirfd) < 0)
 		return err_sys(e, errno, "cannot make '%s' durable", p->partial);

@@ -12,7 +12,8 @@
  *   freeze.c      the disks at the pause: overlays
  *   receive.c     the stream: pipe, thread, sink
  *   record.c      manifest and publication
- *   changes.c     what was changed in the VM and on disk, in one list, and how to take it back
+ *   changes.c     what was changed in the VM and on disk, in one list
+ *   undo.c        takes back what is on the list
  *   guardian.c    the process that takes it back when we die
  */
 #ifndef MPLCR_TRIGGER_H
@@ -190,7 +191,11 @@ struct changes {
 	bool run_state;           /* the VM may have been stopped by us, or by the migration that we started */
 	bool migration;           /* a migration may have been started */
 	bool pipe;                /* QEMU may hold our pipe under its name */
-	bool unbreakable;         /* the migration must not be broken off, see below */
+	/*
+	 * The migration must not be broken off: a background snapshot of QEMU before 9.0 hangs the VM then. It is let run to
+	 * its end, which is one copy of memory away, and what comes is dropped: that is why the guardian holds the pipe too.
+	 */
+	bool unbreakable;
 	char capabilities[4096];  /* JSON to put back with migrate-set-capabilities, or "" */
 	char parameters[4096];    /* JSON to put back with migrate-set-parameters, or "" */
 	char partial[PATH_MAX];   /* directory to remove, or "" */
@@ -198,13 +203,6 @@ struct changes {
 	size_t n_overlays;
 	struct changed_overlay overlays[MAX_FROZEN];
 };
-
-/*
- * A background snapshot that ends early (its pipe breaks, or it is cancelled) can hang QEMU for good: its main thread
- * waits for a page that is still write-protected, while the thread that would free it waits for the main thread's lock
- * (measured on 7.2: every time when the pipe broke right after "migrate"). So it is let run to its end, which is one copy
- * of memory away, and what comes is dropped: that is why the guardian holds the pipe too, and drains it when we die.
- */
 
 /* The name under which QEMU holds our pipe. */
 #define PIPE_NAME "mplcr-state"
@@ -355,7 +353,7 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 			      const struct plan *p, const struct outcome *out, struct err *e);
 
 /* Writes manifest and trace into the partial directory, makes it durable and gives it its final name. */
-int record_publish(const struct manifest *m, struct trace *t, const struct plan *p, int dirfd, struct err *e);
+int record_publish(struct manifest *m, struct trace *t, const struct plan *p, int dirfd, struct err *e);
 
 /* --- the way through (checkpoint.c) ----------------------------------------------------------------------------- */
 

@@ -248,7 +248,7 @@ qemu_img() {
     STEPS=3 as_before "$facts"
     qemu_img 'echo "qemu-img: no mood today" >&2; exit 1'
     trigger 3 "${options[@]}"
-    says "mplcr-trigger: cannot create the overlay '$T/a_x1.ovl': qemu-img: no mood today"
+    says "mplcr-trigger: cannot create the overlay '$T/a_x1.ovl': qemu-img create failed: qemu-img: no mood today"
     rm "$T/fake.bin/qemu-img"
     PATH=$path
     run_tool 3 env PATH="$T/fake.bin" "$BIN/mplcr-trigger" --socket "$T/vm.qmp"

@@ -83,7 +83,7 @@ field() { jq -r "$1" <<<"$json"; }
     assert_equal "$(field '.ram_blocks[] | select(.name == "pc.ram") | .length')" $((128 << 20))
     # every file of the checkpoint is listed, with its size
     assert_equal "$(field '.files[] | "\(.name) \(.size)"' | sort)" \
-        "$(cd "$T/x1.ckpt" && stat -c '%n %s' devices.vmstate ram/pc.ram | sort)"
+        "$(cd "$T/x1.ckpt" && stat -c '%n %s' devices.vmstate ram/pc.ram trace.jsonl | sort)"
     jq -es 'length > 10 and all(.[]; has("ms"))' "$T/x1.ckpt/trace.jsonl" >/dev/null
 }
 

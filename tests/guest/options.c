@@ -83,7 +83,7 @@ static bool take_word(const char **word, struct options *o)
 struct options options_parse(const char *words)
 {
     struct options o = {
-        .working_set = 16u << 20, .rate = 4u << 20, .check = 256u << 20, .step_ms = 10,
+        .working_set = 16u << 20, .rate = 4u << 20, .check = 64u << 20, .step_ms = 10,
     };
 
     for (;;) {

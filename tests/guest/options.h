@@ -5,7 +5,7 @@
  *   ws=SIZE     working set: pages that are rewritten and checked (default 16M, may be 0)
  *   rate=SIZE   bytes per second to rewrite (default 4M, 0 = none)
  *   fill=SIZE   memory beyond the working set, written once, checked slowly (default 0)
- *   check=SIZE  bytes per second to check, at most what fits into the pauses (default 256M)
+ *   check=SIZE  bytes per second to check, at most what fits into the pauses (default 64M)
  *   step=MS     pause between two steps (default 10)
  *   fault=KIND:STEP  a fault for the guest to make at that step, for the tests of the oracle itself:
  *               page   one page changes silently

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* Taking back what the list of changes tells: after a failure, a signal, or in the guardian. */
+#include "trigger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "fdio.h"
+#include "json.h"
+
+/* How long each step of the undoing may take. */
+#define CANCEL_MS 15000
+#define DRAIN_MS 300000
+#define RESUME_MS 15000
+#define COMMIT_MS 300000
+
+static bool is_over(const char *status)
+{
+	return !status || strcmp(status, "none") == 0 || strcmp(status, "completed") == 0 ||
+	       strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0;
+}
+
+/*
+ * Ends the migration: by cancelling it, or, where QEMU does not survive that (`unbreakable`), by waiting until it has ended
+ * by itself; its data are read and dropped meanwhile, by our own thread or by the guardian's.
+ */
+static int undo_migration(const struct changes *c, struct qmp *q, struct err *e)
+{
+	int64_t until = clock_in_ms(c->unbreakable ? DRAIN_MS : CANCEL_MS);
+	bool cancelled = c->unbreakable;
+
+	for (;; clock_sleep_ms(2)) {
+		_cleanup_json_ json_t *info = NULL;
+
+		if (qmp_run(q, "query-migrate", NULL, &info, e) < 0)
+			return -1;
+		if (is_over(json_text(info, "status")))
+			return 0;
+		if (!cancelled && qmp_run(q, "migrate_cancel", NULL, NULL, e) < 0)
+			return -1;
+		cancelled = true;
+		if (clock_over(until))
+			return err_set(e, "QEMU does not end its migration ('%s')", json_text(info, "status"));
+	}
+}
+
+/*
+ * The VM runs, or stands, as it did before; a migration that was cancelled may still be about to change it.
+ * A guest that QEMU stopped for an I/O error (its overlay's disk is full) goes on only at last, when there is room again: a
+ * retried write that fails a second time is lost on IDE disks (measured on 7.2).
+ */
+static int undo_run_state(struct qmp *q, bool was_running, bool at_last, struct err *e)
+{
+	int64_t until = clock_in_ms(RESUME_MS);
+	struct err why = { .text = "it does not settle" };
+
+	for (;; clock_sleep_ms(2)) {
+		_cleanup_json_ json_t *status = NULL;
+
+		if (qmp_run(q, "query-status", NULL, &status, e) < 0)
+			return -1;
+		if (json_flag(status, "running") == was_running)
+			return 0;
+		if (!at_last && json_text(status, "status") && strcmp(json_text(status, "status"), "io-error") == 0)
+			return 0;
+		if (qmp_run(q, was_running ? "cont" : "stop", NULL, NULL, &why) < 0 && !qmp_alive(q)) {
+			*e = why;
+			return -1;
+		}
+		if (clock_ns() > until)
+			return err_set(e, "cannot make the VM %s: %s", was_running ? "run" : "stop", why.text);
+	}
+}
+
+/* The node of an overlay, by node name, in query-named-block-nodes; NULL in *node where QEMU has none. */
+static int node_in_use(struct qmp *q, const struct changed_overlay *o, bool *used, struct err *e)
+{
+	_cleanup_json_ json_t *nodes = NULL;
+	const json_t *node;
+	size_t i;
+
+	*used = false;
+	if (qmp_run(q, "query-named-block-nodes", NULL, &nodes, e) < 0)
+		return -1;
+	json_array_foreach(nodes, i, node) {
+		const char *name = json_text(node, "node-name"), *file = json_text(node, "file");
+
+		if ((name && strcmp(name, o->node) == 0) || (file && strcmp(file, o->path) == 0))
+			*used = true;
+	}
+	return 0;
+}
+
+/* One look at the commit job: 1 it is gone, 0 wait, -1 error. Completes it when it is ready. */
+static int commit_step(struct qmp *q, const char *job, struct err *e)
+{
+	_cleanup_json_ json_t *jobs = NULL;
+	const json_t *one;
+	struct err ignored;
+	size_t i;
+
+	if (qmp_run(q, "query-block-jobs", NULL, &jobs, e) < 0)
+		return -1;
+	json_array_foreach(jobs, i, one) {
+		if (!json_text(one, "device") || strcmp(json_text(one, "device"), job) != 0)
+			continue;
+		/* refused while the completion that was asked for is under way */
+		if (json_flag(one, "ready") && qmp_run(q, "block-job-complete", json_of("{s:s}", "device", job), NULL,
+						       &ignored) < 0 && !qmp_alive(q)) {
+			*e = ignored;
+			return -1;
+		}
+		return 0;
+	}
+	return 1;
+}
+
+/* Writes what the overlay holds back into the image under it, and makes that one the VM's active image again. */
+static int commit_overlay(struct qmp *q, const struct changed_overlay *o, struct err *e)
+{
+	int64_t until = clock_in_ms(COMMIT_MS);
+	int gone;
+
+	if (qmp_run(q, "block-commit", json_of("{s:s, s:s, s:s}", "job-id", o->node, "device", o->node, "base-node", o->below),
+		    NULL, e) < 0)
+		return -1;
+	while ((gone = commit_step(q, o->node, e)) == 0) {
+		if (clock_ns() > until)
+			return err_set(e, "the commit of '%s' does not end", o->path);
+		clock_sleep_ms(5);
+	}
+	return gone < 0 ? -1 : 0;
+}
+
+static int undo_overlay(struct qmp *q, const struct changed_overlay *o, struct err *e)
+{
+	bool used;
+
+	if (node_in_use(q, o, &used, e) < 0)
+		return -1;
+	if (used && (commit_overlay(q, o, e) < 0 || node_in_use(q, o, &used, e) < 0))
+		return -1;
+	if (used)
+		return err_set(e, "QEMU still uses '%s'", o->path);
+	if (unlink(o->path) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "cannot remove '%s'", o->path);
+	return 0;
+}
+
+/* Collects what could not be undone. */
+struct remains {
+	char text[700];
+	char hint[500];
+};
+
+__attribute__((format(printf, 3, 4)))
+static void remains_add(struct remains *r, const struct err *why, const char *fmt, ...)
+{
+	size_t used = strlen(r->text);
+	va_list ap;
+
+	snprintf(r->text + used, sizeof(r->text) - used, "%s%s", used ? "; " : "", why->text);
+	if (r->hint[0])
+		return;
+	va_start(ap, fmt);
+	vsnprintf(r->hint, sizeof(r->hint), fmt, ap);
+	va_end(ap);
+}
+
+/* Whether anything was written to the overlay since it was made. */
+static bool is_written(const struct changed_overlay *o)
+{
+	struct stat st;
+
+	return stat(o->path, &st) == 0 && (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec != o->made_ns;
+}
+
+/* Whether some process has the image open: QEMU holds locks on its images (block/file-posix.c). */
+static bool is_locked(const struct changed_overlay *o)
+{
+	_cleanup_close_ int fd = open(o->path, O_RDWR | O_CLOEXEC);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+/* The undoing's own result: 0 where nothing remains. */
+static int remains_tell(const struct remains *r, struct err *e)
+{
+	if (!r->text[0])
+		return 0;
+	err_set(e, "%s", r->text);
+	e->status = EXIT_PARTIAL;
+	return err_hint(e, "%s", r->hint);
+}
+
+/*
+ * QEMU cannot be talked to any more. Mostly it has ended, and nothing uses the overlays; but one that the guest wrote to,
+ * or that some process has open, stays.
+ */
+static int qemu_is_gone(struct changes *c, struct err *e)
+{
+	struct remains r = { .text = "" };
+	struct err why;
+
+	if (c->partial[0])
+		dir_remove(c->partial);
+	for (size_t i = 0; i < c->n_overlays; i++) {
+		const struct changed_overlay *o = &c->overlays[i];
+
+		if (is_locked(o)) {
+			err_set(&why, "QEMU does not answer any more, and its VM uses '%s'", o->path);
+			remains_add(&r, &why, "send '%s' to its QMP socket when it answers again; undo the overlay with "
+				    "block-commit, device %s, base-node %s", c->was_running ? "cont" : "stop", o->node, o->below);
+		} else if (is_written(o)) {
+			err_set(&why, "QEMU is gone, and '%s' holds what the guest wrote since the freeze", o->path);
+			remains_add(&r, &why, "start the VM from the overlays, or commit each with: qemu-img commit %s", o->path);
+		} else {
+			unlink(o->path);
+		}
+	}
+	*c = (struct changes){ 0 };
+	return remains_tell(&r, e);
+}
+
+int changes_undo(struct changes *c, struct qmp *q, struct err *e)
+{
+	struct remains r = { .text = "" };
+	struct err why;
+
+	if (!changes_any(c))
+		return 0;
+	qmp_set_interrupt(q, -1);
+	qmp_set_deadline(q, CLOCK_NEVER);
+	if (qmp_take_over(q, &why) < 0)
+		return qemu_is_gone(c, e);
+	if (c->unbreakable && c->run_state) /* no need to stand still while a snapshot that nobody wants ends */
+		(void)!undo_run_state(q, c->was_running, false, &why);
+	if (c->migration && undo_migration(c, q, &why) < 0)
+		remains_add(&r, &why, "send migrate_cancel to its QMP socket");
+	if (c->run_state) /* as early as can be; whether it holds is looked at in the end */
+		(void)!undo_run_state(q, c->was_running, false, &why);
+	if (!qmp_alive(q))
+		return qemu_is_gone(c, e);
+	if (changes_put_back(c, q, &why) < 0)
+		remains_add(&r, &why, "query-migrate-capabilities and query-migrate-parameters show what is set");
+	if (c->pipe) /* fails where the migration has taken it, as it should */
+		(void)!qmp_run(q, "closefd", json_of("{s:s}", "fdname", PIPE_NAME), NULL, &why);
+	if (c->partial[0] && dir_remove(c->partial) < 0 && errno != ENOENT) {
+		err_sys(&why, errno, "cannot remove '%s'", c->partial);
+		remains_add(&r, &why, "rm -r %s", c->partial);
+	}
+	for (size_t i = c->n_overlays; i-- > 0;) /* the last first, so that a chain of ours would come down in order */
+		if (undo_overlay(q, &c->overlays[i], &why) < 0)
+			remains_add(&r, &why, "the VM writes to '%s'; undo it with the QMP command block-commit, device %s, base-node %s",
+				    c->overlays[i].path, c->overlays[i].node, c->overlays[i].below);
+	/* a guest that wrote to an overlay while the disk was full of our state was stopped by QEMU (io-error) */
+	if (c->run_state && undo_run_state(q, c->was_running, true, &why) < 0)
+		remains_add(&r, &why, "send '%s' to its QMP socket", c->was_running ? "cont" : "stop");
+	*c = (struct changes){ 0 };
+	return remains_tell(&r, e);
+}
