@@ -167,7 +167,7 @@ int main(int argc, char **argv)
 	int64_t began, ended;
 	json_t *out;
 
-	if (argc < 3 || !(q = qmp_connect(argv[1], 5000, &e))) {
+	if (argc < 3 || !(q = qmp_connect(argv[1], 5000, -1, &e))) {
 		fprintf(stderr, "bare: %s\n", argc < 3 ? "usage: bare SOCKET MODE [STATE [OVERLAY]]" : e.text);
 		return EXIT_USAGE;
 	}

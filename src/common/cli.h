@@ -24,10 +24,11 @@ struct cli_option {
 #define CLI_END { NULL, 0, NULL, NULL }
 
 /* The options of every tool; put this row set into the table. Handled by cli_parse itself. */
-#define CLI_COMMON_OPTIONS                                                                                  \
-	{ "quiet", 'q', NULL, "print no progress and no notes" },                                           \
-	{ "progress", 0, "WHEN", "show a progress line: always, never or auto (default:\nwhen stderr is a terminal)" }, \
-	{ "help", 'h', NULL, "print this help and exit" },                                                  \
+#define CLI_COMMON_OPTIONS                                                                      \
+	{ "quiet", 'q', NULL, "print no progress and no notes" },                               \
+	{ "progress", 0, "WHEN", "show a progress line: always, never or auto\n"                \
+				 "(default: when stderr is a terminal)" },                      \
+	{ "help", 'h', NULL, "print this help and exit" },                                      \
 	{ "version", 'V', NULL, "print the version and exit" }
 
 /* What a tool is, for --help and the parser. */
@@ -37,8 +38,8 @@ struct cli {
 	const char *about;                /* one or two sentences */
 	const struct cli_option *options;
 	/*
-	 * Called for each option of the table that is not one of CLI_COMMON_OPTIONS, in order: its name and its argument
-	 * (NULL where it takes none). Returns 0, or -1 with a usage error.
+	 * Called for each option of the table that is not one of CLI_COMMON_OPTIONS, in order: its name and its
+	 * argument (NULL where it takes none). Returns 0, or -1 with a usage error.
 	 */
 	int (*set)(void *ctx, const char *name, const char *value, struct err *e);
 };
@@ -79,7 +80,9 @@ void cli_progress_end(void);
  */
 int cli_flush(struct err *e);
 
-/* Copies `text` into `buf` with control bytes written as \xNN, so that a name cannot command a terminal. Returns buf. */
+/*
+ * Copies `text` into `buf` with control bytes written as \xNN, so that a name cannot command a terminal. Returns buf.
+ */
 char *cli_escape(const char *text, char *buf, size_t size);
 
 #endif

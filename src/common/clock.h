@@ -35,8 +35,8 @@ static inline bool clock_over(int64_t deadline)
 }
 
 /*
- * What is left until `deadline`, as ppoll(2) takes it: nothing when it has passed. Returns `left`, or NULL (no limit) for
- * CLOCK_NEVER.
+ * What is left until `deadline`, as ppoll(2) takes it: nothing when it has passed. Returns `left`, or NULL (no limit)
+ * for CLOCK_NEVER.
  */
 static inline struct timespec *clock_left(int64_t deadline, struct timespec *left)
 {

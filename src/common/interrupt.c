@@ -2,6 +2,7 @@
 #include "interrupt.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -26,6 +27,20 @@ int interrupt_open(struct err *e)
 	if (fd < 0)
 		return err_sys(e, errno, "cannot watch for signals");
 	return fd;
+}
+
+int interrupt_error(struct err *e)
+{
+	err_set(e, "interrupted");
+	e->sys = EINTR;
+	return -1;
+}
+
+int interrupt_sleep(int fd, int ms, struct err *e)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) > 0 ? interrupt_error(e) : 0;
 }
 
 void interrupt_release(void)

@@ -14,6 +14,12 @@
  */
 int interrupt_open(struct err *e);
 
+/* Says in *e that a signal came: "interrupted", with errno EINTR. Always returns -1. */
+int interrupt_error(struct err *e);
+
+/* Sleeps `ms` milliseconds. Returns 0, or -1 as interrupt_error when the descriptor `fd` is readable. */
+int interrupt_sleep(int fd, int ms, struct err *e) __attribute__((warn_unused_result));
+
 /* Unblocks the signals again. */
 void interrupt_release(void);
 

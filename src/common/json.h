@@ -33,7 +33,9 @@ bool json_flag(const json_t *object, const char *key);
 /* The number at `key`, whole or with a fraction, or `otherwise`. */
 double json_real_at(const json_t *object, const char *key, double otherwise);
 
-/* Follows keys, ended by NULL, through nested objects: json_path(ret, "inserted", "image", NULL). NULL where it ends. */
+/*
+ * Follows keys, ended by NULL, through nested objects: json_path(ret, "inserted", "image", NULL). NULL where it ends.
+ */
 json_t *json_path(const json_t *object, ...) __attribute__((sentinel));
 
 /*

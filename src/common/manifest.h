@@ -39,7 +39,8 @@ struct manifest_disk {
 	char *qdev;           /* id or QOM path of the guest's device, or NULL */
 	uint64_t virtual_size; /* bytes the guest sees */
 	bool read_only;       /* the VM could not write it: no overlay was made, restore uses the image as it is */
-	struct manifest_image *chain; /* chain[0] is the frozen image, each next one the backing file of the one before */
+	struct manifest_image
+		*chain; /* chain[0] is the frozen image, each next one the backing file of the one before */
 	size_t n_chain;
 	char *active;         /* the overlay that the VM went on with; the frozen image itself where there is none */
 };
@@ -88,17 +89,19 @@ struct manifest {
 	size_t n_files;
 	struct manifest_disk *disks;
 	size_t n_disks;
-	char **left_out;      /* names of writable disks that were not frozen, by the user's wish: their content is not in the
-			       * checkpoint; NULL-terminated, or NULL where there are none */
+	char **left_out; /* names of writable disks that were not frozen, by the user's wish: their content is not in
+			  * the checkpoint; NULL-terminated, or NULL where there are none */
 };
 
 /*
- * Reads and checks DIR/checkpoint.json. `dir` is the checkpoint directory, with or without slashes at its end. Everything
- * in it is taken as hostile: types, ranges, file names. Returns a manifest or NULL.
+ * Reads and checks DIR/checkpoint.json. `dir` is the checkpoint directory, with or without slashes at its end.
+ * Everything in it is taken as hostile: types, ranges, file names. Returns a manifest or NULL.
  */
 struct manifest *manifest_load(const char *dir, struct err *e);
 
-/* The JSON form, the caller's. `checkpoint` must be set: paths below its parent directory are stored relative as well. */
+/*
+ * The JSON form, the caller's. `checkpoint` must be set: paths below its parent directory are stored relative as well.
+ */
 json_t *manifest_to_json(const struct manifest *m);
 
 void manifest_free(struct manifest *m);

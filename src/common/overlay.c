@@ -15,8 +15,8 @@
 
 char **overlay_command(const struct overlay *o)
 {
-	const char *const words[] = { "qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", o->format, "-b", o->backing,
-				      "--", o->path };
+	const char *const words[] = { "qemu-img", "create",  "-q", "-f",       "qcow2", "-u",
+				      "-F",       o->format, "-b", o->backing, "--",    o->path };
 	const size_t n = sizeof(words) / sizeof(*words);
 	char **argv = memory_of(n + 2, sizeof(*argv));
 

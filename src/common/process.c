@@ -70,11 +70,8 @@ static int read_output(int fd, const char *name, int64_t deadline, int interrupt
 
 		if (ppoll(p, 2, clock_left(deadline, &left), NULL) < 0 && errno != EINTR)
 			return err_sys(e, errno, "cannot wait for %s", name);
-		if (p[1].revents) {
-			err_set(e, "interrupted");
-			e->sys = EINTR;
-			return -1;
-		}
+		if (p[1].revents)
+			return interrupt_error(e);
 		if (!p[0].revents && clock_over(deadline))
 			return err_set(e, "%s did not end in time", name);
 		if (!p[0].revents)

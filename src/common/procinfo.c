@@ -127,7 +127,8 @@ char *procinfo_open_file(pid_t pid, const char *path)
 		snprintf(name, sizeof(name), "fd/%s", entry->d_name);
 		target = read_link(pid, name);
 		n = target ? strlen(target) : 0;
-		if (n >= wanted && strcmp(target + n - wanted, path) == 0 && (n == wanted || target[n - wanted - 1] == '/'))
+		if (n >= wanted && strcmp(target + n - wanted, path) == 0 &&
+		    (n == wanted || target[n - wanted - 1] == '/'))
 			found = target;
 		else
 			free(target);

@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "fdio.h"
+#include "interrupt.h"
 #include "json.h"
 
 #define LINE_MAX_BYTES (16u << 20)
@@ -74,11 +75,8 @@ static int wait_ready(struct qmp *q, short events, int64_t until, struct err *e)
 			continue;
 		if (n < 0)
 			return err_sys(e, errno, "cannot wait for the QMP socket");
-		if (p[1].revents) {
-			err_set(e, "interrupted");
-			e->sys = EINTR;
-			return -1;
-		}
+		if (p[1].revents)
+			return interrupt_error(e);
 		return p[0].revents ? 1 : 0;
 	}
 }
@@ -114,7 +112,9 @@ static int read_more(struct qmp *q, struct err *e)
 	return broken(q);
 }
 
-/* Parses one line, its line feed included. One that is not an object breaks the connection, or is NULL once taken over. */
+/*
+ * Parses one line, its line feed included. One that is not an object breaks the connection, or is NULL once taken over.
+ */
 static int parse_line(struct qmp *q, const char *line, size_t length, json_t **message, struct err *e)
 {
 	json_error_t why;
@@ -194,7 +194,8 @@ static int connect_unix(const char *path, struct err *e)
 		return steal_fd(&fd);
 	if (errno == EAGAIN) {
 		err_set(e, "cannot connect to '%s': too many clients are waiting for it", path);
-		return err_hint(e, "one client at a time can use a QMP socket: close the others, or give the VM a second one");
+		return err_hint(
+			e, "one client at a time can use a QMP socket: close the others, or give the VM a second one");
 	}
 	err_sys(e, errno, "cannot connect to '%s'", path);
 	if (e->sys == ENOENT)
@@ -221,8 +222,10 @@ static int read_greeting(struct qmp *q, const char *path, int wait_ms, struct er
 		return err_hint(e, NOT_QMP_HINT);
 	}
 	if (!message) {
-		err_set(e, "no greeting from '%s' within %d ms: another client uses it, or QEMU does not respond", path, wait_ms);
-		return err_hint(e, "one client at a time can use a QMP socket: close the other, or give the VM a second one");
+		err_set(e, "no greeting from '%s' within %d ms: another client uses it, or QEMU does not respond", path,
+			wait_ms);
+		return err_hint(
+			e, "one client at a time can use a QMP socket: close the other, or give the VM a second one");
 	}
 	version = json_path(message, "QMP", "version", "qemu", NULL);
 	if (!version) {
@@ -247,12 +250,7 @@ static int open_connection(struct qmp *q, int wait_ms, struct err *e)
 	return 0;
 }
 
-struct qmp *qmp_connect(const char *path, int wait_ms, struct err *e)
-{
-	return qmp_connect_interruptible(path, wait_ms, -1, e);
-}
-
-struct qmp *qmp_connect_interruptible(const char *path, int wait_ms, int interrupt, struct err *e)
+struct qmp *qmp_connect(const char *path, int wait_ms, int interrupt, struct err *e)
 {
 	struct qmp *q = memory_of(1, sizeof(*q));
 
@@ -387,7 +385,8 @@ static int is_answer(struct qmp *q, const json_t *message, const char *command, 
 	if (q->taken_over)
 		return 0;
 	if (!id && json_object_get(message, "error"))
-		err_set(e, "QEMU could not read '%s': %s", command, json_text(json_object_get(message, "error"), "desc"));
+		err_set(e, "QEMU could not read '%s': %s", command,
+			json_text(json_object_get(message, "error"), "desc"));
 	else
 		err_set(e, "QMP peer answered '%s' with a wrong id", command);
 	return broken(q);

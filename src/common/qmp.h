@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client of QEMU's machine protocol (docs/interop/qmp-spec.rst of QEMU): JSON objects, one a line, over a UNIX socket.
+ * A client of QEMU's machine protocol (docs/interop/qmp-spec.rst of QEMU): JSON objects, one a line, over a UNIX
+ * socket.
  *
  * The peer is not trusted: a line longer than 16 MiB, bytes that are not JSON, an answer with a wrong id, silence and a
  * closed connection are all errors, after which qmp_alive() is false and every call fails at once. An error that QEMU
@@ -27,13 +28,10 @@ struct qmp;
 typedef void qmp_watcher(void *ctx, char direction, const json_t *object);
 
 /*
- * Connects to the socket at `path`, waits for the greeting at most `wait_ms` milliseconds and negotiates. Returns the
- * client, to be ended with qmp_close, or NULL.
+ * Connects to the socket at `path`, waits for the greeting at most `wait_ms` milliseconds and negotiates. `interrupt`
+ * is as in qmp_set_interrupt, and counts from here on. Returns the client, to be ended with qmp_close, or NULL.
  */
-struct qmp *qmp_connect(const char *path, int wait_ms, struct err *e);
-
-/* As qmp_connect followed by qmp_set_interrupt, and the wait for the greeting can be interrupted, too. */
-struct qmp *qmp_connect_interruptible(const char *path, int wait_ms, int interrupt, struct err *e);
+struct qmp *qmp_connect(const char *path, int wait_ms, int interrupt, struct err *e);
 
 void qmp_close(struct qmp *q);
 

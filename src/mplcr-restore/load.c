@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,23 +7,12 @@
 #include "cli.h"
 #include "clock.h"
 #include "fdio.h"
+#include "interrupt.h"
 #include "json.h"
 #include "restore.h"
 
 /* The wait between two looks at a load that takes long; it begins at 0 and grows to this. */
 #define LOOK_MS 20
-
-/* Waits `ms`, or until we are told to end. */
-static int nap(const struct vm *vm, int ms, struct err *e)
-{
-	struct pollfd told = { .fd = vm->interrupt, .events = POLLIN };
-
-	if (poll(&told, 1, ms) <= 0)
-		return 0;
-	err_set(e, "interrupted");
-	e->sys = EINTR;
-	return -1;
-}
 
 static int run_state(struct vm *vm, char state[32], struct err *e)
 {
@@ -71,7 +59,7 @@ static int wait_loaded(struct vm *vm, struct err *e)
 			return err_set(e, "the state was not loaded in time");
 		if (ms == LOOK_MS)
 			cli_progress_line("loading the state, %.1f s", clock_ms_between(began, clock_ns()) / 1000);
-		if (nap(vm, ms, e) < 0)
+		if (interrupt_sleep(vm->interrupt, ms, e) < 0)
 			return -1;
 	}
 }

@@ -13,7 +13,8 @@
 
 static const struct cli_option option_table[] = {
 	{ NULL, 0, NULL, "How the state is loaded:" },
-	{ "lazy", 'l', NULL, "run at once on the checkpoint's memory file, mapped privately\n(default with layout pages)" },
+	{ "lazy", 'l', NULL,
+	  "run at once on the checkpoint's memory file, mapped privately\n(default with layout pages)" },
 	{ "eager", 'e', NULL, "load the whole memory before the guest runs" },
 	{ "paused", 'p', NULL, "load the state, but do not let the guest run" },
 	{ "timeout", 't', "SECONDS", "give up after this time (default 60)" },
@@ -25,8 +26,9 @@ static const struct cli_option option_table[] = {
 	{ "print", 0, NULL, "make nothing; print the commands that would, for a shell" },
 	{ NULL, 0, NULL, "What is checked:" },
 	{ "verify", 0, NULL, "read all files of the checkpoint and compare their sums" },
-	{ "force", 'f', NULL, "go on although an image was changed, QEMU is older than the\n"
-			      "one that saved the state, or the socket's name is taken" },
+	{ "force", 'f', NULL,
+	  "go on although an image was changed, QEMU is older than the\n"
+	  "one that saved the state, or the socket's name is taken" },
 	{ NULL, 0, NULL, "Output:" },
 	{ "json", 'j', NULL, "print one JSON object" },
 	CLI_COMMON_OPTIONS,

@@ -80,8 +80,8 @@ int prepare_run(struct plan *p, int interrupt, struct err *e) __attribute__((war
 void prepare_undo(struct plan *p);
 
 /*
- * overlays.c: the fresh overlays of this run, one for each disk that the VM gets and may write. Malloc'd, `backing` too;
- * the other strings are the plan's. NULL with an error.
+ * overlays.c: the fresh overlays of this run, one for each disk that the VM gets and may write. Malloc'd, `backing`
+ * too; the other strings are the plan's. NULL with an error.
  */
 struct overlay *run_overlays(const struct plan *p, size_t *n, struct err *e);
 void run_overlays_free(struct overlay *list, size_t n);

@@ -61,8 +61,8 @@ static int check_command_line(const struct plan *p, struct err *e)
 	if (p->o->own)
 		return 0;
 	if (p->m->left_out && p->m->left_out[0])
-		err_set(e, "checkpoint '%s' has no content of disk '%s', which was left out when it was made", p->m->name,
-			p->m->left_out[0]);
+		err_set(e, "checkpoint '%s' has no content of disk '%s', which was left out when it was made",
+			p->m->name, p->m->left_out[0]);
 	else if (!p->m->argv)
 		err_set(e, "checkpoint '%s' does not know the command line of its VM", p->m->name);
 	else

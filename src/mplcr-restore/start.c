@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,18 +169,6 @@ int vm_explain(struct vm *vm, const struct plan *p, int wait_ms, struct err *e)
 	return -1;
 }
 
-/* Waits a little, or until we are told to end. */
-static int pause_for(const struct vm *vm, struct err *e)
-{
-	struct pollfd told = { .fd = vm->interrupt, .events = POLLIN };
-
-	if (poll(&told, 1, RETRY_MS) <= 0)
-		return 0;
-	err_set(e, "interrupted");
-	e->sys = EINTR;
-	return -1;
-}
-
 static int left_ms(int64_t deadline)
 {
 	double ms = clock_ms_between(clock_ns(), deadline);
@@ -197,13 +184,13 @@ static int connect_monitor(struct vm *vm, const struct plan *p, struct err *e)
 		if (clock_over(vm->deadline))
 			return err_set(e, "QEMU's monitor did not come up in time");
 		if (access(p->socket, F_OK) == 0) {
-			vm->qmp = qmp_connect_interruptible(p->socket, left_ms(vm->deadline), vm->interrupt, e);
+			vm->qmp = qmp_connect(p->socket, left_ms(vm->deadline), vm->interrupt, e);
 			if (vm->qmp)
 				return 0;
 			if (e->sys != ECONNREFUSED && e->sys != ENOENT)
 				return e->sys == EINTR ? -1 : vm_explain(vm, p, 1000, e);
 		}
-		if (pause_for(vm, e) < 0)
+		if (interrupt_sleep(vm->interrupt, RETRY_MS, e) < 0)
 			return -1;
 	}
 }

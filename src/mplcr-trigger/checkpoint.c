@@ -53,7 +53,8 @@ static void phase_done(struct run *r, const char *name)
 {
 	int64_t now = clock_ns();
 
-	json_array_append_new(r->outcome.phases, json_of("{s:s, s:f}", "name", name, "ms", clock_ms_between(r->phase_began, now)));
+	json_array_append_new(r->outcome.phases,
+			      json_of("{s:s, s:f}", "name", name, "ms", clock_ms_between(r->phase_began, now)));
 	trace_note(r->trace, "%s done", name);
 	r->phase_began = now;
 }
@@ -74,7 +75,8 @@ static void show_progress(void *ctx, const char *phase, const json_t *info)
 	double total = (double)json_int(ram, "total", 0), left = (double)json_int(ram, "remaining", 0);
 	double seconds = clock_ms_between(r->phase_began, clock_ns()) / 1000;
 	double percent = total > 0 ? 100 * (total - left) / total : 0;
-	double to_go = percent > 1 ? seconds * (100 - percent) / percent : 0; /* pages of zeros count, though they cost little */
+	double to_go = percent > 1 ? seconds * (100 - percent) / percent
+				   : 0; /* pages of zeros count, though they cost little */
 
 	if (!cli_progress() || clock_ns() - r->line_shown < 50 * NS_PER_MS)
 		return;
@@ -120,7 +122,8 @@ static int survey_and_plan(struct run *r, struct err *e)
 
 static int prepare(struct run *r, struct err *e)
 {
-	if (make_partial(r, e) < 0 || freeze_prepare(&r->plan, &r->survey, r->changes, r->deadline, r->interrupt, e) < 0)
+	if (make_partial(r, e) < 0 ||
+	    freeze_prepare(&r->plan, &r->survey, r->changes, r->deadline, r->interrupt, e) < 0)
 		return -1;
 	r->receiver = receive_start(r->pipe, r->dirfd, r->options, &r->survey, r->q, r->changes, e);
 	if (!r->receiver)
@@ -145,7 +148,8 @@ static int run_engine(struct run *r, struct err *e)
 			*e = *ours; /* the reason; what QEMU says of it is only its consequence */
 		return -1;
 	}
-	r->outcome.pause_ms = r->job.stop_us && r->job.resume_us ? (double)(r->job.resume_us - r->job.stop_us) / 1000 : 0;
+	r->outcome.pause_ms =
+		r->job.stop_us && r->job.resume_us ? (double)(r->job.resume_us - r->job.stop_us) / 1000 : 0;
 	phase_done(r, "engine");
 	return 0;
 }
@@ -180,9 +184,11 @@ static void note_outcome(const struct run *r)
 		const struct disk_plan *dp = &r->plan.disks[i];
 
 		if (dp->freeze)
-			cli_note("%s: frozen '%s', active '%s'", dp->disk->device, dp->disk->chain[0].path, dp->overlay);
+			cli_note("%s: frozen '%s', active '%s'", dp->disk->device, dp->disk->chain[0].path,
+				 dp->overlay);
 		else if (!dp->disk->read_only)
-			cli_warn("disk '%s' was left out: its content does not belong to the checkpoint", dp->disk->device);
+			cli_warn("disk '%s' was left out: its content does not belong to the checkpoint",
+				 dp->disk->device);
 	}
 }
 
@@ -214,12 +220,13 @@ static int print_plan(const struct run *r, struct err *e)
 	if (r->options->json)
 		result = json_print(json, e);
 	else {
-		printf("checkpoint %s\nengine %s\npredicted_pause_ms %.0f\n", r->plan.final, engine_of(r->choice.engine)->name,
-		       choice_predicted_ms(&r->choice));
+		printf("checkpoint %s\nengine %s\npredicted_pause_ms %.0f\n", r->plan.final,
+		       engine_of(r->choice.engine)->name, choice_predicted_ms(&r->choice));
 		for (size_t i = 0; i < r->plan.n_disks; i++)
 			if (r->plan.disks[i].freeze)
 				printf("freeze %s %s\noverlay %s %s\n", r->plan.disks[i].disk->device,
-				       r->plan.disks[i].disk->chain[0].path, r->plan.disks[i].disk->device, r->plan.disks[i].overlay);
+				       r->plan.disks[i].disk->chain[0].path, r->plan.disks[i].disk->device,
+				       r->plan.disks[i].overlay);
 	}
 	json_decref(json);
 	return result;
@@ -235,7 +242,7 @@ static int open_run(struct run *r, struct err *e)
 	r->interrupt = interrupt_open(e);
 	if (r->interrupt < 0)
 		return -1;
-	r->q = qmp_connect_interruptible(r->options->socket, GREETING_MS, r->interrupt, e);
+	r->q = qmp_connect(r->options->socket, GREETING_MS, r->interrupt, e);
 	if (!r->q || receive_pipe(r->pipe, e) < 0 || guardian_start(&r->guardian, r->changes, r->q, r->pipe, e) < 0)
 		return -1;
 	qmp_set_interrupt(r->q, r->interrupt);
@@ -297,7 +304,12 @@ static void close_run(struct run *r)
 
 int checkpoint_take(const struct options *o, struct err *e)
 {
-	struct run r = { .options = o, .pipe = { -1, -1 }, .dirfd = -1, .interrupt = -1, .began = clock_ns(), .outcome.phases = json_array() };
+	struct run r = { .options = o,
+			 .pipe = { -1, -1 },
+			 .dirfd = -1,
+			 .interrupt = -1,
+			 .began = clock_ns(),
+			 .outcome.phases = json_array() };
 	int result;
 
 	r.phase_began = r.began;

@@ -82,13 +82,15 @@ static int choose(struct choice *c, enum engine_kind engine, const char *fmt, co
 }
 
 /* Both are possible and the guest runs: the shorter pause decides. */
-static int choose_shorter(struct choice *c, const struct options *o, const struct survey *s, struct qmp *q, struct err *e)
+static int choose_shorter(struct choice *c, const struct options *o, const struct survey *s, struct qmp *q,
+			  struct err *e)
 {
 	if (c->background_ms > PRECOPY_BEST_MS) {
 		if (measure_dirty_rate(q, &c->dirty_mib_s, e) < 0)
 			return -1;
-		c->precopy_ms = predict_precopy_ms(s->populated, c->dirty_mib_s < 0 ? bandwidth_of(o) : c->dirty_mib_s * MIB,
-						   bandwidth_of(o), o->passes);
+		c->precopy_ms =
+			predict_precopy_ms(s->populated, c->dirty_mib_s < 0 ? bandwidth_of(o) : c->dirty_mib_s * MIB,
+					   bandwidth_of(o), o->passes);
 	}
 	c->engine = c->precopy_ms < c->background_ms ? ENGINE_PRECOPY : ENGINE_BACKGROUND;
 	snprintf(c->why, sizeof(c->why), "its predicted pause is the shorter one (background %.0f ms, precopy %.0f ms)",
@@ -100,7 +102,8 @@ static int choose_shorter(struct choice *c, const struct options *o, const struc
 static int choose_for_paused(struct choice *c, const struct survey *s)
 {
 	if (!s->background_refusal[0] && s->version >= 90000)
-		return choose(c, ENGINE_BACKGROUND, "%s", "the VM is to stay paused, and this leaves its disks in QEMU's hands");
+		return choose(c, ENGINE_BACKGROUND, "%s",
+			      "the VM is to stay paused, and this leaves its disks in QEMU's hands");
 	return choose(c, ENGINE_STOP, "%s", "the VM is to stay paused");
 }
 
@@ -130,8 +133,9 @@ static int check_asked(const struct options *o, const struct survey *s, struct e
 
 	if (o->engine == ENGINE_BACKGROUND && s->background_refusal[0]) {
 		err_set(e, "no background snapshot of this VM: %s", s->background_refusal);
-		return err_hint(e, "it needs root, vm.unprivileged_userfaultfd=1 or access to /dev/userfaultfd for QEMU, and "
-				"guest memory that is not a file; --engine auto takes what is possible");
+		return err_hint(
+			e, "it needs root, vm.unprivileged_userfaultfd=1 or access to /dev/userfaultfd for QEMU, and "
+			   "guest memory that is not a file; --engine auto takes what is possible");
 	}
 	if (o->engine == ENGINE_BACKGROUND && stays_paused && s->version < 90000) {
 		err_set(e, "QEMU before 9.0 lets the VM run after a background snapshot, and it is to stay paused");
@@ -139,8 +143,10 @@ static int check_asked(const struct options *o, const struct survey *s, struct e
 	}
 	if (o->engine == ENGINE_PRECOPY && s->precopy_unsafe && !o->accept_unsafe_precopy) {
 		err_set(e, "no precopy of this VM: %s", s->precopy_refusal);
-		return err_hint(e, "--engine background or stop is safe; --accept-unsafe-precopy takes the risk of a checkpoint "
-				"with wrong memory");
+		return err_hint(
+			e,
+			"--engine background or stop is safe; --accept-unsafe-precopy takes the risk of a checkpoint "
+			"with wrong memory");
 	}
 	if (o->engine == ENGINE_PRECOPY && s->precopy_refusal[0] && !s->precopy_unsafe)
 		return err_set(e, "no precopy of this VM: %s", s->precopy_refusal);
@@ -160,5 +166,7 @@ int choose_engine(struct choice *c, const struct options *o, const struct survey
 
 double choice_predicted_ms(const struct choice *c)
 {
-	return c->engine == ENGINE_BACKGROUND ? c->background_ms : c->engine == ENGINE_PRECOPY ? c->precopy_ms : c->stop_ms;
+	return c->engine == ENGINE_BACKGROUND ? c->background_ms
+	       : c->engine == ENGINE_PRECOPY  ? c->precopy_ms
+					      : c->stop_ms;
 }

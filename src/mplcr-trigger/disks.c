@@ -97,14 +97,15 @@ static int read_chain(struct disk *d, const struct survey *s, const json_t *imag
 		i->path = image_path(shown, s);
 		i->format = text_copy(format_of(at));
 		if (!i->path && !d->refusal)
-			d->refusal = text_of("'%s' cannot be found as a local file: is it remote, or was it removed?", shown);
+			d->refusal = text_of("'%s' cannot be found as a local file: is it remote, or was it removed?",
+					     shown);
 	}
 	return 0;
 }
 
 /*
- * The name that the user gave the node: `node` itself, or, where that is an overlay of ours, the first node below that is
- * not. Nodes are followed by file name, since QEMU lists no edges.
+ * The name that the user gave the node: `node` itself, or, where that is an overlay of ours, the first node below that
+ * is not. Nodes are followed by file name, since QEMU lists no edges.
  */
 static const char *users_node(const char *node, const char *backing, const json_t *nodes)
 {
@@ -137,7 +138,8 @@ static int read_disk(struct disk *d, const struct survey *s, const json_t *block
 	d->node = text_copy(node);
 	d->qdev = text_copy(json_text(block, "qdev"));
 	d->shown = text_copy(shown);
-	d->device = text_copy(d->backend[0] ? d->backend : users_node(node, json_text(inserted, "backing_file"), nodes));
+	d->device =
+		text_copy(d->backend[0] ? d->backend : users_node(node, json_text(inserted, "backing_file"), nodes));
 	d->virtual_size = (uint64_t)json_int(image, "virtual-size", 0);
 	d->read_only = json_flag(inserted, "ro");
 	if (read_chain(d, s, image, e) < 0)
@@ -157,7 +159,8 @@ int survey_disks(struct survey *s, struct qmp *q, struct err *e)
 	if (qmp_run(q, "query-block", NULL, &blocks, e) < 0)
 		return -1;
 	/* "flat" came with QEMU 5.0; without it each node repeats its whole chain */
-	if (qmp_run(q, "query-named-block-nodes", s->version >= 50000 ? json_of("{s:b}", "flat", 1) : NULL, &nodes, e) < 0)
+	if (qmp_run(q, "query-named-block-nodes", s->version >= 50000 ? json_of("{s:b}", "flat", 1) : NULL, &nodes, e) <
+	    0)
 		return -1;
 	s->nodes = memory_of(json_array_size(nodes), sizeof(*s->nodes));
 	json_array_foreach(nodes, i, block)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What all engines share: the settings of a run, and the steps that they are made of. Facts of QEMU: qapi/migration.json,
- * qapi/run-state.json and migration/migration.c.
+ * What all engines share: the settings of a run, and the steps that they are made of. Facts of QEMU:
+ * qapi/migration.json, qapi/run-state.json and migration/migration.c.
  */
 #include "trigger.h"
 
@@ -75,8 +75,8 @@ static json_t *parameters_wanted(const struct engine *engine, const struct engin
 
 /*
  * From here on a background snapshot can be cancelled. Before QEMU commit "migration: stop tracking ram writes when
- * cancelling background migration" (2023, 8.1) memory stays write-protected then and the guest hangs; measured: 7.2 does,
- * 10.0 does not. Of the versions in between none is tried, so they count as the older ones.
+ * cancelling background migration" (2023, 8.1) memory stays write-protected then and the guest hangs; measured: 7.2
+ * does, 10.0 does not. Of the versions in between none is tried, so they count as the older ones.
  */
 #define BREAKABLE_VERSION 90000
 
@@ -285,8 +285,8 @@ int vm_resume(struct engine_job *j, struct err *e)
 }
 
 /*
- * A completed migration leaves a VM in postmigrate, with its images handed over; only cont takes them back. So a VM that
- * was paused is made to run and stopped at once, to be what it was; the checkpoint is complete by then.
+ * A completed migration leaves a VM in postmigrate, with its images handed over; only cont takes them back. So a VM
+ * that was paused is made to run and stopped at once, to be what it was; the checkpoint is complete by then.
  */
 static int pause_again(struct engine_job *j, struct err *e)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine "precopy": memory is written in passes while the guest runs; when what is left fits into the downtime limit
- * the guest is stopped, the disks are frozen (status pre-switchover) and the rest is written. The limit is tight at
- * first and is relaxed only when the guest does not converge within the passes allowed: a bounded live stage.
+ * The engine "precopy": memory is written in passes while the guest runs; when what is left fits into the downtime
+ * limit the guest is stopped, the disks are frozen (status pre-switchover) and the rest is written. The limit is tight
+ * at first and is relaxed only when the guest does not converge within the passes allowed: a bounded live stage.
  */
 #include "trigger.h"
 
@@ -33,7 +33,8 @@ static int relax(struct engine_job *j, int64_t *limit_ms, struct err *e)
 	}
 	*limit_ms = 2 * *limit_ms < most ? 2 * *limit_ms : most;
 	j->passes = (uint64_t)j->passes_done;
-	return qmp_run(j->q, "migrate-set-parameters", json_of("{s:I}", "downtime-limit", (json_int_t)*limit_ms), NULL, e);
+	return qmp_run(j->q, "migrate-set-parameters", json_of("{s:I}", "downtime-limit", (json_int_t)*limit_ms), NULL,
+		       e);
 }
 
 /* The live stage: ends when the guest stands still with its disks drained. */

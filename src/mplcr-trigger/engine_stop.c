@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The engine "stop": the guest stands still while all its memory is written. The baseline, and the one for paused VMs. */
+/*
+ * The engine "stop": the guest stands still while all its memory is written. The baseline, and the one for paused VMs.
+ */
 #include "trigger.h"
 
 int engine_stop_run(struct engine_job *j, struct err *e)

@@ -19,8 +19,8 @@
 #include "overlay.h"
 
 /*
- * Claims the name before qemu-img writes it, so that nobody's file is overwritten, and hands it to QEMU's user where QEMU
- * runs as another one.
+ * Claims the name before qemu-img writes it, so that nobody's file is overwritten, and hands it to QEMU's user where
+ * QEMU runs as another one.
  */
 static int claim_file(const char *path, const struct survey *s, struct err *e)
 {
@@ -34,7 +34,8 @@ static int claim_file(const char *path, const struct survey *s, struct err *e)
 }
 
 /* Claims the names of all overlays and puts them on the list of changes. Returns how many there are, or -1. */
-static ssize_t claim_files(const struct plan *p, const struct survey *s, struct changes *c, struct overlay *list, struct err *e)
+static ssize_t claim_files(const struct plan *p, const struct survey *s, struct changes *c, struct overlay *list,
+			   struct err *e)
 {
 	ssize_t n = 0;
 
@@ -50,7 +51,8 @@ static ssize_t claim_files(const struct plan *p, const struct survey *s, struct 
 		snprintf(o->node, sizeof(o->node), "%s", dp->node);
 		snprintf(o->below, sizeof(o->below), "%s", dp->disk->node);
 		c->n_overlays++;
-		list[n++] = (struct overlay){ dp->overlay, dp->backing, dp->disk->chain[0].format, dp->disk->virtual_size };
+		list[n++] =
+			(struct overlay){ dp->overlay, dp->backing, dp->disk->chain[0].format, dp->disk->virtual_size };
 	}
 	return n;
 }
@@ -91,8 +93,8 @@ static json_t *overlay_action(const struct disk_plan *dp)
 	const struct disk *d = dp->disk;
 
 	return json_of("{s:s, s:{s:s, s:s, s:s, s:s, s:s}}", "type", "blockdev-snapshot-sync", "data",
-		       d->backend[0] ? "device" : "node-name", d->backend[0] ? d->backend : d->node, "snapshot-file", dp->overlay,
-		       "snapshot-node-name", dp->node, "format", "qcow2", "mode", "existing");
+		       d->backend[0] ? "device" : "node-name", d->backend[0] ? d->backend : d->node, "snapshot-file",
+		       dp->overlay, "snapshot-node-name", dp->node, "format", "qcow2", "mode", "existing");
 }
 
 int freeze_run(const struct plan *p, struct qmp *q, struct err *e)

@@ -17,7 +17,8 @@ static const struct cli_option option_table[] = {
 	{ NULL, 0, NULL, "What and where:" },
 	{ "socket", 's', "PATH", "the VM's QMP socket (required)" },
 	{ "name", 'n', "NAME", "name of the checkpoint (default: the next free of x1, x2, ...)" },
-	{ "dir", 'd', "DIR", "where NAME.ckpt and the overlays go (default: beside the image\nof the VM's first disk)" },
+	{ "dir", 'd', "DIR",
+	  "where NAME.ckpt and the overlays go (default: beside the image\nof the VM's first disk)" },
 	{ "layout", 0, "LAYOUT", "pages (default; restores lazily) or stream (one file)" },
 	{ "compress", 0, "METHOD", "zstd or zstd:LEVEL (1 to 19), for layout stream" },
 	{ "disks", 0, "MODE", "overlay (default) or none: no disk is frozen" },
@@ -25,7 +26,8 @@ static const struct cli_option option_table[] = {
 	{ "leave-out", 0, "DEV", "do not freeze this writable disk; repeatable" },
 	{ NULL, 0, NULL, "How:" },
 	{ "engine", 'e', "ENGINE", "auto (default), background, precopy or stop" },
-	{ "max-bandwidth", 0, "BYTES", "per second, at most (K, M, G allowed; default: no limit);\nQEMU does not limit a background snapshot" },
+	{ "max-bandwidth", 0, "BYTES",
+	  "per second, at most (K, M, G allowed; default: no limit);\nQEMU does not limit a background snapshot" },
 	{ "max-pause", 0, "MS", "give up, with the VM running, rather than pause longer" },
 	{ "passes", 0, "N", "precopy: passes before the pause may grow (default 8)" },
 	{ "accept-unsafe-precopy", 0, NULL, "precopy even where QEMU is known to lose guest writes" },
@@ -176,7 +178,8 @@ static int check(const struct options *o, int operands, struct err *e)
 	}
 	if (!o->socket) {
 		err_usage(e, "which VM? --socket is missing");
-		return err_hint(e, "mplcr-trigger --socket PATH, the socket of QEMU's -qmp unix:PATH,server=on,wait=off");
+		return err_hint(e,
+				"mplcr-trigger --socket PATH, the socket of QEMU's -qmp unix:PATH,server=on,wait=off");
 	}
 	if (o->zstd_level && !o->stream)
 		return err_usage(e, "--compress goes with --layout stream");
@@ -212,7 +215,8 @@ int main(int argc, char **argv)
 	int first, result;
 
 	first = cli_parse(&cli, argc, argv, &o, NULL, &e);
-	result = first < 0 || check(&o, argc - first, &e) < 0 || checkpoint_take(&o, &e) < 0 || cli_flush(&e) < 0 ? -1 : 0;
+	result = first < 0 || check(&o, argc - first, &e) < 0 || checkpoint_take(&o, &e) < 0 || cli_flush(&e) < 0 ? -1
+														  : 0;
 	release(&o);
 	return result < 0 ? cli_report(&e) : EXIT_DONE;
 }

@@ -86,12 +86,14 @@ static int plan_disk(struct disk_plan *dp, const struct options *o, struct err *
 	if (left_out(o, d) && !choice)
 		return 0;
 	if (o->n_devices > 0 && !choice) {
-		err_set(e, "writable disk '%s' would be left out: its content would not belong to the checkpoint", d->device);
+		err_set(e, "writable disk '%s' would be left out: its content would not belong to the checkpoint",
+			d->device);
 		return err_hint(e, "name it with --device too, or say --leave-out %s", d->device);
 	}
 	if (d->refusal) {
 		err_set(e, "disk '%s' cannot be frozen: %s", d->device, d->refusal);
-		return err_hint(e, "detach it, or say --leave-out %s: its content then does not belong to the checkpoint",
+		return err_hint(e,
+				"detach it, or say --leave-out %s: its content then does not belong to the checkpoint",
 				d->device);
 	}
 	dp->freeze = true;
@@ -124,8 +126,10 @@ static int check_name(const char *name, struct err *e)
 	size_t n = strlen(name);
 
 	if (n == 0 || n > MAX_NAME || name[0] == '.' || name[0] == '-' || strspn(name, NAME_BYTES) != n)
-		return err_usage(e, "--name: '%s' is not a name: letters, digits, '.', '_' and '-', at most %d of them, "
-				 "not beginning with '.' or '-'", name, MAX_NAME);
+		return err_usage(e,
+				 "--name: '%s' is not a name: letters, digits, '.', '_' and '-', at most %d of them, "
+				 "not beginning with '.' or '-'",
+				 name, MAX_NAME);
 	return 0;
 }
 
@@ -165,8 +169,8 @@ static bool is_overlay_name(const char *path)
 }
 
 /*
- * The checkpoint whose overlay `path` is, by its name, STEM_NAME.ovl: malloc'd NAME, or NULL. A name may have '_' in it,
- * so each is tried until DIR/NAME.ckpt lists the image as what the VM went on with.
+ * The checkpoint whose overlay `path` is, by its name, STEM_NAME.ovl: malloc'd NAME, or NULL. A name may have '_' in
+ * it, so each is tried until DIR/NAME.ckpt lists the image as what the VM went on with.
  */
 static char *parent_of(const char *dir, const char *path)
 {
@@ -192,8 +196,8 @@ static char *parent_of(const char *dir, const char *path)
 }
 
 /*
- * What the overlay's name begins with: the image's own, where that is not an overlay; else the image's without the name of
- * the checkpoint that made it, so that snap_01.ovl is followed by snap_x1.ovl and that by snap_x2.ovl.
+ * What the overlay's name begins with: the image's own, where that is not an overlay; else the image's without the name
+ * of the checkpoint that made it, so that snap_01.ovl is followed by snap_x1.ovl and that by snap_x2.ovl.
  */
 static char *overlay_stem(const struct plan *p, const char *path)
 {
@@ -322,7 +326,8 @@ static int plan_names(struct plan *p, const struct options *o, struct err *e)
 			return 0;
 		err_set(e, "'%s' exists", name_in_use(p));
 		if (exists(p->partial))
-			return err_hint(e, "it was left over by a checkpoint that died, or one is under way: remove it if not");
+			return err_hint(
+				e, "it was left over by a checkpoint that died, or one is under way: remove it if not");
 		return err_hint(e, "choose another --name, or none: then the next free one is taken");
 	}
 	for (int n = 1; n < 1000000; n++) {
@@ -353,7 +358,8 @@ static void name_nodes(struct plan *p, const struct survey *s)
 		do {
 			taken = false;
 			if (strlen(p->name) <= 16 && salt == 0)
-				snprintf(p->disks[i].node, sizeof(p->disks[i].node), "mplcr-%.16s-%u", p->name, (unsigned)i % 1000);
+				snprintf(p->disks[i].node, sizeof(p->disks[i].node), "mplcr-%.16s-%u", p->name,
+					 (unsigned)i % 1000);
 			else
 				snprintf(p->disks[i].node, sizeof(p->disks[i].node), "mplcr-%.10s-%u-%u", p->name,
 					 salt % 100000, (unsigned)i % 1000);
@@ -365,8 +371,8 @@ static void name_nodes(struct plan *p, const struct survey *s)
 }
 
 /*
- * What the overlay's header names as its backing file: exactly what QEMU calls the image, where that name leads to it from
- * the overlay too (else QEMU would show the disk as "json:…" from then on); its absolute path otherwise.
+ * What the overlay's header names as its backing file: exactly what QEMU calls the image, where that name leads to it
+ * from the overlay too (else QEMU would show the disk as "json:…" from then on); its absolute path otherwise.
  */
 static char *backing_name(const struct disk_plan *dp)
 {
@@ -397,8 +403,8 @@ static int check_dir(const char *dir, uint64_t need, const char *what, struct er
 	room = (uint64_t)v.f_bavail * v.f_frsize;
 	if (room >= need)
 		return 0;
-	err_sys(e, ENOSPC, "not enough space for %s in '%s': up to %s needed, %s free", what, dir, number_bytes(need, need_text),
-		number_bytes(room, free_text));
+	err_sys(e, ENOSPC, "not enough space for %s in '%s': up to %s needed, %s free", what, dir,
+		number_bytes(need, need_text), number_bytes(room, free_text));
 	return err_hint(e, "free some, or choose another directory with --dir");
 }
 
@@ -454,13 +460,14 @@ json_t *plan_to_json(const struct plan *p, const struct survey *s, const struct 
 	for (size_t i = 0; i < p->n_disks; i++) {
 		const struct disk_plan *dp = &p->disks[i];
 
-		json_array_append_new(disks, json_of("{s:s, s:s, s:o*, s:b, s:o*}", "device", dp->disk->device, "node", dp->disk->node,
-						     "frozen", dp->freeze ? json_string_of(dp->disk->chain[0].path) : NULL,
+		json_array_append_new(disks, json_of("{s:s, s:s, s:o*, s:b, s:o*}", "device", dp->disk->device, "node",
+						     dp->disk->node, "frozen",
+						     dp->freeze ? json_string_of(dp->disk->chain[0].path) : NULL,
 						     "read_only", dp->disk->read_only, "active",
 						     dp->freeze ? json_string_of(dp->overlay) : NULL));
 	}
-	return json_of("{s:s, s:b, s:s, s:o, s:s, s:s, s:f, s:I, s:I, s:o}", "schema", "mplcr.trigger.plan/1", "dry_run", 1, "name",
-		       p->name, "checkpoint", json_string_of(p->final), "engine", engine_of(c->engine)->name, "why", c->why,
-		       "predicted_pause_ms", choice_predicted_ms(c), "memory_bytes", (json_int_t)s->memory, "space_bytes",
-		       (json_int_t)p->space, "disks", disks);
+	return json_of("{s:s, s:b, s:s, s:o, s:s, s:s, s:f, s:I, s:I, s:o}", "schema", "mplcr.trigger.plan/1",
+		       "dry_run", 1, "name", p->name, "checkpoint", json_string_of(p->final), "engine",
+		       engine_of(c->engine)->name, "why", c->why, "predicted_pause_ms", choice_predicted_ms(c),
+		       "memory_bytes", (json_int_t)s->memory, "space_bytes", (json_int_t)p->space, "disks", disks);
 }

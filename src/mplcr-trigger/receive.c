@@ -14,7 +14,9 @@
 #include "fdio.h"
 #include "json.h"
 
-/* Larger than the default 64 KiB, so that QEMU need not wait for us at each buffer; what cannot be had is not needed. */
+/*
+ * Larger than the default 64 KiB, so that QEMU need not wait for us at each buffer; what cannot be had is not needed.
+ */
 #define PIPE_BYTES (1 << 20)
 
 /* More RAM blocks than memory alone (video memory, ROMs) may be in the stream: this much is plausible for those. */
@@ -76,8 +78,8 @@ int receive_pipe(int ends[2], struct err *e)
 	return err_sys(e, errno, "cannot make a pipe");
 }
 
-struct receiver *receive_start(int ends[2], int dirfd, const struct options *o, const struct survey *s, struct qmp *q, struct changes *c,
-			       struct err *e)
+struct receiver *receive_start(int ends[2], int dirfd, const struct options *o, const struct survey *s, struct qmp *q,
+			       struct changes *c, struct err *e)
 {
 	struct receiver *r = memory_of(1, sizeof(*r));
 	_cleanup_close_ int to_qemu = steal_fd(&ends[1]);
@@ -146,7 +148,8 @@ void receive_free(struct receiver *r)
 	if (!r)
 		return;
 	if (!ends_soon(r))
-		return; /* the thread goes on with what is the receiver's until the process ends, which it is about to */
+		return; /* the thread goes on with what is the receiver's until the process ends, which it is about to
+			 */
 	join(r);
 	sink_free(r->sink);
 	free(r);

@@ -100,7 +100,8 @@ static void record_state(struct manifest *m, const struct sink_result *r)
 
 static json_t *prediction(const struct choice *c, const struct outcome *out)
 {
-	json_t *p = json_of("{s:s, s:f, s:f}", "why", c->why, "pause_ms", choice_predicted_ms(c), "outcome_ms", out->pause_ms);
+	json_t *p = json_of("{s:s, s:f, s:f}", "why", c->why, "pause_ms", choice_predicted_ms(c), "outcome_ms",
+			    out->pause_ms);
 
 	if (c->background_ms >= 0)
 		json_object_set_new(p, "background_ms", json_real(c->background_ms));
@@ -113,8 +114,8 @@ static json_t *prediction(const struct choice *c, const struct outcome *out)
 }
 
 /*
- * The disks whose content belongs to the checkpoint: the frozen ones, and the read-only ones that are local files. Of the
- * writable ones that were left out the names are kept.
+ * The disks whose content belongs to the checkpoint: the frozen ones, and the read-only ones that are local files. Of
+ * the writable ones that were left out the names are kept.
  */
 static int record_disks(struct manifest *m, const struct plan *p, struct err *e)
 {
@@ -133,8 +134,8 @@ static int record_disks(struct manifest *m, const struct plan *p, struct err *e)
 	return 0;
 }
 
-struct manifest *record_build(const struct options *o, const struct survey *s, const struct choice *ch, const struct plan *p,
-			      const struct outcome *out, struct err *e)
+struct manifest *record_build(const struct options *o, const struct survey *s, const struct choice *ch,
+			      const struct plan *p, const struct outcome *out, struct err *e)
 {
 	struct manifest *m = memory_of(1, sizeof(*m));
 

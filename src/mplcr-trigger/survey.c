@@ -36,8 +36,10 @@ static int read_run_state(struct survey *s, struct qmp *q, struct err *e)
 /* A migration that someone else has under way, or that cannot be: refused. */
 static int check_migration(struct qmp *q, struct err *e)
 {
-	static const char *const busy[] = { "setup", "active", "pre-switchover", "device", "cancelling", "postcopy-active",
-					    "postcopy-paused", "postcopy-recover", "wait-unplug", "colo" };
+	static const char *const busy[] = {
+		"setup",           "active",          "pre-switchover",   "device",      "cancelling",
+		"postcopy-active", "postcopy-paused", "postcopy-recover", "wait-unplug", "colo"
+	};
 	_cleanup_json_ json_t *info = NULL;
 	const char *status;
 	json_t *reasons;
@@ -80,7 +82,8 @@ static int read_property(struct qmp *q, const char *property, json_t **value, st
 	struct err refused;
 
 	*value = NULL;
-	if (qmp_run(q, "qom-get", json_of("{s:s, s:s}", "path", "/machine", "property", property), value, &refused) == 0 ||
+	if (qmp_run(q, "qom-get", json_of("{s:s, s:s}", "path", "/machine", "property", property), value, &refused) ==
+		    0 ||
 	    qmp_alive(q))
 		return 0;
 	*e = refused;
@@ -156,11 +159,14 @@ static int try_background(struct survey *s, struct qmp *q, struct changes *c, st
 	struct err why;
 
 	if (!json_object_get(s->capabilities, "background-snapshot")) {
-		snprintf(s->background_refusal, sizeof(s->background_refusal), "this QEMU has no background snapshots (6.0 and later do)");
+		snprintf(s->background_refusal, sizeof(s->background_refusal),
+			 "this QEMU has no background snapshots (6.0 and later do)");
 		return 0;
 	}
-	if (strcmp(s->run_state, "prelaunch") == 0) { /* measured on 10.0: "invalid runstate transition", and QEMU aborts */
-		snprintf(s->background_refusal, sizeof(s->background_refusal), "the VM has never run, and that would end QEMU");
+	if (strcmp(s->run_state, "prelaunch") ==
+	    0) { /* measured on 10.0: "invalid runstate transition", and QEMU aborts */
+		snprintf(s->background_refusal, sizeof(s->background_refusal),
+			 "the VM has never run, and that would end QEMU");
 		return 0;
 	}
 	wanted = engine_capabilities(engine_of(ENGINE_BACKGROUND), s->capabilities);

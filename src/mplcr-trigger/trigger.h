@@ -192,8 +192,9 @@ struct changes {
 	bool migration;           /* a migration may have been started */
 	bool pipe;                /* QEMU may hold our pipe under its name */
 	/*
-	 * The migration must not be broken off: a background snapshot of QEMU before 9.0 hangs the VM then. It is let run to
-	 * its end, which is one copy of memory away, and what comes is dropped: that is why the guardian holds the pipe too.
+	 * The migration must not be broken off: a background snapshot of QEMU before 9.0 hangs the VM then. It is let
+	 * run to its end, which is one copy of memory away, and what comes is dropped: that is why the guardian holds
+	 * the pipe too.
 	 */
 	bool unbreakable;
 	char capabilities[4096];  /* JSON to put back with migrate-set-capabilities, or "" */
@@ -326,8 +327,8 @@ struct receiver;
 /* The pipe, [0] to read. Its ends are -1 once they were handed over. Returns 0 or -1. */
 int receive_pipe(int ends[2], struct err *e);
 /*
- * Opens the sink, hands the pipe to QEMU and starts the thread that reads it, to its end in any case: what comes after a
- * failure is dropped. Takes over the ends. Returns NULL with an error.
+ * Opens the sink, hands the pipe to QEMU and starts the thread that reads it, to its end in any case: what comes after
+ * a failure is dropped. Takes over the ends. Returns NULL with an error.
  */
 struct receiver *receive_start(int ends[2], int dirfd, const struct options *o, const struct survey *s, struct qmp *q,
 			       struct changes *c, struct err *e);

@@ -28,8 +28,8 @@ static bool is_over(const char *status)
 }
 
 /*
- * Ends the migration: by cancelling it, or, where QEMU does not survive that (`unbreakable`), by waiting until it has ended
- * by itself; its data are read and dropped meanwhile, by our own thread or by the guardian's.
+ * Ends the migration: by cancelling it, or, where QEMU does not survive that (`unbreakable`), by waiting until it has
+ * ended by itself; its data are read and dropped meanwhile, by our own thread or by the guardian's.
  */
 static int undo_migration(const struct changes *c, struct qmp *q, struct err *e)
 {
@@ -53,8 +53,8 @@ static int undo_migration(const struct changes *c, struct qmp *q, struct err *e)
 
 /*
  * The VM runs, or stands, as it did before; a migration that was cancelled may still be about to change it.
- * A guest that QEMU stopped for an I/O error (its overlay's disk is full) goes on only at last, when there is room again: a
- * retried write that fails a second time is lost on IDE disks (measured on 7.2).
+ * A guest that QEMU stopped for an I/O error (its overlay's disk is full) goes on only at last, when there is room
+ * again: a retried write that fails a second time is lost on IDE disks (measured on 7.2).
  */
 static int undo_run_state(struct qmp *q, bool was_running, bool at_last, struct err *e)
 {
@@ -128,8 +128,9 @@ static int commit_overlay(struct qmp *q, const struct changed_overlay *o, struct
 	int64_t until = clock_in_ms(COMMIT_MS);
 	int gone;
 
-	if (qmp_run(q, "block-commit", json_of("{s:s, s:s, s:s}", "job-id", o->node, "device", o->node, "base-node", o->below),
-		    NULL, e) < 0)
+	if (qmp_run(q, "block-commit",
+		    json_of("{s:s, s:s, s:s}", "job-id", o->node, "device", o->node, "base-node", o->below), NULL,
+		    e) < 0)
 		return -1;
 	while ((gone = commit_step(q, o->node, e)) == 0) {
 		if (clock_ns() > until)
@@ -202,8 +203,8 @@ static int remains_tell(const struct remains *r, struct err *e)
 }
 
 /*
- * QEMU cannot be talked to any more. Mostly it has ended, and nothing uses the overlays; but one that the guest wrote to,
- * or that some process has open, stays.
+ * QEMU cannot be talked to any more. Mostly it has ended, and nothing uses the overlays; but one that the guest wrote
+ * to, or that some process has open, stays.
  */
 static int qemu_is_gone(struct changes *c, struct err *e)
 {
@@ -217,11 +218,14 @@ static int qemu_is_gone(struct changes *c, struct err *e)
 
 		if (is_locked(o)) {
 			err_set(&why, "QEMU does not answer any more, and its VM uses '%s'", o->path);
-			remains_add(&r, &why, "send '%s' to its QMP socket when it answers again; undo the overlay with "
-				    "block-commit, device %s, base-node %s", c->was_running ? "cont" : "stop", o->node, o->below);
+			remains_add(&r, &why,
+				    "send '%s' to its QMP socket when it answers again; undo the overlay with "
+				    "block-commit, device %s, base-node %s",
+				    c->was_running ? "cont" : "stop", o->node, o->below);
 		} else if (is_written(o)) {
 			err_set(&why, "QEMU is gone, and '%s' holds what the guest wrote since the freeze", o->path);
-			remains_add(&r, &why, "start the VM from the overlays, or commit each with: qemu-img commit %s", o->path);
+			remains_add(&r, &why, "start the VM from the overlays, or commit each with: qemu-img commit %s",
+				    o->path);
 		} else {
 			unlink(o->path);
 		}
@@ -259,7 +263,9 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	}
 	for (size_t i = c->n_overlays; i-- > 0;) /* the last first, so that a chain of ours would come down in order */
 		if (undo_overlay(q, &c->overlays[i], &why) < 0)
-			remains_add(&r, &why, "the VM writes to '%s'; undo it with the QMP command block-commit, device %s, base-node %s",
+			remains_add(&r, &why,
+				    "the VM writes to '%s'; undo it with the QMP command block-commit, device %s, "
+				    "base-node %s",
 				    c->overlays[i].path, c->overlays[i].node, c->overlays[i].below);
 	/* a guest that wrote to an overlay while the disk was full of our state was stopped by QEMU (io-error) */
 	if (c->run_state && undo_run_state(q, c->was_running, true, &why) < 0)

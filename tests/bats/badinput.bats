@@ -252,8 +252,8 @@ qemu_img() {
     rm "$T/fake.bin/qemu-img"
     PATH=$path
     run_tool 3 env PATH="$T/fake.bin" "$BIN/mplcr-trigger" --socket "$T/vm.qmp"
-    says "mplcr-trigger: cannot create the overlay '$T/a_x1.ovl': cannot run 'qemu-img': not found"
-    says "hint: install it, or put its directory into PATH"
+    says "mplcr-trigger: cannot create the overlay '$T/a_x1.ovl': qemu-img create failed: No such file or directory"
+    says "hint: is qemu-img installed? (package qemu-utils)"
     as_before "$facts"
     umount "$T/small"
 }

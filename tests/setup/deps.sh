@@ -13,7 +13,7 @@ set -euo pipefail
 
 build=(gcc libc6-dev make pkg-config libjansson-dev libzstd-dev libxxhash-dev)
 demo=("${build[@]}" qemu-system-x86 qemu-utils jq procps)
-check=("${demo[@]}" bats bats-support bats-assert bats-file socat parallel mandoc man-db shellcheck
+check=("${demo[@]}" bats bats-support bats-assert bats-file socat mandoc man-db shellcheck
        cpio xz-utils zstd xxhash binutils util-linux e2fsprogs xfsprogs btrfs-progs)
 
 usage() {
@@ -30,8 +30,9 @@ check) wanted=("${check[@]}") ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then
-    echo "deps.sh: this is no Debian system; install what these packages hold: ${wanted[*]}" >&2
-    exit 1
+    # Another system has the same things under other names: what is missing will show.
+    echo "deps.sh: not checked, this is no Debian system: ${wanted[*]}" >&2
+    exit 0
 fi
 
 # dpkg-query says "install ok installed" (ii) for what is there, and fails when one package is unknown.

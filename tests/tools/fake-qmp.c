@@ -12,11 +12,11 @@
  *     error          an error instead of passing it on            mute           neither passed on nor answered
  *     close          the connection is closed                     delay:MS       passed on later
  *     kill           the client is killed (SIGKILL); not passed on
- *     kill-sent      the client is killed, then it is passed on   kill-answered  passed on; killed when the answer comes
- *     int, term      SIGINT or SIGTERM to the client; passed on   kill-qemu      QEMU is killed
- *     run:SHELL      a shell command is run first                 lose           passed on, the answer swallowed
- *     wrong-id, no-id, twice, event (an event before it), garbage (a line before it), half-hang, half-close, huge (100 MB
- *                    instead of it), text:BYTES (instead of it), return:JSON: what happens to the answer
+ *     kill-sent      the client is killed, then it is passed on   kill-answered  passed on; killed when the answer
+ * comes int, term      SIGINT or SIGTERM to the client; passed on   kill-qemu      QEMU is killed run:SHELL      a
+ * shell command is run first                 lose           passed on, the answer swallowed wrong-id, no-id, twice,
+ * event (an event before it), garbage (a line before it), half-hang, half-close, huge (100 MB instead of it),
+ * text:BYTES (instead of it), return:JSON: what happens to the answer
  */
 #include <errno.h>
 #include <jansson.h>
@@ -33,7 +33,9 @@
 #define HUGE_BYTES (100u << 20)
 #define GREETING "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 7}, \"package\": \"\"}, " \
 		 "\"capabilities\": [\"oob\"]}}\n"
-#define EVENT "{\"event\": \"RTC_CHANGE\", \"data\": {\"offset\": 0}, \"timestamp\": {\"seconds\": 1, \"microseconds\": 2}}\n"
+#define EVENT                                                                                                          \
+	"{\"event\": \"RTC_CHANGE\", \"data\": {\"offset\": 0}, \"timestamp\": {\"seconds\": 1, \"microseconds\": "    \
+	"2}}\n"
 
 /* One end of a connection, and what came from it and is not a whole line yet. */
 struct end {
@@ -218,7 +220,8 @@ static const struct rule *rule_for(const char *command)
 	for (size_t i = 0; i < n_rules; i++) {
 		struct rule *r = &rules[i];
 
-		if (strcmp(r->command, command) != 0 && (strcmp(r->command, "*") != 0 || strcmp(command, "greeting") == 0))
+		if (strcmp(r->command, command) != 0 &&
+		    (strcmp(r->command, "*") != 0 || strcmp(command, "greeting") == 0))
 			continue;
 		r->seen++;
 		if (r->nth == 0 || r->nth == r->seen)

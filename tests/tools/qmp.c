@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One QMP command from the shell, for the tests.  It shares no code with the tools, so that a test has a second opinion.
+ * One QMP command from the shell, for the tests.  It shares no code with the tools, so that a test has a second
+ * opinion.
  *
  *     qmp [-t SECONDS] SOCKET COMMAND [ARGUMENTS]   prints the return value as compact JSON
  *     qmp [-t SECONDS] SOCKET hmp 'COMMAND LINE'    prints what the human monitor says

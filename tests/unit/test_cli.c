@@ -56,7 +56,8 @@ static void bad(const char *line, const char *text)
 {
 	struct err e = { 0 };
 
-	ok(parse(line, NULL, &e) == -1 && e.status == EXIT_USAGE && strstr(e.text, text), "'%s' is refused: %s", line, e.text);
+	ok(parse(line, NULL, &e) == -1 && e.status == EXIT_USAGE && strstr(e.text, text), "'%s' is refused: %s", line,
+	   e.text);
 }
 
 static void escaped(const char *text, const char *expected)

@@ -47,9 +47,18 @@ static void given(const char *argv)
 	blocks[0] = (struct manifest_block){ "pc.ram", 1 << 29 };
 	files[0] = (struct manifest_file){ .name = "devices.vmstate", .size = 100 };
 	files[1] = (struct manifest_file){ .name = "ram/pc.ram", .size = 1 << 29, .block = "pc.ram" };
-	m = (struct manifest){ .name = "x1", .checkpoint = "/vm/x1.ckpt", .layout = "pages", .machine = "pc-i440fx-7.2",
-			       .cwd = "/vm", .qemu_version = 70222, .disks = disks, .n_disks = 3, .blocks = blocks, .n_blocks = 1,
-			       .files = files, .n_files = 2 };
+	m = (struct manifest){ .name = "x1",
+			       .checkpoint = "/vm/x1.ckpt",
+			       .layout = "pages",
+			       .machine = "pc-i440fx-7.2",
+			       .cwd = "/vm",
+			       .qemu_version = 70222,
+			       .disks = disks,
+			       .n_disks = 3,
+			       .blocks = blocks,
+			       .n_blocks = 1,
+			       .files = files,
+			       .n_files = 2 };
 	overlays[0] = "/run/r/virtio0.ovl";
 	overlays[1] = "/run/r/ide0-hd0.ovl";
 	overlays[2] = NULL;
@@ -141,8 +150,9 @@ static void test_started(void)
 	request.vm_name = "x";
 	becomes("a new name", "-name|x");
 	given_no_disks("-m|512");
-	request.socket = "/run/123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
-			 "12345678901234567890";
+	request.socket =
+		"/run/123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
+		"12345678901234567890";
 	is_refused("a long socket path", "107");
 }
 
@@ -175,20 +185,23 @@ static void test_memory(void)
 	becomes("restored before, eager now", "-object|memory-backend-ram,id=pc.ram,size=512M");
 	given_no_disks("-object|memory-backend-file,id=mem,size=512M,mem-path=shm/x,share=on");
 	request.lazy = false;
-	becomes("a shared file is the source's", "-object|memory-backend-file,id=mem,size=512M,mem-path=/run/r/x,share=on");
+	becomes("a shared file is the source's",
+		"-object|memory-backend-file,id=mem,size=512M,mem-path=/run/r/x,share=on");
 	moved("shared file", "/vm/shm/x", "/run/r/x");
 	given_no_disks("-mem-path|/hugepages|-mem-prealloc|-m|512");
 	lacks("-mem-path", "-mem-p");
 	given_no_disks("-m|512");
 	request.version = 100013;
-	becomes("read-only file", "-object|memory-backend-file,id=pc.ram,size=536870912,mem-path=/vm/x1.ckpt/ram/pc.ram,"
+	becomes("read-only file",
+		"-object|memory-backend-file,id=pc.ram,size=536870912,mem-path=/vm/x1.ckpt/ram/pc.ram,"
 		"share=off,readonly=on,rom=off");
 	given_no_disks("-m|512");
 	request.version = 20900;
 	becomes("QEMU 2.9", "-mem-path|/vm/x1.ckpt/ram/pc.ram");
 	given_no_disks("-m|512");
 	m.machine = "pc-i440fx-3.1";
-	becomes("old block names", "-object|memory-backend-file,id=pc.ram,size=536870912,mem-path=/vm/x1.ckpt/ram/pc.ram,"
+	becomes("old block names",
+		"-object|memory-backend-file,id=pc.ram,size=536870912,mem-path=/vm/x1.ckpt/ram/pc.ram,"
 		"share=off,x-use-canonical-path-for-ramblock-id=off");
 	given_no_disks("-m|512");
 	m.checkpoint = "/a,b/x1.ckpt";
@@ -222,18 +235,24 @@ static void test_why_eager(void)
 
 static void test_outside(void)
 {
-	given_no_disks("-qmp|unix:/tmp/vm1.qmp,server=on,wait=off|-monitor|unix:/tmp/mon,server,nowait|-serial|file:s.log|"
-		       "-serial|mon:unix:/tmp/con,server=on|-D|/var/log/d|-gdb|tcp::1234|-serial|stdio|-serial|file:/dev/ttyS0|"
-		       "-serial|telnet::4,server");
-	becomes("short forms", "-qmp|unix:/run/r/vm1.qmp,server=on,wait=off|-monitor|unix:/run/r/mon,server,wait=off|-serial|"
-		"file:/run/r/s.log|-serial|mon:unix:/run/r/con,server=on,wait=off|-D|/run/r/d|-gdb|tcp::1234|-serial|stdio|"
+	given_no_disks(
+		"-qmp|unix:/tmp/vm1.qmp,server=on,wait=off|-monitor|unix:/tmp/mon,server,nowait|-serial|file:s.log|"
+		"-serial|mon:unix:/tmp/con,server=on|-D|/var/log/d|-gdb|tcp::1234|-serial|stdio|-serial|file:/dev/"
+		"ttyS0|"
+		"-serial|telnet::4,server");
+	becomes("short forms",
+		"-qmp|unix:/run/r/vm1.qmp,server=on,wait=off|-monitor|unix:/run/r/mon,server,wait=off|-serial|"
+		"file:/run/r/s.log|-serial|mon:unix:/run/r/con,server=on,wait=off|-D|/run/r/"
+		"d|-gdb|tcp::1234|-serial|stdio|"
 		"-serial|file:/dev/ttyS0|-serial|telnet::4,server,wait=off");
 	moved("relative", "/vm/s.log", "/run/r/s.log");
 	given_no_disks("-chardev|socket,id=c0,path=/tmp/c0,server=on|-chardev|file,id=c1,path=out,logfile=/l/out|"
 		       "-chardev|socket,id=c2,path=/run/vhost|-chardev|socket,id=c3,host=0,port=5,server=on|"
 		       "-mon|chardev=c0,mode=control");
-	becomes("chardevs", "-chardev|socket,id=c0,path=/run/r/c0,server=on,wait=off|-chardev|file,id=c1,path=/run/r/out,"
-		"logfile=/run/r/out.2|-chardev|socket,id=c2,path=/run/vhost|-chardev|socket,id=c3,host=0,port=5,server=on,wait=off|"
+	becomes("chardevs",
+		"-chardev|socket,id=c0,path=/run/r/c0,server=on,wait=off|-chardev|file,id=c1,path=/run/r/out,"
+		"logfile=/run/r/out.2|-chardev|socket,id=c2,path=/run/"
+		"vhost|-chardev|socket,id=c3,host=0,port=5,server=on,wait=off|"
 		"-mon|chardev=c0,mode=control");
 	given_no_disks("-vnc|unix:/tmp/v,password=on|-vnc|:1|-display|vnc=unix:/tmp/w|-spice|unix=on,addr=/tmp/s,x=1");
 	becomes("displays", "-vnc|unix:/run/r/v,password=on|-vnc|:1|-display|vnc=unix:/run/r/w|-spice|"
@@ -242,7 +261,8 @@ static void test_outside(void)
 	becomes("the monitor of a restored VM", "-qmp|unix:/run/r/qmp.sock,server=on,wait=off");
 	lacks("it", "qmp.sock.2");
 	moved("it", "/old/qmp.sock", "/run/r/qmp.sock");
-	given_no_disks("-netdev|stream,id=n,server=on,addr.type=unix,addr.path=/tmp/n|-object|filter-dump,id=f,netdev=n,file=p");
+	given_no_disks("-netdev|stream,id=n,server=on,addr.type=unix,addr.path=/tmp/"
+		       "n|-object|filter-dump,id=f,netdev=n,file=p");
 	becomes("netdev", "-netdev|stream,id=n,server=on,addr.type=unix,addr.path=/run/r/n|-object|"
 		"filter-dump,id=f,netdev=n,file=/run/r/p");
 	given_no_disks("-netdev|tap,id=n,fd=27");
@@ -258,9 +278,11 @@ static void test_outside(void)
 static void test_drives(void)
 {
 	given("-drive|file=a.qcow2,if=virtio,cache=none,aio=native|-hda|b, 1.img|-cdrom|/iso/cd.iso");
-	becomes("-drive by image, -hda, -cdrom", "-drive|file=/run/r/virtio0.ovl,if=virtio,cache=none,aio=native,format=qcow2|"
+	becomes("-drive by image, -hda, -cdrom",
+		"-drive|file=/run/r/virtio0.ovl,if=virtio,cache=none,aio=native,format=qcow2|"
 		"-drive|file=/run/r/ide0-hd0.ovl,format=qcow2,index=0,media=disk|-cdrom|/iso/cd.iso");
-	given("-drive|id=virtio0,file=/other/x.qcow2,backing.file.filename=/y|-drive|file=/vm/b,, 1.img,format=raw,serial=7,readonly=off");
+	given("-drive|id=virtio0,file=/other/x.qcow2,backing.file.filename=/y|-drive|file=/vm/b,, "
+	      "1.img,format=raw,serial=7,readonly=off");
 	m.n_disks = 2;
 	becomes("-drive by id, comma", "-drive|id=virtio0,file=/run/r/virtio0.ovl,format=qcow2|-drive|"
 		"file=/run/r/ide0-hd0.ovl,format=qcow2,serial=7,readonly=off");
@@ -272,7 +294,8 @@ static void test_drives(void)
 	becomes("-pflash", "-drive|file=/run/r/ide0-hd0.ovl,format=qcow2,if=pflash");
 	given("-drive|driver=raw,file.driver=file,file.filename=/vm/b,, 1.img,file.locking=off,if=none");
 	only_disk(1);
-	becomes("dotted", "-drive|driver=qcow2,file.driver=file,file.filename=/run/r/ide0-hd0.ovl,file.locking=off,if=none");
+	becomes("dotted",
+		"-drive|driver=qcow2,file.driver=file,file.filename=/run/r/ide0-hd0.ovl,file.locking=off,if=none");
 	given("-drive|file=json:{\"driver\":\"qcow2\",,\"file\":{\"driver\":\"file\",,\"filename\":\"/vm/a.qcow2\"}}");
 	m.n_disks = 1;
 	becomes("json:", "-drive|file=/run/r/virtio0.ovl,format=qcow2");
@@ -302,22 +325,28 @@ static void test_blockdev_json(void)
 {
 	given("-blockdev|{\"driver\":\"file\",\"filename\":\"/vm/base.img\",\"node-name\":\"l2s\",\"read-only\":true}|"
 	      "-blockdev|{\"node-name\":\"l2f\",\"read-only\":true,\"driver\":\"raw\",\"file\":\"l2s\"}|"
-	      "-blockdev|{\"driver\":\"file\",\"filename\":\"/vm/a.qcow2\",\"node-name\":\"l1s\",\"auto-read-only\":true}|"
-	      "-blockdev|{\"node-name\":\"l1f\",\"read-only\":false,\"driver\":\"qcow2\",\"file\":\"l1s\",\"backing\":\"l2f\"}|"
+	      "-blockdev|{\"driver\":\"file\",\"filename\":\"/vm/"
+	      "a.qcow2\",\"node-name\":\"l1s\",\"auto-read-only\":true}|"
+	      "-blockdev|{\"node-name\":\"l1f\",\"read-only\":false,\"driver\":\"qcow2\",\"file\":\"l1s\",\"backing\":"
+	      "\"l2f\"}|"
 	      "-device|virtio-blk-pci,drive=l1f");
 	m.n_disks = 1;
 	disks[0].device = "l1f";
-	becomes("libvirt", "/usr/bin/qemu|"
-		"-blockdev|{\"driver\":\"file\",\"filename\":\"/run/r/virtio0.ovl\",\"node-name\":\"l1s\",\"auto-read-only\":true}|"
+	becomes("libvirt",
+		"/usr/bin/qemu|"
+		"-blockdev|{\"driver\":\"file\",\"filename\":\"/run/r/"
+		"virtio0.ovl\",\"node-name\":\"l1s\",\"auto-read-only\":true}|"
 		"-blockdev|{\"node-name\":\"l1f\",\"read-only\":false,\"driver\":\"qcow2\",\"file\":\"l1s\"}|"
 		"-device|virtio-blk-pci,drive=l1f");
 	given("-blockdev|{\"driver\":\"file\",\"filename\":\"/vm/b, 1.img\",\"node-name\":\"s\",\"aio\":\"io_uring\"}|"
 	      "-device|virtio-blk-pci,drive=s");
 	only_disk(1);
 	disks[0].device = "s";
-	becomes("a protocol node alone", "-blockdev|{\"node-name\":\"s\",\"file\":{\"filename\":\"/run/r/ide0-hd0.ovl\","
+	becomes("a protocol node alone",
+		"-blockdev|{\"node-name\":\"s\",\"file\":{\"filename\":\"/run/r/ide0-hd0.ovl\","
 		"\"aio\":\"io_uring\",\"driver\":\"file\"},\"driver\":\"qcow2\"}");
-	given("-blockdev|{\"driver\":\"raw\",\"node-name\":\"d\",\"file\":{\"driver\":\"file\",\"filename\":\"/vm/b, 1.img\"}}");
+	given("-blockdev|{\"driver\":\"raw\",\"node-name\":\"d\",\"file\":{\"driver\":\"file\",\"filename\":\"/vm/b, "
+	      "1.img\"}}");
 	only_disk(1);
 	becomes("by image", "-blockdev|{\"driver\":\"qcow2\",\"node-name\":\"d\",\"file\":{\"driver\":\"file\","
 		"\"filename\":\"/run/r/ide0-hd0.ovl\"}}");
@@ -327,16 +356,20 @@ static void test_blockdev(void)
 {
 	given("-blockdev|raw,node-name=ide0-hd0,file.driver=file,file.filename=/vm/b,, 1.img,cache.direct=on");
 	only_disk(1);
-	becomes("nested", "-blockdev|qcow2,node-name=ide0-hd0,file.driver=file,file.filename=/run/r/ide0-hd0.ovl,cache.direct=on");
-	given("-blockdev|driver=file,node-name=f0,filename=a.qcow2|-blockdev|driver=qcow2,node-name=q0,file=f0,discard=unmap");
+	becomes("nested", "-blockdev|qcow2,node-name=ide0-hd0,file.driver=file,file.filename=/run/r/"
+			  "ide0-hd0.ovl,cache.direct=on");
+	given("-blockdev|driver=file,node-name=f0,filename=a.qcow2|-blockdev|driver=qcow2,node-name=q0,file=f0,discard="
+	      "unmap");
 	m.n_disks = 1;
 	becomes("by image through its node", "-blockdev|driver=file,node-name=f0,filename=/run/r/virtio0.ovl|-blockdev|"
 		"driver=qcow2,node-name=q0,file=f0,discard=unmap");
-	given("-blockdev|driver=file,node-name=f0,filename=a.qcow2|-blockdev|driver=qcow2,node-name=q0,file=f0|-blockdev|"
+	given("-blockdev|driver=file,node-name=f0,filename=a.qcow2|-blockdev|driver=qcow2,node-name=q0,file=f0|-"
+	      "blockdev|"
 	      "driver=throttle,node-name=t0,throttle-group=g,file=q0");
 	m.n_disks = 1;
 	disks[0].device = "t0";
-	becomes("under a filter", "-blockdev|driver=file,node-name=f0,filename=/run/r/virtio0.ovl|-blockdev|driver=qcow2,"
+	becomes("under a filter",
+		"-blockdev|driver=file,node-name=f0,filename=/run/r/virtio0.ovl|-blockdev|driver=qcow2,"
 		"node-name=q0,file=f0|-blockdev|driver=throttle,node-name=t0,throttle-group=g,file=q0");
 	given("-blockdev|driver=raw,node-name=q0,file.driver=file,file.filename=/vm/b,, 1.img,size=1M");
 	only_disk(1);
@@ -355,21 +388,28 @@ static void given_own(const char *argv)
 static void test_own(void)
 {
 	overlays[0] = "/r,1/virtio0.ovl";
-	given_own("-drive|file={disk:virtio0},if=virtio|-hda|{disk:ide0-hd0}|-cdrom|{disk:ide1-cd0}|-serial|file:x|-M|q35");
+	given_own("-drive|file={disk:virtio0},if=virtio|-hda|{disk:ide0-hd0}|-cdrom|{disk:ide1-cd0}|-serial|file:x|-M|"
+		  "q35");
 	overlays[0] = "/r,1/v\"0.ovl";
-	becomes("placeholders", "-drive|file=/r,,1/v\"0.ovl,if=virtio|-hda|/run/r/ide0-hd0.ovl|-cdrom|/iso/cd.iso|-serial|"
+	becomes("placeholders",
+		"-drive|file=/r,,1/v\"0.ovl,if=virtio|-hda|/run/r/ide0-hd0.ovl|-cdrom|/iso/cd.iso|-serial|"
 		"file:x|-machine|q35,memory-backend=pc.ram|-object|memory-backend-file,id=pc.ram,size=536870912,"
-		"mem-path=/vm/x1.ckpt/ram/pc.ram,share=off|-qmp|unix:/run/r/qmp.sock,server=on,wait=off|-incoming|defer|-S");
+		"mem-path=/vm/x1.ckpt/ram/pc.ram,share=off|-qmp|unix:/run/r/"
+		"qmp.sock,server=on,wait=off|-incoming|defer|-S");
 	given_own("-blockdev|{\"driver\":\"file\",\"filename\":\"{disk:virtio0}\"}|{disk:ide0-hd0}");
 	overlays[0] = "/r,1/v\"0.ovl";
-	becomes("JSON, and alone", "-blockdev|{\"driver\":\"file\",\"filename\":\"/r,1/v\\\"0.ovl\"}|/run/r/ide0-hd0.ovl");
-	given_own("-object|memory-backend-file,id=pc.ram,size=512M,mem-path={ram},share=off|-machine|pc,memory-backend=pc.ram");
-	becomes("{ram}", "-object|memory-backend-file,id=pc.ram,size=512M,mem-path=/vm/x1.ckpt/ram/pc.ram,share=off|-machine|"
+	becomes("JSON, and alone",
+		"-blockdev|{\"driver\":\"file\",\"filename\":\"/r,1/v\\\"0.ovl\"}|/run/r/ide0-hd0.ovl");
+	given_own("-object|memory-backend-file,id=pc.ram,size=512M,mem-path={ram},share=off|-machine|pc,memory-backend="
+		  "pc.ram");
+	becomes("{ram}",
+		"-object|memory-backend-file,id=pc.ram,size=512M,mem-path=/vm/x1.ckpt/ram/pc.ram,share=off|-machine|"
 		"pc,memory-backend=pc.ram|-qmp");
 	ok(result.n_notes == 2, "disks that are not used are noted");
 	given_own("-hda|{disk:sda}");
 	is_refused("an unknown disk", "'sda'");
-	ok(strstr(error.hint, "virtio0, ide0-hd0, ide1-cd0") && error.status == EXIT_USAGE, "the known ones: %s", error.hint);
+	ok(strstr(error.hint, "virtio0, ide0-hd0, ide1-cd0") && error.status == EXIT_USAGE, "the known ones: %s",
+	   error.hint);
 	given_own("-incoming|defer");
 	is_refused("-incoming", "-incoming");
 	given_own("-hda|{disk:virtio0");

@@ -36,14 +36,17 @@ static void files(int dir)
 	umask(0);
 	ok(file_create(dir, "f", "abc\0d", 5, &e) == 0, "a file is made");
 	ok(fstatat(dir, "f", &st, 0) == 0 && (st.st_mode & 07777) == 0600, "for its owner only");
-	ok(file_create(dir, "f", "x", 1, &e) == -1 && e.sys == EEXIST && e.status == EXIT_FAILED, "never over another: %s", e.text);
+	ok(file_create(dir, "f", "x", 1, &e) == -1 && e.sys == EEXIST && e.status == EXIT_FAILED,
+	   "never over another: %s", e.text);
 	ok(symlinkat("nowhere", dir, "link") == 0 && file_create(dir, "link", "x", 1, &e) == -1, "nor through a link");
 	text = file_read(dir, "f", 5, &size, &e);
 	ok(text && size == 5 && memcmp(text, "abc\0d", 6) == 0, "it is read whole, with a NUL behind");
 	free(text);
-	ok(!file_read(dir, "f", 4, &size, &e) && strstr(e.text, "larger than 4 bytes"), "not when it is too large: %s", e.text);
+	ok(!file_read(dir, "f", 4, &size, &e) && strstr(e.text, "larger than 4 bytes"), "not when it is too large: %s",
+	   e.text);
 	ok(!file_read(dir, "nosuch", 4, &size, &e) && e.sys == ENOENT, "not when it is not there");
-	ok(!file_read(dir, ".", 4, &size, &e) && strstr(e.text, "not a regular file"), "nor when it is a directory: %s", e.text);
+	ok(!file_read(dir, ".", 4, &size, &e) && strstr(e.text, "not a regular file"), "nor when it is a directory: %s",
+	   e.text);
 	ok(mkfifoat(dir, "fifo", 0600) == 0 && !file_read(dir, "fifo", 4, &size, &e), "a FIFO does not hang it");
 	text = file_read(AT_FDCWD, "/proc/self/status", 1 << 20, &size, &e);
 	ok(text && size > 100, "a file of /proc, which has no size");
@@ -53,15 +56,19 @@ static void files(int dir)
 
 static void paths(const char *dir)
 {
-	char *link = text_of("%s/to", dir), *there_file = text_of("%s/to/new", dir), *real_file = text_of("%s/d/new", dir);
+	char *link = text_of("%s/to", dir), *there_file = text_of("%s/to/new", dir),
+	     *real_file = text_of("%s/d/new", dir);
 	char *sub = text_of("%s/d", dir), *none = text_of("%s/nosuch/new", dir);
 
-	ok(is(path_dir("a"), ".") && is(path_dir("/a"), "/") && is(path_dir("/a/b"), "/a") && is(path_dir("a/b"), "a"), "path_dir");
-	ok(strcmp(path_base("/a/b"), "b") == 0 && strcmp(path_base("b"), "b") == 0 && path_base("a/")[0] == '\0', "path_base");
+	ok(is(path_dir("a"), ".") && is(path_dir("/a"), "/") && is(path_dir("/a/b"), "/a") && is(path_dir("a/b"), "a"),
+	   "path_dir");
+	ok(strcmp(path_base("/a/b"), "b") == 0 && strcmp(path_base("b"), "b") == 0 && path_base("a/")[0] == '\0',
+	   "path_base");
 	ok(is(path_join("/a", "b"), "/a/b") && is(path_join("/a", "/b"), "/b"), "path_join");
 	ok(strcmp(path_below("/a", "/a/b/c"), "b/c") == 0 && strcmp(path_below("/", "/a"), "a") == 0, "below");
-	ok(!path_below("/a", "/ab") && !path_below("/a", "/a") && !path_below("/a", "/a/") && !path_below("/a/b", "/a") &&
-	   !path_below("/", "/"), "not below");
+	ok(!path_below("/a", "/ab") && !path_below("/a", "/a") && !path_below("/a", "/a/") &&
+		   !path_below("/a/b", "/a") && !path_below("/", "/"),
+	   "not below");
 	ok(mkdir(sub, 0700) == 0 && symlink("d", link) == 0, "a directory and a link to it");
 	ok(is(path_real_parent(there_file), real_file), "the directory is resolved, the file need not be there");
 	ok(is(path_real_parent("/new"), "/new"), "nor in the root");
@@ -79,8 +86,9 @@ static void removal(const char *dir)
 	char *ours = text_of("%s/ours", dir), *theirs = text_of("%s/theirs", dir);
 	char *deep = text_of("%s/ours/ram/deep", dir), *command;
 
-	command = text_of("mkdir -p '%s/ram' '%s/theirs' && touch '%s/a' '%s/ram/b' '%s/theirs/precious' && ln -s '%s' '%s/link'",
-			  ours, dir, ours, ours, dir, theirs, ours);
+	command = text_of(
+		"mkdir -p '%s/ram' '%s/theirs' && touch '%s/a' '%s/ram/b' '%s/theirs/precious' && ln -s '%s' '%s/link'",
+		ours, dir, ours, ours, dir, theirs, ours);
 	ok(system(command) == 0, "a directory of ours, with a link to another");
 	ok(dir_remove(ours) == 0 && !there(ours), "it is removed");
 	free(command);
@@ -88,7 +96,8 @@ static void removal(const char *dir)
 	ok(there(command), "the link was not followed");
 	free(command);
 	ok(dir_remove(ours) == -1 && errno == ENOENT, "a second time there is nothing");
-	ok(symlink(theirs, ours) == 0 && dir_remove(ours) == -1 && there(theirs), "a link in its place is not followed");
+	ok(symlink(theirs, ours) == 0 && dir_remove(ours) == -1 && there(theirs),
+	   "a link in its place is not followed");
 	unlink(ours);
 	command = text_of("mkdir -p '%s' && touch '%s/precious'", deep, deep);
 	ok(system(command) == 0 && dir_remove(ours) == -1 && there(deep), "what is deeper than we make stays");

@@ -82,9 +82,11 @@ int main(void)
 	json_decref(json);
 
 	snprintf(copy, sizeof(copy), "%s.fifo", path);
-	ok(mkfifo(copy, 0600) == 0 && identity_read(copy, &id, &e) == -1, "a FIFO has none, and does not hang: %s", e.text);
+	ok(mkfifo(copy, 0600) == 0 && identity_read(copy, &id, &e) == -1, "a FIFO has none, and does not hang: %s",
+	   e.text);
 	unlink(copy);
-	ok(identity_read(copy, &id, &e) == -1 && strstr(e.text, "No such file"), "nor has what is not there: %s", e.text);
+	ok(identity_read(copy, &id, &e) == -1 && strstr(e.text, "No such file"), "nor has what is not there: %s",
+	   e.text);
 	unlink(path);
 	return done();
 }

@@ -17,20 +17,23 @@ static void cleaned(const char *bytes, const char *expected)
 
 int main(void)
 {
-	json_t *o = json_of("{s:s, s:i, s:f, s:b, s:{s:{s:i}}, s:n}", "text", "x", "int", 7, "real", 1.5, "flag", 1, "a", "b", "c", 9,
-			    "null");
+	json_t *o = json_of("{s:s, s:i, s:f, s:b, s:{s:{s:i}}, s:n}", "text", "x", "int", 7, "real", 1.5, "flag", 1,
+			    "a", "b", "c", 9, "null");
 	char *order;
 
 	ok(strcmp(json_text(o, "text"), "x") == 0, "a text");
 	ok(!json_text(o, "int") && !json_text(o, "nosuch") && !json_text(NULL, "text"), "no text");
 	ok(json_int(o, "int", 1) == 7, "an integer");
-	ok(json_int(o, "text", 1) == 1 && json_int(o, "real", 2) == 2 && json_int(o, "null", 3) == 3 && json_int(NULL, "x", 4) == 4,
+	ok(json_int(o, "text", 1) == 1 && json_int(o, "real", 2) == 2 && json_int(o, "null", 3) == 3 &&
+		   json_int(NULL, "x", 4) == 4,
 	   "no integer");
 	ok(json_flag(o, "flag"), "a flag");
 	ok(!json_flag(o, "int") && !json_flag(o, "nosuch") && !json_flag(NULL, "flag"), "no flag");
-	ok(json_real_at(o, "real", 0) == 1.5 && json_real_at(o, "int", 0) == 7 && json_real_at(o, "text", 3) == 3, "numbers");
+	ok(json_real_at(o, "real", 0) == 1.5 && json_real_at(o, "int", 0) == 7 && json_real_at(o, "text", 3) == 3,
+	   "numbers");
 	ok(json_integer_value(json_path(o, "a", "b", "c", NULL)) == 9, "a path");
-	ok(!json_path(o, "a", "x", "c", NULL) && !json_path(o, "text", "b", NULL) && !json_path(NULL, "a", NULL), "paths that end early");
+	ok(!json_path(o, "a", "x", "c", NULL) && !json_path(o, "text", "b", NULL) && !json_path(NULL, "a", NULL),
+	   "paths that end early");
 	ok(json_path(o, NULL) == o, "the empty path");
 	order = json_dumps(o, JSON_COMPACT);
 	ok(strncmp(order, "{\"text\":\"x\",\"int\":7,", 20) == 0, "members keep their order");

@@ -79,7 +79,9 @@ static struct manifest *make(void)
 
 static void make_tree(void)
 {
-	static const char *const dirs[] = { "tree", "tree/x2.ckpt", "tree/x2.ckpt/ram", "bad", "empty", "y.ckpt.partial" };
+	static const char *const dirs[] = {
+		"tree", "tree/x2.ckpt", "tree/x2.ckpt/ram", "bad", "empty", "y.ckpt.partial"
+	};
 	static const char *const files[][2] = { { "tree/d.qcow2", "image" }, { "tree/d.x2.ovl", "overlay" },
 		{ "base, 1.img", "base" }, { "tree/x2.ckpt/ram/pc.ram", "ram" } };
 
@@ -121,7 +123,8 @@ static void check_round_trip(void)
 	ok(!back->disks[0].chain[0].moved && !back->disks[0].chain[1].moved, "nothing was moved");
 	ok(manifest_check_files(back, dir, true, &e) == 0, "its files are whole");
 	ok(manifest_check_images(back, &e) == 0, "its images are unchanged");
-	ok(manifest_file_of_block(back, "pc.ram") == manifest_file_named(back, "ram/pc.ram"), "the file of a RAM block");
+	ok(manifest_file_of_block(back, "pc.ram") == manifest_file_named(back, "ram/pc.ram"),
+	   "the file of a RAM block");
 	write_file(image, "IMAGE");
 	ok(manifest_check_images(back, &e) < 0 && strstr(e.text, "d.qcow2") && strstr(e.text, "drive0"),
 	   "a written image is named: %s", e.text);
@@ -169,7 +172,8 @@ static void check_damage(void)
 /* Changes the member at `path` ("disks.0.chain.0.relative") of a good manifest to `value`, NULL removes it. */
 static void refuse(const char *path, json_t *value, const char *word)
 {
-	_cleanup_free_ char *dir = in_root("bad"), *good = in_root("moved/x2.ckpt/checkpoint.json"), *keys = text_copy(path);
+	_cleanup_free_ char *dir = in_root("bad"), *good = in_root("moved/x2.ckpt/checkpoint.json"),
+			    *keys = text_copy(path);
 	_cleanup_json_ json_t *json = NULL;
 	struct manifest *m = NULL;
 	struct err e = { 0 };

@@ -27,7 +27,8 @@ static void bad(parser *parse, const char *text)
 	struct err e = { 0 };
 	uint64_t got = 4711;
 
-	ok(parse(text, "--x", &got, &e) == -1 && e.status == EXIT_USAGE && strncmp(e.text, "--x: '", 6) == 0 && got == 4711,
+	ok(parse(text, "--x", &got, &e) == -1 && e.status == EXIT_USAGE && strncmp(e.text, "--x: '", 6) == 0 &&
+		   got == 4711,
 	   "'%s' is refused: %s", text, e.text);
 }
 
@@ -40,7 +41,16 @@ static void shown(uint64_t bytes, const char *expected)
 
 int main(void)
 {
-	static const char *const never[] = { "", " 1", "1 ", "-1", "+1", "0x10", "1e3", "1,5", "\xd9\xa1", "18446744073709551616",
+	static const char *const never[] = { "",
+					     " 1",
+					     "1 ",
+					     "-1",
+					     "+1",
+					     "0x10",
+					     "1e3",
+					     "1,5",
+					     "\xd9\xa1",
+					     "18446744073709551616",
 					     "99999999999999999999999" };
 	struct err e = { 0 };
 	uint64_t out = 7;
@@ -74,7 +84,8 @@ int main(void)
 	bad(number_parse_seconds, "1.5.1");
 	bad(number_parse_seconds, "1.-5");
 	bad(number_parse_seconds, "31536001");
-	ok(number_parse("11", "--y", 10, &out, &e) == -1 && out == 7 && strstr(e.text, "at most 10"), "beyond the bound: %s", e.text);
+	ok(number_parse("11", "--y", 10, &out, &e) == -1 && out == 7 && strstr(e.text, "at most 10"),
+	   "beyond the bound: %s", e.text);
 	ok(number_parse("10", "--y", 10, &out, &e) == 0 && out == 10, "the bound itself");
 	shown(0, "0 B");
 	shown(1023, "1023 B");

@@ -33,9 +33,11 @@ int main(void)
 	ok(near(predict_background_ms(8 * GIB, 8 * GIB), 288), "background: and 25 ms per populated GiB");
 	ok(near(predict_precopy_ms(GIB, 0, 600 * MIB, 8), 20), "precopy: a guest that does not write costs the least");
 	ok(near(predict_precopy_ms(0, 1e9, 1e8, 8), 20), "precopy: nor does one without memory");
-	ok(near(predict_precopy_ms(GIB, 1e12, 1024 * MIB, 8), 1020), "precopy: one that writes all, all the time, costs all");
+	ok(near(predict_precopy_ms(GIB, 1e12, 1024 * MIB, 8), 1020),
+	   "precopy: one that writes all, all the time, costs all");
 	ok(near(predict_precopy_ms(GIB, 512 * MIB, 1024 * MIB, 1), 520), "precopy: one pass halves it");
-	ok(predict_precopy_ms(GIB, 512 * MIB, 1024 * MIB, 8) <= 25.0, "precopy: and so many passes reach the tight limit");
+	ok(predict_precopy_ms(GIB, 512 * MIB, 1024 * MIB, 8) <= 25.0,
+	   "precopy: and so many passes reach the tight limit");
 
 	ok(chosen(&o, &s, 0).engine == ENGINE_BACKGROUND, "a small guest: background");
 	s.version = 70222;
@@ -52,7 +54,8 @@ int main(void)
 	o.engine = ENGINE_BACKGROUND;
 	chosen(&o, &s, -1);
 	o.engine = ENGINE_STOP;
-	ok(choice_predicted_ms(&(struct choice){ .engine = ENGINE_STOP, .stop_ms = 7 }) == 7, "the prediction of the engine chosen");
+	ok(choice_predicted_ms(&(struct choice){ .engine = ENGINE_STOP, .stop_ms = 7 }) == 7,
+	   "the prediction of the engine chosen");
 	chosen(&o, &s, 0);
 	s.background_refusal[0] = '\0';
 	o.engine = ENGINE_BACKGROUND;

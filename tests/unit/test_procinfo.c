@@ -59,7 +59,8 @@ int main(void)
 		same &= p.argv[i] && strcmp(p.argv[i], expected[i]) == 0;
 	ok(same && !p.argv[7], "its arguments, the empty one and the one with a line feed too");
 	ok(strcmp(p.cwd, "/") == 0, "its directory: %s", p.cwd);
-	ok(p.exe[0] == '/' && p.memory > 0 && p.memory < 1 << 30, "its program %s, and %llu bytes", p.exe, (unsigned long long)p.memory);
+	ok(p.exe[0] == '/' && p.memory > 0 && p.memory < 1 << 30, "its program %s, and %llu bytes", p.exe,
+	   (unsigned long long)p.memory);
 	procinfo_release(&p);
 	ok(!p.argv && !p.exe && !p.cwd, "released");
 	close(keep);

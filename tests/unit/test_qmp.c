@@ -14,12 +14,13 @@
 #include "json.h"
 #include "tap.h"
 
-#define GREETING "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 10, \"minor\": 0, \"micro\": 13}}, \"capabilities\": []}}\r\n"
+#define GREETING                                                                                                       \
+	"{\"QMP\": {\"version\": {\"qemu\": {\"major\": 10, \"minor\": 0, \"micro\": 13}}, \"capabilities\": []}}\r\n"
 #define HELLO GREETING, "{\"return\": {}, \"id\": 1}\n"
 
 /*
- * What the peer says: the first text when a client connects, each next one when a line came. At the end of the script it
- * closes, or, behind a "", waits for the client to close. Behind a NULL a further client is waited for.
+ * What the peer says: the first text when a client connects, each next one when a line came. At the end of the script
+ * it closes, or, behind a "", waits for the client to close. Behind a NULL a further client is waited for.
  */
 struct peer {
 	const char *const *script;
@@ -102,7 +103,7 @@ static struct qmp *client(struct peer *p, int clients, const char *const *script
 	struct qmp *q;
 
 	start(p, clients, script);
-	q = qmp_connect(p->path, 2000, &e);
+	q = qmp_connect(p->path, 2000, -1, &e);
 	if (!ok(q != NULL, "connected"))
 		printf("# %s\n", e.text);
 	return q;
@@ -115,7 +116,8 @@ static void no_greeting(const char *said, const char *text)
 	struct err e = { 0 };
 
 	start(&p, 1, script);
-	ok(!qmp_connect(p.path, 100, &e) && strstr(e.text, text) && e.status == EXIT_FAILED && e.hint[0], "no greeting: %s", e.text);
+	ok(!qmp_connect(p.path, 100, -1, &e) && strstr(e.text, text) && e.status == EXIT_FAILED && e.hint[0],
+	   "no greeting: %s", e.text);
 	stop(&p, NULL);
 }
 
@@ -136,19 +138,23 @@ static void bad_answer(const char *answer, const char *text, bool alive)
 
 static void events(void)
 {
-	const char *const script[] = { HELLO, "{\"event\": \"A\", \"timestamp\": {\"seconds\": 3, \"microseconds\": 4}}\n"
-				       "{\"event\": \"B\"}\n{\"return\": {\"x\": 1}, \"id\": 2}\n{\"event\": \"C\"}\n", "", NULL };
+	const char *const script[] = { HELLO,
+				       "{\"event\": \"A\", \"timestamp\": {\"seconds\": 3, \"microseconds\": 4}}\n"
+				       "{\"event\": \"B\"}\n{\"return\": {\"x\": 1}, \"id\": 2}\n{\"event\": \"C\"}\n",
+				       "", NULL };
 	struct peer p;
 	struct err e = { 0 };
 	struct qmp *q = client(&p, 1, script);
 	json_t *ret = NULL, *event = NULL;
 
 	ok(qmp_version(q) == 100013, "the version");
-	ok(qmp_run(q, "stop", json_of("{s:i}", "a", 1), &ret, &e) == 0 && json_int(ret, "x", 0) == 1, "an answer behind events");
+	ok(qmp_run(q, "stop", json_of("{s:i}", "a", 1), &ret, &e) == 0 && json_int(ret, "x", 0) == 1,
+	   "an answer behind events");
 	json_decref(ret);
 	ok(strstr(p.heard, "{\"execute\":\"stop\",\"id\":2,\"arguments\":{\"a\":1}}\n") != NULL, "what was sent");
 	for (const char *name = "ABC"; *name; name++) {
-		ok(qmp_event(q, clock_in_ms(2000), &event, &e) == 0 && event && json_text(event, "event")[0] == *name, "event %c", *name);
+		ok(qmp_event(q, clock_in_ms(2000), &event, &e) == 0 && event && json_text(event, "event")[0] == *name,
+		   "event %c", *name);
 		if (*name == 'A')
 			ok(qmp_event_time_us(event) == 3000004, "its time");
 		json_decref(event);
@@ -168,21 +174,28 @@ static void waits(void)
 	int fd = eventfd(1, EFD_CLOEXEC);
 
 	qmp_set_deadline(q, clock_in_ms(50));
-	ok(qmp_event(q, CLOCK_NEVER, &event, &e) == -1 && strstr(e.text, "time limit") && qmp_alive(q), "an event: %s", e.text);
-	ok(qmp_run(q, "stop", NULL, NULL, &e) == -1 && strstr(e.text, "in time") && !qmp_alive(q), "an answer: %s", e.text);
+	ok(qmp_event(q, CLOCK_NEVER, &event, &e) == -1 && strstr(e.text, "time limit") && qmp_alive(q), "an event: %s",
+	   e.text);
+	ok(qmp_run(q, "stop", NULL, NULL, &e) == -1 && strstr(e.text, "in time") && !qmp_alive(q), "an answer: %s",
+	   e.text);
 	ok(clock_ms_between(began, clock_ns()) < 1500, "in time");
 	ok(qmp_take_over(q, &e) == 0 && qmp_alive(q), "taken over");
 	qmp_set_deadline(q, CLOCK_NEVER);
 	qmp_set_interrupt(q, fd);
-	ok(qmp_run(q, "stop", NULL, NULL, &e) == -1 && strcmp(e.text, "interrupted") == 0 && !qmp_alive(q), "interrupted");
+	ok(qmp_run(q, "stop", NULL, NULL, &e) == -1 && strcmp(e.text, "interrupted") == 0 && !qmp_alive(q),
+	   "interrupted");
 	close(fd);
 	stop(&p, q);
 }
 
 static void take_over(void)
 {
-	const char *const script[] = { HELLO, "{\"retu", "rn\": {}, \"id\": 2}\n{\"return\": {\"old\": 1}, \"id\": 7}\nrubbish\n"
-				       "{\"error\": {\"desc\": \"half a command\"}}\n{\"return\": {\"new\": 1}, \"id\": 1000000003}\n", "", NULL };
+	const char *const script[] = {
+		HELLO, "{\"retu",
+		"rn\": {}, \"id\": 2}\n{\"return\": {\"old\": 1}, \"id\": 7}\nrubbish\n"
+		"{\"error\": {\"desc\": \"half a command\"}}\n{\"return\": {\"new\": 1}, \"id\": 1000000003}\n",
+		"", NULL
+	};
 	struct peer p;
 	struct err e = { 0 };
 	struct qmp *q = client(&p, 1, script);
@@ -200,8 +213,13 @@ static void take_over(void)
 
 static void reconnect(void)
 {
-	const char *const script[] = { HELLO, NULL, GREETING, "{\"return\": {}, \"id\": 1000000003}\n", "{\"return\": {}, \"id\": 1000000004}\n",
-				       "", NULL };
+	const char *const script[] = { HELLO,
+				       NULL,
+				       GREETING,
+				       "{\"return\": {}, \"id\": 1000000003}\n",
+				       "{\"return\": {}, \"id\": 1000000004}\n",
+				       "",
+				       NULL };
 	struct peer p;
 	struct err e = { 0 };
 	struct qmp *q = client(&p, 2, script);
@@ -238,7 +256,8 @@ static void too_long(void)
 	memset(line, 'x', 20 << 20);
 	line[20 << 20] = '\0';
 	q = client(&p, 1, script);
-	ok(qmp_run(q, "stop", NULL, NULL, &e) == -1 && strstr(e.text, "more than 16777216 bytes") && !qmp_alive(q), "%s", e.text);
+	ok(qmp_run(q, "stop", NULL, NULL, &e) == -1 && strstr(e.text, "more than 16777216 bytes") && !qmp_alive(q),
+	   "%s", e.text);
 	stop(&p, q);
 	free(line);
 }
@@ -248,14 +267,15 @@ int main(void)
 	struct err e = { 0 };
 
 	alarm(60);
-	ok(!qmp_connect("/nonexistent/socket", 100, &e) && strstr(e.text, "No such file"), "no socket: %s", e.text);
+	ok(!qmp_connect("/nonexistent/socket", 100, -1, &e) && strstr(e.text, "No such file"), "no socket: %s", e.text);
 	no_greeting("QEMU 7.2 monitor\r\n(qemu) ", "not a JSON object");
 	no_greeting("(qemu) ", "no whole line within 100 ms");
 	no_greeting("{\"QMP\": 1}\n", "not a QMP greeting");
 	no_greeting("{\"QMP\": {\"version\": {}}}\n", "not a QMP greeting");
 	no_greeting("[]\n", "not a JSON object");
 	no_greeting("{\"a\": 1, \"a\": 2}\n", "not a JSON object");
-	bad_answer("{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}, \"id\": 2}\n", "QEMU refused 'stop': no", true);
+	bad_answer("{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}, \"id\": 2}\n",
+		   "QEMU refused 'stop': no", true);
 	bad_answer("{\"error\": 1, \"id\": 2}\n", "QEMU refused 'stop': no reason given", true);
 	bad_answer("{\"id\": 2}\n", "QEMU refused 'stop': no reason given", true);
 	bad_answer("{\"return\": {}, \"id\": 3}\n", "with a wrong id", false);

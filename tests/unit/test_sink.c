@@ -299,7 +299,8 @@ static void test_refusals(void)
 	build_part(&b, 3);
 	build_eos(&b);
 	build_tail(&b);
-	ok(s && run(s, &b, &e) == 0 && faccessat(dirfd, "ram/vram", F_OK, 0) < 0, "a block that no stream declares has no file");
+	ok(s && run(s, &b, &e) == 0 && faccessat(dirfd, "ram/vram", F_OK, 0) < 0,
+	   "a block that no stream declares has no file");
 	sink_free(s);
 	ok(!sink_pages_open(dirfd, both, 2, 0, &e) && e.sys == EEXIST, "nothing is overwritten: %s", e.text);
 	close(dirfd);
