@@ -75,8 +75,7 @@ static void show_progress(void *ctx, const char *phase, const json_t *info)
 	double total = (double)json_int(ram, "total", 0), left = (double)json_int(ram, "remaining", 0);
 	double seconds = clock_ms_between(r->phase_began, clock_ns()) / 1000;
 	double percent = total > 0 ? 100 * (total - left) / total : 0;
-	double to_go = percent > 1 ? seconds * (100 - percent) / percent
-				   : 0; /* pages of zeros count, though they cost little */
+	double to_go = percent > 1 ? seconds * (100 - percent) / percent : 0;
 
 	if (!cli_progress() || clock_ns() - r->line_shown < 50 * NS_PER_MS)
 		return;
@@ -304,12 +303,14 @@ static void close_run(struct run *r)
 
 int checkpoint_take(const struct options *o, struct err *e)
 {
-	struct run r = { .options = o,
-			 .pipe = { -1, -1 },
-			 .dirfd = -1,
-			 .interrupt = -1,
-			 .began = clock_ns(),
-			 .outcome.phases = json_array() };
+	struct run r = {
+		.options = o,
+		.pipe = { -1, -1 },
+		.dirfd = -1,
+		.interrupt = -1,
+		.began = clock_ns(),
+		.outcome.phases = json_array(),
+	};
 	int result;
 
 	r.phase_began = r.began;

@@ -148,8 +148,7 @@ void receive_free(struct receiver *r)
 	if (!r)
 		return;
 	if (!ends_soon(r))
-		return; /* the thread goes on with what is the receiver's until the process ends, which it is about to
-			 */
+		return; /* the thread needs it until the process ends, which it is about to */
 	join(r);
 	sink_free(r->sink);
 	free(r);
