@@ -115,6 +115,7 @@ times() { [[ ${TORTURE:-} == 1 ]] && echo 100 || echo "$1"; }
 
 @test "killed at each command, stop" { everywhere stop; }
 
+# bats test_tags=qemu9
 @test "killed at each command, precopy" {
     require 'qemu>=9' "precopy under TCG loses writes before QEMU 9.0"
     everywhere precopy
@@ -124,6 +125,7 @@ times() { [[ ${TORTURE:-} == 1 ]] && echo 100 || echo "$1"; }
 
 @test "killed at any time, stop" { at_times stop "$(times 6)"; }
 
+# bats test_tags=qemu9
 @test "killed at any time, precopy" {
     require 'qemu>=9' "precopy under TCG loses writes before QEMU 9.0"
     at_times precopy "$(times 6)"

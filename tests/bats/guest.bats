@@ -99,7 +99,7 @@ damage_page() {
     require userfaultfd "background snapshots need it"
     local i args=(-machine pc -m 512M)
     make_disk "$T/a.img" qcow2 16M
-    GUEST_WORDS='ws=64M rate=40M' vm_start vm "${args[@]}" -drive "file=$T/a.img,format=qcow2,if=virtio,id=drive0"
+    GUEST_WORDS='ws=64M rate=40M check=256M' vm_start vm "${args[@]}" -drive "file=$T/a.img,format=qcow2,if=virtio,id=drive0"
     vm_wait_count vm 30
     "$QMP" "$T/vm.qmp" migrate-set-capabilities 'capabilities=[{"capability": "background-snapshot", "state": true}]'
     "$QMP" "$T/vm.qmp" stop

@@ -180,7 +180,7 @@ qemu_major() {
 vm_start() {
     local name=$1
     shift
-    local arguments=(-nodefaults -display none -no-reboot -kernel "$GUEST" -append "${GUEST_WORDS-ws=32M rate=8M}")
+    local arguments=(-nodefaults -display none -no-reboot -kernel "$GUEST" -append "${GUEST_WORDS-ws=16M rate=8M}")
     [[ " $* " == *" -m "* ]] || arguments+=(-m 256M)
     vm_launch "$name" "$QEMU" "${arguments[@]}" "$@" -serial "file:$T/$name.serial" \
         -qmp "unix:$T/$name.qmp,server=on,wait=off"
@@ -257,14 +257,14 @@ vm_wait_count() {
 
 # vm_assert_counting NAME_OR_FILE [STEPS]
 #
-# The guest goes on for STEPS (60) more steps, which is long enough to check 128 MiB of pages, raises no alarm, and
+# The guest goes on for STEPS (40) more steps, which is long enough to check all of 16 MiB of pages, raises no alarm, and
 # counts by one each time: neither started over nor jumped.
 vm_assert_counting() {
     local file=$1 from problem
     [[ -f $file ]] || file=$T/$1.serial
     vm_wait_count "$file" +1
     from=$(vm_count "$file")
-    vm_wait_count "$file" +"${2:-60}"
+    vm_wait_count "$file" +"${2:-40}"
     # The last line may be half written.
     problem=$(head -n -1 -- "$file" | tr -d '\0' | awk -v from="$from" '
         $1 == "COUNT" && $2 == from { on = 1; previous = $2; next }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# qemu: both
+# qemu: 7
 #
 # What mplcr-restore refuses, in which words, and that nothing is left of it.
 

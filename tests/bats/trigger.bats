@@ -101,6 +101,7 @@ field() { jq -r "$1" <<<"$json"; }
     assert_equal "$(field .engine)" stop
 }
 
+# bats test_tags=qemu9
 @test "engine precopy: memory and disks are of one instant" {
     require 'qemu>=9' "precopy under TCG loses writes before QEMU 9.0"
     GUEST_WORDS='ws=32M rate=40M' boot
@@ -124,6 +125,7 @@ field() { jq -r "$1" <<<"$json"; }
     done
 }
 
+# bats test_tags=qemu9
 @test "engine precopy: a guest that dirties faster than the pipe is, ends all the same" {
     require 'qemu>=9' "precopy under TCG loses writes before QEMU 9.0"
     GUEST_WORDS='ws=16M rate=200M' boot
@@ -403,6 +405,7 @@ field() { jq -r "$1" <<<"$json"; }
     as_before "$facts"
 }
 
+# bats test_tags=qemu9
 @test "--max-pause: gives up, and the VM was never paused (precopy)" {
     require 'qemu>=9' "precopy under TCG loses writes before QEMU 9.0"
     GUEST_WORDS='ws=32M rate=300M' boot
