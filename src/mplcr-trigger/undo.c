@@ -98,46 +98,83 @@ static int node_in_use(struct qmp *q, const struct changed_overlay *o, bool *use
 	return 0;
 }
 
-/* One look at the commit job: 1 it is gone, 0 wait, -1 error. Completes it when it is ready. */
-static int commit_step(struct qmp *q, const char *job, struct err *e)
+enum job { JOB_RUNS, JOB_READY, JOB_GONE };
+
+static int job_state(struct qmp *q, const char *job, enum job *state, struct err *e)
 {
 	_cleanup_json_ json_t *jobs = NULL;
 	const json_t *one;
-	struct err ignored;
 	size_t i;
 
 	if (qmp_run(q, "query-block-jobs", NULL, &jobs, e) < 0)
 		return -1;
-	json_array_foreach(jobs, i, one) {
-		if (!json_text(one, "device") || strcmp(json_text(one, "device"), job) != 0)
-			continue;
-		/* refused while the completion that was asked for is under way */
-		if (json_flag(one, "ready") && qmp_run(q, "block-job-complete", json_of("{s:s}", "device", job), NULL,
-						       &ignored) < 0 && !qmp_alive(q)) {
-			*e = ignored;
+	*state = JOB_GONE;
+	json_array_foreach(jobs, i, one)
+		if (json_text(one, "device") && strcmp(json_text(one, "device"), job) == 0)
+			*state = json_flag(one, "ready") ? JOB_READY : JOB_RUNS;
+	return 0;
+}
+
+/* Waits until the job has come so far. */
+static int wait_job(struct qmp *q, const char *job, enum job wanted, struct err *e)
+{
+	int64_t until = clock_in_ms(COMMIT_MS);
+	enum job state;
+
+	for (;; clock_sleep_ms(2)) {
+		if (job_state(q, job, &state, e) < 0)
 			return -1;
-		}
-		return 0;
+		if (state >= wanted)
+			return 0;
+		if (clock_over(until))
+			return err_set(e, "the commit of an overlay ('%s') does not end", job);
 	}
-	return 1;
+}
+
+/* Stops the guest. Returns 1 where it ran, 0 where it stood anyway, -1 on error. */
+static int hold_guest(struct qmp *q, struct err *e)
+{
+	_cleanup_json_ json_t *status = NULL;
+
+	if (qmp_run(q, "query-status", NULL, &status, e) < 0)
+		return -1;
+	if (!json_flag(status, "running"))
+		return 0;
+	return qmp_run(q, "stop", NULL, NULL, e) < 0 ? -1 : 1;
+}
+
+/*
+ * Runs a command about a commit job, and waits until that has come so far, while the guest stands still for a moment:
+ * QEMU 7.2 can otherwise answer a read that is under way while images change places with an error (measured, IDE).
+ */
+static int run_held(struct qmp *q, const char *command, json_t *arguments, const char *job, enum job wanted,
+		    struct err *e)
+{
+	int held = hold_guest(q, e), result;
+	struct err why;
+
+	if (held < 0) {
+		json_decref(arguments);
+		return -1;
+	}
+	result = qmp_run(q, command, arguments, NULL, e);
+	if (result == 0)
+		result = wait_job(q, job, wanted, e);
+	if (held == 1 && qmp_run(q, "cont", NULL, NULL, &why) < 0 && result == 0) {
+		*e = why;
+		result = -1;
+	}
+	return result;
 }
 
 /* Writes what the overlay holds back into the image under it, and makes that one the VM's active image again. */
 static int commit_overlay(struct qmp *q, const struct changed_overlay *o, struct err *e)
 {
-	int64_t until = clock_in_ms(COMMIT_MS);
-	int gone;
+	json_t *what = json_of("{s:s, s:s, s:s}", "job-id", o->node, "device", o->node, "base-node", o->below);
 
-	if (qmp_run(q, "block-commit",
-		    json_of("{s:s, s:s, s:s}", "job-id", o->node, "device", o->node, "base-node", o->below), NULL,
-		    e) < 0)
+	if (run_held(q, "block-commit", what, o->node, JOB_RUNS, e) < 0 || wait_job(q, o->node, JOB_READY, e) < 0)
 		return -1;
-	while ((gone = commit_step(q, o->node, e)) == 0) {
-		if (clock_ns() > until)
-			return err_set(e, "the commit of '%s' does not end", o->path);
-		clock_sleep_ms(5);
-	}
-	return gone < 0 ? -1 : 0;
+	return run_held(q, "block-job-complete", json_of("{s:s}", "device", o->node), o->node, JOB_GONE, e);
 }
 
 static int undo_overlay(struct qmp *q, const struct changed_overlay *o, struct err *e)
@@ -245,8 +282,6 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	qmp_set_deadline(q, CLOCK_NEVER);
 	if (qmp_take_over(q, &why) < 0)
 		return qemu_is_gone(c, e);
-	if (c->unbreakable && c->run_state) /* no need to stand still while a snapshot that nobody wants ends */
-		(void)!undo_run_state(q, c->was_running, false, &why);
 	if (c->migration && undo_migration(c, q, &why) < 0)
 		remains_add(&r, &why, "send migrate_cancel to its QMP socket");
 	if (c->run_state) /* as early as can be; whether it holds is looked at in the end */
