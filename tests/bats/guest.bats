@@ -39,7 +39,7 @@ damage_page() {
 
 @test "honest: boots with no disk and counts" {
     vm_start vm
-    assert_file_contains "$T/vm.serial" '^READY ws=33554432 disks=0$'
+    assert_file_contains "$T/vm.serial" '^READY ws=16777216 disks=0$'
     vm_assert_counting vm
 }
 
