@@ -138,6 +138,13 @@ char *text_copy(const char *s)
 	return s ? or_die(strdup(s)) : NULL;
 }
 
+void text_list_free(char **list)
+{
+	for (char **s = list; s && *s; s++)
+		free(*s);
+	free(list);
+}
+
 void *memory_of(size_t count, size_t size)
 {
 	return or_die(calloc(count ? count : 1, size));

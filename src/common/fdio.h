@@ -38,6 +38,9 @@ char *text_of(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc,
 /* As text_of: a copy of `s`, or NULL for NULL. */
 char *text_copy(const char *s);
 
+/* Frees a NULL-terminated list of malloc'd strings. NULL is allowed. */
+void text_list_free(char **list);
+
 /* calloc that ends the process when memory is out. */
 void *memory_of(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 

@@ -157,13 +157,6 @@ static void free_disk(struct manifest_disk *disk)
 	free(disk->active);
 }
 
-static void free_strings(char **strings)
-{
-	for (char **s = strings; s && *s; s++)
-		free(*s);
-	free(strings);
-}
-
 static void free_arrays(struct manifest *m)
 {
 	for (size_t i = 0; i < m->n_disks; i++)
@@ -175,8 +168,8 @@ static void free_arrays(struct manifest *m)
 	}
 	for (size_t i = 0; i < m->n_blocks; i++)
 		free(m->blocks[i].name);
-	free_strings(m->argv);
-	free_strings(m->left_out);
+	text_list_free(m->argv);
+	text_list_free(m->left_out);
 	free(m->disks);
 	free(m->files);
 	free(m->blocks);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -26,19 +25,12 @@ char **overlay_command(const struct overlay *o)
 	return argv;
 }
 
-void overlay_command_free(char **argv)
-{
-	for (size_t i = 0; argv && argv[i]; i++)
-		free(argv[i]);
-	free(argv);
-}
-
 static int start(const struct overlay *o, struct process *process, struct err *e)
 {
 	char **argv = overlay_command(o);
 	int result = process_start(process, argv, e);
 
-	overlay_command_free(argv);
+	text_list_free(argv);
 	return result;
 }
 

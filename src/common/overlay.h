@@ -22,9 +22,8 @@ struct overlay {
 /* The longest name of a backing file that a qcow2 header can hold, bytes (QEMU docs/interop/qcow2.txt). */
 #define OVERLAY_BACKING_MAX 1023
 
-/* The qemu-img command that makes it: malloc'd, NULL-terminated; overlay_command_free frees it. */
+/* The qemu-img command that makes it: malloc'd, NULL-terminated; text_list_free frees it. */
 char **overlay_command(const struct overlay *o);
-void overlay_command_free(char **argv);
 
 /*
  * Makes `n` overlays, several at the same time, each within `deadline` (clock.h) and until `interrupt` (-1: none) is

@@ -99,9 +99,7 @@ fail:
 
 void procinfo_release(struct procinfo *p)
 {
-	for (char **a = p->argv; a && *a; a++)
-		free(*a);
-	free(p->argv);
+	text_list_free(p->argv);
 	free(p->exe);
 	free(p->cwd);
 	*p = (struct procinfo){ 0 };

@@ -202,15 +202,13 @@ int commandline_build(const struct commandline_request *r, struct commandline *c
 
 void commandline_release(struct commandline *c)
 {
-	for (size_t i = 0; c->argv && c->argv[i]; i++)
-		free(c->argv[i]);
 	for (size_t i = 0; i < c->n_moved; i++) {
 		free(c->moved[i].from);
 		free(c->moved[i].to);
 	}
 	for (size_t i = 0; i < c->n_notes; i++)
 		free(c->notes[i]);
-	free(c->argv);
+	text_list_free(c->argv);
 	free(c->moved);
 	free(c->notes);
 	free(c->used);

@@ -6,6 +6,7 @@
 
 #include "cleanup.h"
 #include "cli.h"
+#include "fdio.h"
 #include "restore.h"
 
 /* Prints `word` so that a POSIX shell reads it as one word. */
@@ -48,7 +49,7 @@ static int print_overlays(const struct plan *p, struct err *e)
 
 		print_words(argv);
 		putchar('\n');
-		overlay_command_free(argv);
+		text_list_free(argv);
 	}
 	run_overlays_free(list, n);
 	return 0;
