@@ -139,8 +139,9 @@ static void print_indented(const char *text, int column)
 
 static void print_help(const struct cli *cli)
 {
-	printf("usage: %s ", cli->tool);
-	print_indented(cli->usage, (int)strlen(cli->tool) + 8);
+	int column = printf("usage: %s%s%s ", cli->tool, cli->verb ? " " : "", cli->verb ? cli->verb : "");
+
+	print_indented(cli->usage, column);
 	printf("\n%s\n", cli->about);
 	for (const struct cli_option *o = cli->options; o->name || o->help; o++) {
 		char left[64];
@@ -229,7 +230,8 @@ static int bad_option(const struct cli *cli, int c, char **argv, struct err *e)
 		err_usage(e, "option '%s' is unknown or takes no value", argv[optind - 1]);
 	else
 		err_usage(e, "unknown option '%s'", argv[optind - 1]);
-	return err_hint(e, "%s --help lists the options", cli->tool);
+	return err_hint(e, "%s%s%s --help lists the options", cli->tool, cli->verb ? " " : "",
+			cli->verb ? cli->verb : "");
 }
 
 int cli_parse(const struct cli *cli, int argc, char **argv, void *ctx, bool *dashes, struct err *e)
@@ -256,4 +258,38 @@ int cli_parse(const struct cli *cli, int argc, char **argv, void *ctx, bool *das
 	if (dashes)
 		*dashes = strcmp(argv[optind - 1], "--") == 0;
 	return optind;
+}
+
+static int print_verbs(const char *tool, const char *about, const struct cli_verb *verbs)
+{
+	struct err e;
+
+	printf("usage: %s VERB [OPTION]... [ARGUMENT]...\n\n%s\n\nVerbs (%s VERB --help tells more):\n", tool, about,
+	       tool);
+	for (const struct cli_verb *v = verbs; v->name; v++)
+		printf("  %-10s  %s\n", v->name, v->help);
+	return cli_flush(&e) < 0 ? cli_report(&e) : EXIT_DONE;
+}
+
+int cli_main(const char *tool, const char *about, const struct cli_verb *verbs, int argc, char **argv)
+{
+	const char *asked = argc > 1 ? argv[1] : NULL;
+	struct err e;
+
+	state.tool = tool;
+	for (const struct cli_verb *v = verbs; asked && v->name; v++)
+		if (strcmp(v->name, asked) == 0)
+			return v->run(argc - 1, argv + 1);
+	if (asked && (strcmp(asked, "--help") == 0 || strcmp(asked, "-h") == 0))
+		return print_verbs(tool, about, verbs);
+	if (asked && (strcmp(asked, "--version") == 0 || strcmp(asked, "-V") == 0)) {
+		printf("%s %s\n", tool, MPLCR_VERSION);
+		return cli_flush(&e) < 0 ? cli_report(&e) : EXIT_DONE;
+	}
+	if (asked)
+		err_usage(&e, "'%s' is no verb of this tool", asked);
+	else
+		err_usage(&e, "a verb is missing");
+	err_hint(&e, "%s --help lists the verbs", tool);
+	return cli_report(&e);
 }

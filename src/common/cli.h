@@ -21,6 +21,8 @@ struct cli_option {
 	const char *help;  /* what it does, one or more lines separated by '\n' */
 };
 
+/* Rows of tables, which clang-format takes for blocks. */
+/* clang-format off */
 #define CLI_END { NULL, 0, NULL, NULL }
 
 /* The options of every tool; put this row set into the table. Handled by cli_parse itself. */
@@ -31,11 +33,15 @@ struct cli_option {
 	{ "help", 'h', NULL, "print this help and exit" },                                      \
 	{ "version", 'V', NULL, "print the version and exit" }
 
+#define CLI_VERBS_END { NULL, NULL, NULL }
+/* clang-format on */
+
 /* What a tool is, for --help and the parser. */
 struct cli {
-	const char *tool;                 /* "mplcr-trigger" */
-	const char *usage;                /* the usage line(s) after the tool's name, '\n' separated */
-	const char *about;                /* one or two sentences */
+	const char *tool;  /* "mplcr-trigger" */
+	const char *verb;  /* "walk", or NULL where the tool has no verbs */
+	const char *usage; /* the usage line(s) after the tool's name and verb, '\n' separated */
+	const char *about; /* one or two sentences */
 	const struct cli_option *options;
 	/*
 	 * Called for each option of the table that is not one of CLI_COMMON_OPTIONS, in order: its name and its
@@ -51,7 +57,20 @@ struct cli {
  */
 int cli_parse(const struct cli *cli, int argc, char **argv, void *ctx, bool *dashes, struct err *e);
 
-/* The name that messages begin with; set by cli_parse. */
+/* One verb of a tool that has several. The table ends with CLI_VERBS_END. */
+struct cli_verb {
+	const char *name;
+	const char *help;                  /* what it does, in a line, for the tool's --help */
+	int (*run)(int argc, char **argv); /* argv[0] is the verb; calls cli_parse; returns the exit status */
+};
+
+/*
+ * The main of a tool with verbs: runs the one that argv[1] names, or prints help or version. Returns the exit status.
+ * `about` is as in struct cli.
+ */
+int cli_main(const char *tool, const char *about, const struct cli_verb *verbs, int argc, char **argv);
+
+/* The name that messages begin with; set by cli_parse and cli_main. */
 const char *cli_tool(void);
 
 /* Whether --quiet was given, and whether a progress line is to be shown. Set by cli_parse. */

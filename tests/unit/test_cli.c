@@ -67,6 +67,24 @@ static void escaped(const char *text, const char *expected)
 	ok(strcmp(cli_escape(text, buf, sizeof(buf)), expected) == 0, "escaped: %s", buf);
 }
 
+static int verb_ran;
+
+static int run_verb(int argc, char **argv)
+{
+	verb_ran = strcmp(argv[0], "walk") == 0 ? argc : 0;
+	return EXIT_NO;
+}
+
+static void verbs(void)
+{
+	const struct cli_verb list[] = { { "walk", "walks", run_verb }, CLI_VERBS_END };
+	char *one[] = { "mplcr-test", "walk", "x", NULL }, *other[] = { "mplcr-test", "wal", NULL };
+
+	ok(cli_main("mplcr-test", "", list, 3, one) == EXIT_NO && verb_ran == 2, "a verb is run with what follows it");
+	ok(cli_main("mplcr-test", "", list, 2, other) == EXIT_USAGE, "a verb that is none is bad usage");
+	ok(cli_main("mplcr-test", "", list, 1, other) == EXIT_USAGE, "so is none at all");
+}
+
 int main(void)
 {
 	struct err e = { 0 };
@@ -95,6 +113,7 @@ int main(void)
 	ok(cli_progress(), "--progress always");
 	ok(strcmp(cli_tool(), "mplcr-test") == 0, "the tool's name");
 
+	verbs();
 	escaped("plain \xc3\xa4", "plain \xc3\xa4");
 	escaped("\x1b[2J\n\x7f\t", "\\x1b[2J\\x0a\\x7f\\x09");
 	escaped("", "");
