@@ -9,10 +9,20 @@
 #include "err.h"
 
 /*
- * Blocks the signals and returns a descriptor that is readable once one has come (it stays so: nothing reads it), or
- * -1. Ignores SIGPIPE. Call it before threads and children are made; children that exec call interrupt_release first.
+ * Blocks the signals (and SIGUSR1, which does nothing by itself) and returns a descriptor that is readable once one has
+ * come (it stays so: nothing reads it), or -1. Ignores SIGPIPE. Call it before threads and children are made; children
+ * that exec call interrupt_release first.
  */
 int interrupt_open(struct err *e);
+
+/*
+ * Takes SIGINT away from the descriptor `fd` of interrupt_open. Returns one that is readable once SIGINT or SIGUSR1 has
+ * come, for a wait that the user may end early without giving up; or -1.
+ */
+int interrupt_split(int fd, struct err *e);
+
+/* Closes `split` and gives SIGINT back to `fd`; one that came meanwhile counts no more. */
+void interrupt_join(int fd, int split);
 
 /* Says in *e that a signal came: "interrupted", with errno EINTR. Always returns -1. */
 int interrupt_error(struct err *e);

@@ -115,6 +115,14 @@ static json_t *files_to_json(const struct manifest *m)
 	return array;
 }
 
+static json_t *receiver_to_json(const struct manifest *m)
+{
+	json_t *object = json_object();
+
+	set_text(object, "uri", m->receiver);
+	return object;
+}
+
 json_t *manifest_to_json(const struct manifest *m)
 {
 	_cleanup_free_ char *tree = path_dir(m->checkpoint);
@@ -127,6 +135,7 @@ json_t *manifest_to_json(const struct manifest *m)
 	set_text(object, "checkpoint", m->checkpoint);
 	set_text(object, "engine", m->engine);
 	set_text(object, "layout", m->layout);
+	json_object_set_new(object, "receiver", m->receiver ? receiver_to_json(m) : json_null());
 	set_text(object, "created", m->created);
 	set_text(object, "parent", m->parent);
 	set_text(object, "run_state", m->run_state);
@@ -186,6 +195,7 @@ void manifest_free(struct manifest *m)
 	free(m->parent);
 	free(m->engine);
 	free(m->layout);
+	free(m->receiver);
 	free(m->run_state);
 	json_decref(m->phases);
 	json_decref(m->prediction);

@@ -64,8 +64,10 @@ struct manifest {
 	char *checkpoint;     /* absolute path of the checkpoint directory */
 	char *created;        /* UTC, RFC 3339 with milliseconds */
 	char *parent;         /* name of the checkpoint that the VM's disks stood on before, or NULL */
-	char *engine;         /* "background", "precopy", "stop" */
-	char *layout;         /* "pages" or "stream" */
+	char *engine;         /* "background", "precopy", "stop", "mplcr" */
+	char *layout;         /* "pages", "stream" or "receiver" */
+	char *receiver;       /* layout "receiver": the URI that the state was sent to, "tcp:HOST:PORT": it lives in a
+			       * paused QEMU, not in files; else NULL */
 	char *run_state;      /* of the VM when it was asked for a checkpoint: "running", "paused", … */
 	double pause_ms;      /* how long the guest stood still; 0 where it was paused anyway */
 	double total_ms;

@@ -28,7 +28,7 @@ char **overlay_command(const struct overlay *o)
 static int start(const struct overlay *o, struct process *process, struct err *e)
 {
 	char **argv = overlay_command(o);
-	int result = process_start(process, argv, e);
+	int result = process_start(process, argv, -1, e);
 
 	text_list_free(argv);
 	return result;

@@ -105,6 +105,22 @@ void procinfo_release(struct procinfo *p)
 	*p = (struct procinfo){ 0 };
 }
 
+uint64_t procinfo_started(pid_t pid)
+{
+	char path[64];
+	_cleanup_free_ char *stat = NULL;
+	const char *at;
+	struct err ignored;
+	size_t size;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	stat = file_read(AT_FDCWD, path, 4096, &size, &ignored);
+	at = stat ? strrchr(stat, ')') : NULL; /* the name before it may hold anything; field 3 follows */
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at ? strtoull(at, NULL, 10) : 0;
+}
+
 char *procinfo_open_file(pid_t pid, const char *path)
 {
 	size_t wanted = strlen(path);

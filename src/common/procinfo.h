@@ -23,6 +23,12 @@ int procinfo_read(pid_t pid, struct procinfo *p, struct err *e) __attribute__((w
 void procinfo_release(struct procinfo *p);
 
 /*
+ * When the process began, in clock ticks since the host was started: with `pid` it names the process for good. 0 where
+ * there is none.
+ */
+uint64_t procinfo_started(pid_t pid);
+
+/*
  * The path of a file that process `pid` has open and whose path is `path` itself or ends in "/PATH" (for names that
  * were given relative to a directory that the process has left since). Malloc'd, or NULL.
  */

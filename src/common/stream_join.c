@@ -41,6 +41,9 @@ struct join {
 	int dirfd, out_fd;
 	struct source *sources;
 	size_t n_sources;
+	const struct source *last; /* whose page was added last */
+	const struct stream_range *ranges; /* the pages that go in, or NULL: all */
+	size_t n_ranges;
 
 	/* One write: heads in `heads`, and between them pages where they lie. */
 	struct iovec iov[IOVECS];
@@ -123,19 +126,20 @@ static bool all_zeros(const uint8_t *page)
 	return page[0] == 0 && memcmp(page, page + 1, STREAM_PAGE - 1) == 0;
 }
 
-/* Adds the page at `offset`: `content`, or zeros where it is NULL. The first page of a file names the block. */
+/* Adds the page at `offset`: `content`, or zeros where it is NULL. The first page of a block names it. */
 static int add_page(struct join *j, const struct source *src, uint64_t offset, uint8_t *content, struct err *e)
 {
-	uint64_t flags = (content ? RAM_PAGE : RAM_ZERO) | (offset ? RAM_CONTINUE : 0);
+	uint64_t flags = (content ? RAM_PAGE : RAM_ZERO) | (src == j->last ? RAM_CONTINUE : 0);
 
 	if (make_room(j, e) < 0)
 		return -1;
 	add_word(j, offset | flags);
-	if (!offset) {
+	if (src != j->last) {
 		uint8_t len = (uint8_t)strlen(src->block->name);
 
 		add_head(j, &len, 1);
 		add_head(j, src->block->name, len);
+		j->last = src;
 	}
 	if (content)
 		add_iovec(j, content, STREAM_PAGE);
@@ -217,6 +221,18 @@ static int add_source(struct join *j, const struct source *src, struct err *e)
 	return 0;
 }
 
+static int add_ranges(struct join *j, const struct source *src, struct err *e)
+{
+	for (size_t i = 0; i < j->n_ranges; i++) {
+		if (j->ranges[i].to > src->block->length)
+			return err_set(e, "RAM block '%s' has no page at %llu", src->block->name,
+				       (unsigned long long)j->ranges[i].from);
+		if (add_content(j, src, j->ranges[i].from, j->ranges[i].to, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int on_ram_begun(void *ctx, uint32_t section, struct err *e)
 {
 	struct join *j = ctx;
@@ -227,7 +243,7 @@ static int on_ram_begun(void *ctx, uint32_t section, struct err *e)
 	for (size_t i = 0; i < j->n_sources; i++) {
 		if (!j->sources[i].block)
 			return err_set(e, "'" DEVICES "' declares no RAM block");
-		if (add_source(j, &j->sources[i], e) < 0)
+		if ((j->ranges ? add_ranges : add_source)(j, &j->sources[i], e) < 0)
 			return -1;
 	}
 	if (make_room(j, e) < 0)
@@ -326,14 +342,10 @@ static int run(struct join *j, bool undescribed, struct err *e)
 	return result;
 }
 
-int stream_join(int dirfd, const struct stream_join_ram *ram, size_t n_ram, bool undescribed, int out_fd,
-		struct err *e)
+static int join(struct join *j, const struct stream_join_ram *ram, size_t n_ram, bool undescribed, struct err *e)
 {
-	_cleanup_free_ struct join *j = memory_of(1, sizeof(*j));
 	int result;
 
-	j->dirfd = dirfd;
-	j->out_fd = out_fd;
 	j->n_sources = n_ram;
 	j->sources = memory_of(n_ram, sizeof(*j->sources));
 	for (size_t i = 0; i < n_ram; i++)
@@ -344,4 +356,26 @@ int stream_join(int dirfd, const struct stream_join_ram *ram, size_t n_ram, bool
 			close(j->sources[i].fd);
 	free(j->sources);
 	return result;
+}
+
+int stream_join(int dirfd, const struct stream_join_ram *ram, size_t n_ram, bool undescribed, int out_fd,
+		struct err *e)
+{
+	_cleanup_free_ struct join *j = memory_of(1, sizeof(*j));
+
+	j->dirfd = dirfd;
+	j->out_fd = out_fd;
+	return join(j, ram, n_ram, undescribed, e);
+}
+
+int stream_join_pages(int dirfd, const struct stream_join_ram *ram, const struct stream_range *ranges, size_t n_ranges,
+		      bool undescribed, int out_fd, struct err *e)
+{
+	_cleanup_free_ struct join *j = memory_of(1, sizeof(*j));
+
+	j->dirfd = dirfd;
+	j->out_fd = out_fd;
+	j->ranges = ranges;
+	j->n_ranges = n_ranges;
+	return join(j, ram, 1, undescribed, e);
 }

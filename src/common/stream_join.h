@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "err.h"
 
@@ -28,5 +29,16 @@ struct stream_join_ram {
  */
 int stream_join(int dirfd, const struct stream_join_ram *ram, size_t n_ram, bool undescribed, int out_fd,
 		struct err *e) __attribute__((warn_unused_result));
+
+/* Whole pages of a file, byte offsets. */
+struct stream_range {
+	uint64_t from, to;
+};
+
+/*
+ * As stream_join, but of the one file `ram` only the pages in `ranges`, for memory that holds all others already.
+ */
+int stream_join_pages(int dirfd, const struct stream_join_ram *ram, const struct stream_range *ranges, size_t n_ranges,
+		      bool undescribed, int out_fd, struct err *e) __attribute__((warn_unused_result));
 
 #endif
