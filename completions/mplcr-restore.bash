@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # bash completion for mplcr-restore                                    shellcheck shell=bash
 
-_mplcr_restore_options='--lazy --eager --paused --timeout --name --dir --socket --foreground --print --verify
-    --force --json --quiet --progress --help --version'
+_mplcr_restore_options='--lazy --eager --paused --timeout --receiver --name --dir --socket --foreground --print
+    --verify --force --json --quiet --progress --help --version'
 
 # Adds what begins with $1 and is a socket (-S), a directory (-d), or a checkpoint (ckpt), and directories to go on into.
 _mplcr_restore_files() {
@@ -40,7 +40,7 @@ _mplcr_restore() {
         option=$previous
     fi
     case $option in
-    --socket | -s) _mplcr_restore_files "$current" -S && return ;;
+    --socket | -s | --receiver | -r) _mplcr_restore_files "$current" -S && return ;;
     --dir | -d) _mplcr_restore_files "$current" -d && return ;;
     --progress) words='always never auto' ;;
     --name | -n | --timeout | -t) return ;;

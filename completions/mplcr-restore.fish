@@ -7,6 +7,7 @@ complete -c mplcr-restore -s l -l lazy -d "Run at once on the checkpoint's memor
 complete -c mplcr-restore -s e -l eager -d 'Load the whole memory before the guest runs'
 complete -c mplcr-restore -s p -l paused -d 'Load the state, but do not let the guest run'
 complete -c mplcr-restore -s t -l timeout -x -d 'Seconds: give up after this time'
+complete -c mplcr-restore -s r -l receiver -r -F -d 'QMP socket of the QEMU that the state was sent to'
 complete -c mplcr-restore -s n -l name -x -d 'Name of the run and of the VM'
 complete -c mplcr-restore -s d -l dir -x -a '(__fish_complete_directories)' -d 'Where the run directory is made'
 complete -c mplcr-restore -s s -l socket -r -F -d 'QMP socket of the new VM'

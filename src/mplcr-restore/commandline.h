@@ -69,6 +69,9 @@ struct commandline {
  */
 const char *commandline_why_eager(const struct manifest *m, char *const *argv, int version);
 
+/* The file of pages of the machine's main memory, or NULL. */
+const struct manifest_file *memory_main_file(const struct manifest *m);
+
 /* Makes the new command line. Returns 0 or -1; *c is to be released in any case. */
 int commandline_build(const struct commandline_request *r, struct commandline *c, struct err *e)
 	__attribute__((warn_unused_result));

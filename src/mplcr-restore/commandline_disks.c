@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cleanup.h"
 #include "commandline_impl.h"
 #include "fdio.h"
+#include "image.h"
 #include "optvalue.h"
 
 /* Options whose whole value is the path of an image, and what they are as -drive. */
@@ -54,13 +54,6 @@ static char *tidy(const char *path)
 	return out;
 }
 
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 /* The file behind a pseudo-protocol name, "json:{…}" or "file:PATH"; malloc'd. */
 static char *plain_filename(const char *filename)
 {
@@ -87,7 +80,7 @@ int disk_chain_index(const struct commandline_request *r, const struct manifest_
 		if (strcmp(whole, disk->chain[i].recorded) == 0 || strcmp(whole, disk->chain[i].path) == 0)
 			return (int)i;
 	for (size_t i = 0; i < disk->n_chain; i++)
-		if (same_file(whole, disk->chain[i].path))
+		if (image_same(whole, disk->chain[i].path))
 			return (int)i;
 	return -1;
 }

@@ -55,9 +55,6 @@ void blockdev_drop_unused(struct args *a);
 void commandline_memory(const struct commandline_request *r, struct args *a, struct commandline *c);
 void commandline_machine(const struct commandline_request *r, struct args *a);
 
-/* The file of pages of the machine's main memory, or NULL. */
-const struct manifest_file *memory_main_file(const struct manifest *m);
-
 /* commandline_own.c */
 int commandline_placeholders(const struct commandline_request *r, struct args *a, struct commandline *c, bool *ram,
 			     struct err *e) __attribute__((warn_unused_result));

@@ -9,7 +9,6 @@
 #include "cleanup.h"
 #include "fdio.h"
 #include "restore.h"
-#include "stream_join.h"
 #include "zstdio.h"
 
 enum { BLOCK = 1 << 20 };
@@ -17,6 +16,7 @@ enum { BLOCK = 1 << 20 };
 struct feed {
 	pthread_t thread;
 	const struct plan *p;
+	const struct overwritten *o;
 	int fd; /* closed by the thread */
 	int result;
 	struct err e;
@@ -90,6 +90,20 @@ static bool is_undescribed(const struct manifest *m)
 	return false;
 }
 
+/* Lazily: the devices, and those pages of memory that are not as in the file. */
+static int feed_lazily(const struct plan *p, const struct overwritten *o, int dirfd, int fd, struct err *e)
+{
+	const struct manifest_file *file = memory_main_file(p->m);
+	struct stream_join_ram ram = { file->block, file->name };
+	int result;
+
+	if (o->n == 0)
+		return feed_file(dirfd, "devices.vmstate", fd, e);
+	e->sys = 0;
+	result = stream_join_pages(dirfd, &ram, o->ranges, o->n, is_undescribed(p->m), fd, e);
+	return result < 0 && e->sys == EPIPE ? 1 : result;
+}
+
 static int feed_joined(const struct plan *p, int dirfd, int fd, struct err *e)
 {
 	const struct manifest *m = p->m;
@@ -106,14 +120,14 @@ static int feed_joined(const struct plan *p, int dirfd, int fd, struct err *e)
 	return result < 0 && e->sys == EPIPE ? 1 : result;
 }
 
-static int feed_all(const struct plan *p, int fd, struct err *e)
+static int feed_all(const struct plan *p, const struct overwritten *o, int fd, struct err *e)
 {
 	_cleanup_close_ int dirfd = open(p->m->checkpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (dirfd < 0)
 		return err_sys(e, errno, "cannot open '%s'", p->m->checkpoint);
 	if (p->lazy)
-		return feed_file(dirfd, "devices.vmstate", fd, e);
+		return feed_lazily(p, o, dirfd, fd, e);
 	if (strcmp(p->m->layout, "pages") == 0)
 		return feed_joined(p, dirfd, fd, e);
 	if (manifest_file_named(p->m, "state.vmstate"))
@@ -125,17 +139,18 @@ static void *feed_thread(void *arg)
 {
 	struct feed *f = arg;
 
-	f->result = feed_all(f->p, f->fd, &f->e);
+	f->result = feed_all(f->p, f->o, f->fd, &f->e);
 	close(f->fd);
 	return NULL;
 }
 
-struct feed *feed_start(const struct plan *p, int fd, struct err *e)
+struct feed *feed_start(const struct plan *p, const struct overwritten *o, int fd, struct err *e)
 {
 	struct feed *f = memory_of(1, sizeof(*f));
 	int why;
 
 	f->p = p;
+	f->o = o;
 	f->fd = fd;
 	why = pthread_create(&f->thread, NULL, feed_thread, f);
 	if (why == 0)

@@ -43,7 +43,7 @@ static int check_failed(struct vm *vm, struct err *e)
 }
 
 /* Waits until the state is loaded: QEMU leaves run state inmigrate. */
-static int wait_loaded(struct vm *vm, struct err *e)
+int vm_wait_loaded(struct vm *vm, struct err *e)
 {
 	int64_t began = clock_ns();
 	char state[32];
@@ -55,16 +55,16 @@ static int wait_loaded(struct vm *vm, struct err *e)
 			return 0;
 		if (check_failed(vm, e) < 0)
 			return -1;
-		if (clock_over(vm->deadline))
-			return err_set(e, "the state was not loaded in time");
 		if (ms == LOOK_MS)
 			cli_progress_line("loading the state, %.1f s", clock_ms_between(began, clock_ns()) / 1000);
 		if (interrupt_sleep(vm->interrupt, ms, e) < 0)
 			return -1;
+		if (clock_over(vm->deadline))
+			return err_set(e, "the state was not loaded in time");
 	}
 }
 
-static int run_guest(struct vm *vm, struct err *e)
+int vm_run_guest(struct vm *vm, struct err *e)
 {
 	char state[32];
 
@@ -83,7 +83,7 @@ static int load(struct vm *vm, const struct plan *p, struct err *e)
 		return -1;
 	if (qmp_run(vm->qmp, "migrate-incoming", json_of("{s:s}", "uri", uri), NULL, e) < 0)
 		return -1;
-	return wait_loaded(vm, e);
+	return vm_wait_loaded(vm, e);
 }
 
 /* QEMU's own words where it has ended, else what went wrong here. */
@@ -96,9 +96,25 @@ static int explain(struct vm *vm, const struct plan *p, struct err *e)
 	return -1;
 }
 
-int vm_load(struct vm *vm, const struct plan *p, struct err *e)
+/* Which pages must be sent although memory is mapped: from QEMU 5.0 on there are none. */
+static int find_overwritten(struct vm *vm, const struct plan *p, struct overwritten *o, struct err *e)
 {
-	struct feed *feed = feed_start(p, vm->feed_fd, e);
+	_cleanup_free_ char *path = NULL;
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+
+	if (!p->lazy || p->version >= VERSION_CLEAN_START)
+		return 0;
+	path = text_of("%s/%s", p->m->checkpoint, memory_main_file(p->m)->name);
+	if (qmp_peer(vm->qmp, &pid, &uid, &gid, e) == 0 && overwritten_read(o, pid, path, e) == 0)
+		return 0;
+	return err_hint(e, "--eager does without");
+}
+
+static int feed_and_load(struct vm *vm, const struct plan *p, const struct overwritten *o, struct err *e)
+{
+	struct feed *feed = feed_start(p, o, vm->feed_fd, e);
 	struct err why;
 	int result, fed;
 
@@ -116,9 +132,20 @@ int vm_load(struct vm *vm, const struct plan *p, struct err *e)
 		*e = why; /* the cause of what QEMU says */
 		return -1;
 	}
+	return result;
+}
+
+int vm_load(struct vm *vm, const struct plan *p, struct err *e)
+{
+	struct overwritten o = { 0 };
+	int result = find_overwritten(vm, p, &o, e);
+
+	if (result == 0)
+		result = feed_and_load(vm, p, &o, e);
+	overwritten_release(&o);
 	if (result < 0)
 		return -1;
-	if (!p->o->paused && run_guest(vm, e) < 0)
+	if (!p->o->paused && vm_run_guest(vm, e) < 0)
 		return explain(vm, p, e);
 	vm->running = clock_ns();
 	return 0;

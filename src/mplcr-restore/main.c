@@ -18,6 +18,8 @@ static const struct cli_option option_table[] = {
 	{ "eager", 'e', NULL, "load the whole memory before the guest runs" },
 	{ "paused", 'p', NULL, "load the state, but do not let the guest run" },
 	{ "timeout", 't', "SECONDS", "give up after this time (default 60)" },
+	{ "receiver", 'r', "SOCKET",
+	  "go on in the QEMU that the state was sent to, which waits\nthere paused; SOCKET is its QMP socket" },
 	{ NULL, 0, NULL, "What is made:" },
 	{ "name", 'n', "NAME", "name of the run and of the VM (default run-1, run-2, ...)" },
 	{ "dir", 'd', "DIR", "make the run directory CHECKPOINT.NAME/ in DIR\n(default: beside the checkpoint)" },
@@ -28,7 +30,8 @@ static const struct cli_option option_table[] = {
 	{ "verify", 0, NULL, "read all files of the checkpoint and compare their sums" },
 	{ "force", 'f', NULL,
 	  "go on although an image was changed, QEMU is older than the\n"
-	  "one that saved the state, or the socket's name is taken" },
+	  "one that saved the state, the socket's name is taken, or a\n"
+	  "receiver waits at another port" },
 	{ NULL, 0, NULL, "Output:" },
 	{ "json", 'j', NULL, "print one JSON object" },
 	CLI_COMMON_OPTIONS,
@@ -61,13 +64,16 @@ static int set_option(void *ctx, const char *name, const char *value, struct err
 		o->dir = value;
 	} else if (strcmp(name, "socket") == 0) {
 		o->socket = value;
+	} else if (strcmp(name, "receiver") == 0) {
+		o->receiver = value;
 	}
 	return 0;
 }
 
 static const struct cli cli = {
 	.tool = "mplcr-restore",
-	.usage = "[OPTION]... CHECKPOINT [-- QEMU ARG...]",
+	.usage = "[OPTION]... CHECKPOINT [-- QEMU ARG...]\n"
+		 "--receiver SOCKET [OPTION]... CHECKPOINT",
 	.about = "Starts a VM from a checkpoint that mplcr-trigger made, as often as wanted: each run gets\n"
 		 "fresh overlays, and neither the checkpoint nor its images are changed. QEMU gets the command\n"
 		 "line that the VM had, or the one after --, in which {disk:DEVICE} and {ram} stand for the\n"
@@ -141,6 +147,20 @@ static int restore(struct plan *p, int64_t began, struct err *e)
 	return hand_over(p, &vm, clock_ms_between(began, vm.running), e);
 }
 
+static int resume_receiver(struct plan *p, int64_t began, struct err *e)
+{
+	struct vm vm = { .feed_fd = -1, .interrupt = interrupt_open(e) };
+
+	if (vm.interrupt < 0)
+		return -1;
+	vm.deadline = clock_in_ms((int64_t)p->o->timeout_ms);
+	if (receiver_resume(&vm, p, e) < 0) {
+		qmp_close(vm.qmp);
+		return -1;
+	}
+	return hand_over(p, &vm, clock_ms_between(began, vm.running), e);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { .timeout_ms = 60000 };
@@ -150,7 +170,9 @@ int main(int argc, char **argv)
 	int status = -1;
 
 	if (parse(argc, argv, &o, &e) == 0 && plan_restore(&p, &o, &e) == 0)
-		status = o.print ? print_commands(&p, &e) : restore(&p, began, &e);
+		status = o.print    ? print_commands(&p, &e) :
+			 o.receiver ? resume_receiver(&p, began, &e) :
+				      restore(&p, began, &e);
 	plan_free(&p);
 	return status < 0 ? cli_report(&e) : status;
 }

@@ -79,7 +79,7 @@ static int ask(const struct plan *p, const char *option, const char *value, char
 	char *argv[] = { p->binary, (char *)option, (char *)value, NULL };
 	struct process command;
 
-	if (process_start(&command, argv, e) < 0)
+	if (process_start(&command, argv, -1, e) < 0)
 		return -1;
 	return process_finish(&command, p->binary, clock_in_ms(ANSWER_MS), -1, answer, e);
 }

@@ -39,6 +39,11 @@ static json_t *moved_json(const struct plan *p)
 	return moved;
 }
 
+static const char *mode_of(const struct plan *p)
+{
+	return p->o->receiver ? "receiver" : p->lazy ? "lazy" : "eager";
+}
+
 static double restore_ms(const struct vm *vm)
 {
 	return clock_ms_between(vm->greeted, vm->running);
@@ -49,18 +54,19 @@ static int report_json(const struct plan *p, const struct vm *vm, double total_m
 	_cleanup_json_ json_t *object = json_object();
 
 	json_object_set_new(object, "schema", json_string("mplcr.restore.run/1"));
-	json_object_set_new(object, "name", json_string_of(p->name));
+	json_object_set_new(object, "name", p->made_dir ? json_string_of(p->name) : json_null());
 	json_object_set_new(object, "checkpoint", json_string_of(p->m->checkpoint));
 	json_object_set_new(object, "pid", json_integer(vm->pid));
 	json_object_set_new(object, "qmp", json_string_of(p->socket));
 	json_object_set_new(object, "restore_ms", json_real(restore_ms(vm)));
 	json_object_set_new(object, "total_ms", json_real(total_ms));
-	json_object_set_new(object, "mode", json_string(p->lazy ? "lazy" : "eager"));
+	json_object_set_new(object, "mode", json_string(mode_of(p)));
 	json_object_set_new(object, "running", json_boolean(!p->o->paused));
 	json_object_set_new(object, "disks", disks_json(p));
 	json_object_set_new(object, "moved", moved_json(p));
-	json_object_set_new(object, "log", p->o->foreground ? json_null() : json_string_of(p->log));
-	json_object_set_new(object, "dir", json_string_of(p->dir));
+	json_object_set_new(object, "log",
+			    p->o->foreground || p->o->receiver ? json_null() : json_string_of(p->log));
+	json_object_set_new(object, "dir", p->made_dir ? json_string_of(p->dir) : json_null());
 	return json_print(object, e);
 }
 
@@ -82,7 +88,7 @@ int report_run(const struct plan *p, const struct vm *vm, double total_ms, struc
 		cli_note("the VM was paused when the checkpoint was taken; it runs now (--paused leaves it so)");
 	cli_note("checkpoint '%s' %s in %.1f ms, %s (%.0f ms in all)", p->m->name,
 		 p->o->paused ? "stands ready" : "runs again", restore_ms(vm),
-		 p->lazy ? "lazily" : "eagerly", total_ms);
+		 p->o->receiver ? "in its receiver" : p->lazy ? "lazily" : "eagerly", total_ms);
 	if (p->o->json) {
 		if (report_json(p, vm, total_ms, e) < 0)
 			return -1;

@@ -8,6 +8,10 @@
  *           → load (feed the state, check the disks, let the guest run)
  *           → report
  *
+ * With --receiver the state is in a QEMU already, and its place is taken by
+ *
+ *   options → plan → receiver (look at it, prepare overlays, put them on, let the guest run) → report
+ *
  * What fails after prepare began is undone: QEMU is killed, the run directory removed. The checkpoint and the frozen
  * images are only ever read.
  */
@@ -23,11 +27,13 @@
 #include "manifest.h"
 #include "overlay.h"
 #include "qmp.h"
+#include "stream_join.h"
 
 /* As given on the command line. */
 struct options {
 	const char *checkpoint;
 	const char *socket, *name, *dir; /* or NULL */
+	const char *receiver;            /* its QMP socket, or NULL */
 	char *const *own;                /* the user's command line for QEMU, or NULL */
 	uint64_t timeout_ms;
 	bool lazy, eager, paused, foreground, print, verify, force, json;
@@ -43,7 +49,7 @@ struct plan {
 	char *parent;     /* the directory that the run directory is made in */
 	char *name;       /* of the run: "run-1" */
 	char *dir;        /* the run directory, absolute */
-	char *socket;     /* the new QMP socket, absolute */
+	char *socket;     /* the new QMP socket, or the receiver's; absolute */
 	char *log;        /* QEMU's output, where it runs in the background */
 	char *cwd;        /* QEMU's working directory; NULL: ours */
 	char **overlays;  /* of each disk, absolute; NULL where it is read-only */
@@ -51,9 +57,9 @@ struct plan {
 	bool made_parent, made_dir; /* by prepare */
 };
 
-/* A started QEMU. */
+/* A started QEMU, or the receiver. */
 struct vm {
-	pid_t pid;
+	pid_t pid;        /* the receiver is no child of ours */
 	bool ended;       /* it was waited for; `status` is valid */
 	int status;
 	int feed_fd;      /* the writing end of the pipe that the state goes through */
@@ -96,12 +102,36 @@ int vm_explain(struct vm *vm, const struct plan *p, int wait_ms, struct err *e);
 /* load.c: feeds the state, checks the disks, lets the guest run. */
 int vm_load(struct vm *vm, const struct plan *p, struct err *e) __attribute__((warn_unused_result));
 
+/* Parts of it: waits until the state that comes in is loaded; lets the guest run. */
+int vm_wait_loaded(struct vm *vm, struct err *e) __attribute__((warn_unused_result));
+int vm_run_guest(struct vm *vm, struct err *e) __attribute__((warn_unused_result));
+
+/*
+ * receiver.c: lets the guest run in the receiver, which is paused with the loaded state. Fills in `vm`, whose interrupt
+ * and deadline are set. Of p->overlays and p->c.used it makes what the receiver's disks are in the end.
+ */
+int receiver_resume(struct vm *vm, struct plan *p, struct err *e) __attribute__((warn_unused_result));
+
 /* vm_disks.c: checks with QEMU that every disk stands on its fresh overlay, and none on a frozen image. */
 int vm_check_disks(struct vm *vm, const struct plan *p, struct err *e) __attribute__((warn_unused_result));
 
-/* feed.c: a thread that writes the saved state into the pipe. */
+/* From this version on QEMU writes nothing into guest memory before a state that is to come. */
+#define VERSION_CLEAN_START 50000
+
+/* overwritten.c: the pages of the memory file that QEMU changed in its private copy before the state came. */
+struct overwritten {
+	struct stream_range *ranges;
+	size_t n;
+};
+
+/* Reads them for the process `pid`, which maps `file`, an absolute path. To be released in any case. */
+int overwritten_read(struct overwritten *o, pid_t pid, const char *file, struct err *e)
+	__attribute__((warn_unused_result));
+void overwritten_release(struct overwritten *o);
+
+/* feed.c: a thread that writes the saved state, lazily with the pages `o`, into the pipe. `o` is borrowed. */
 struct feed;
-struct feed *feed_start(const struct plan *p, int fd, struct err *e);
+struct feed *feed_start(const struct plan *p, const struct overwritten *o, int fd, struct err *e);
 
 /*
  * Waits for the thread and frees it. Returns 0 where all was written; -1 with *e where the state could not be read; 1

@@ -22,6 +22,26 @@ static int check_name(const char *name, struct err *e)
 	return 0;
 }
 
+static int check_receiver_options(const struct options *o, struct err *e)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} excluded[] = {
+		{ "--lazy", o->lazy },
+		{ "--eager", o->eager },
+		{ "--socket", o->socket != NULL },
+		{ "--foreground", o->foreground },
+		{ "--print", o->print },
+		{ "a command line after --", o->own != NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(excluded) / sizeof(*excluded); i++)
+		if (o->receiver && excluded[i].given)
+			return err_usage(e, "--receiver and %s exclude each other", excluded[i].name);
+	return 0;
+}
+
 static int check_options(const struct options *o, struct err *e)
 {
 	if (o->lazy && o->eager)
@@ -30,6 +50,8 @@ static int check_options(const struct options *o, struct err *e)
 		return err_usage(e, "--print and --json exclude each other");
 	if (o->own && !o->own[0])
 		return err_usage(e, "no command line after --");
+	if (check_receiver_options(o, e) < 0)
+		return -1;
 	return o->name ? check_name(o->name, e) : 0;
 }
 
@@ -44,11 +66,26 @@ static int check_images(const struct plan *p, struct err *e)
 	return 0;
 }
 
+/* The state is in a receiver, or it is in files. */
+static int check_layout(const struct plan *p, struct err *e)
+{
+	if (!p->m->receiver == !p->o->receiver)
+		return 0;
+	if (p->o->receiver)
+		return err_usage(e, "--receiver: checkpoint '%s' has layout '%s', its state is in files", p->m->name,
+				 p->m->layout);
+	err_usage(e, "the state of checkpoint '%s' is in no file, but in the QEMU that it was sent to, at '%s'",
+		  p->m->name, p->m->receiver);
+	return err_hint(e, "mplcr-restore --receiver SOCKET %s, with the QMP socket of that QEMU", p->o->checkpoint);
+}
+
 /* Whether the state itself is there, in the form that the layout promises. */
 static int check_state(const struct plan *p, struct err *e)
 {
 	bool pages = strcmp(p->m->layout, "pages") == 0;
 
+	if (p->m->receiver)
+		return 0;
 	if (pages ? manifest_file_named(p->m, "devices.vmstate") != NULL :
 	    manifest_file_named(p->m, "state.vmstate") || manifest_file_named(p->m, "state.vmstate.zst"))
 		return 0;
@@ -159,12 +196,15 @@ static void name_overlays(struct plan *p)
 
 /*
  * For --print: QEMU reads the state by itself. Layout stream, or lazily; an eager restore from pages has to be put
- * together.
+ * together, and so has one for a QEMU that overwrites memory before.
  */
 static int incoming_command(const struct plan *p, char **incoming, struct err *e)
 {
 	const char *how = "cat", *file = "devices.vmstate";
 
+	if (p->lazy && p->version < VERSION_CLEAN_START)
+		return err_usage(e, "no shell command can load layout 'pages' with QEMU before 5.0: it needs "
+				    "mplcr-restore itself");
 	if (!p->lazy && strcmp(p->m->layout, "pages") == 0) {
 		err_usage(e, "no shell command can load layout 'pages' eagerly: it needs mplcr-restore itself");
 		return err_hint(e, "leave out --eager, or --print");
@@ -223,15 +263,42 @@ int plan_name_run(struct plan *p, unsigned *n, struct err *e)
 	free(p->log);
 	p->log = text_of("%s/qemu.log", p->dir);
 	name_overlays(p);
+	if (p->o->receiver)
+		return 0;
 	if (choose_socket(p, e) < 0)
 		return -1;
 	return build_command_line(p, e);
 }
 
-int plan_restore(struct plan *p, const struct options *o, struct err *e)
+/* Everything is in the receiver already, but for the overlays. */
+static int plan_receiver(struct plan *p, struct err *e)
 {
 	unsigned n = 1;
 
+	p->socket = path_real(p->o->receiver);
+	if (!p->socket)
+		return err_sys(e, errno, "cannot use the receiver's socket '%s'", p->o->receiver);
+	for (size_t i = 0; p->m->left_out && p->m->left_out[i]; i++)
+		cli_note("disk '%s' was left out of the checkpoint: the receiver uses what it was given",
+			 p->m->left_out[i]);
+	p->c.used = memory_of(p->m->n_disks, sizeof(bool));
+	return choose_parent(p, e) < 0 ? -1 : plan_name_run(p, &n, e);
+}
+
+/* A new QEMU is started. */
+static int plan_start(struct plan *p, struct err *e)
+{
+	unsigned n = 1;
+
+	if (check_command_line(p, e) < 0 || program_choose(p, e) < 0 || choose_mode(p, e) < 0 ||
+	    choose_parent(p, e) < 0)
+		return -1;
+	choose_cwd(p);
+	return plan_name_run(p, &n, e);
+}
+
+int plan_restore(struct plan *p, const struct options *o, struct err *e)
+{
 	*p = (struct plan){ .o = o };
 	if (check_options(o, e) < 0)
 		return -1;
@@ -239,13 +306,10 @@ int plan_restore(struct plan *p, const struct options *o, struct err *e)
 	if (!p->m)
 		return -1;
 	p->overlays = memory_of(p->m->n_disks, sizeof(*p->overlays));
-	if (check_state(p, e) < 0 || manifest_check_files(p->m, p->m->checkpoint, o->verify, e) < 0 ||
-	    check_images(p, e) < 0 || check_command_line(p, e) < 0)
+	if (check_layout(p, e) < 0 || check_state(p, e) < 0 ||
+	    manifest_check_files(p->m, p->m->checkpoint, o->verify, e) < 0 || check_images(p, e) < 0)
 		return -1;
-	if (program_choose(p, e) < 0 || choose_mode(p, e) < 0 || choose_parent(p, e) < 0)
-		return -1;
-	choose_cwd(p);
-	return plan_name_run(p, &n, e);
+	return o->receiver ? plan_receiver(p, e) : plan_start(p, e);
 }
 
 void plan_free(struct plan *p)

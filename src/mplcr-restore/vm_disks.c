@@ -65,7 +65,7 @@ static int check_frozen(const struct plan *p, const json_t *nodes, struct err *e
 
 				if (!file || strcmp(file, path) != 0 || json_flag(node, "ro"))
 					continue;
-				err_set(e, "the command line opens the frozen image '%s' for writing", path);
+				err_set(e, "QEMU opens the frozen image '%s' for writing", path);
 				return err_hint(e, "write {disk:%s} in its place", m->disks[i].device);
 			}
 		}

@@ -153,6 +153,53 @@ static void check_move(void)
 	manifest_free(m);
 }
 
+/* Writes `uri` (taken over) as the receiver of the manifest, which is then refused with `word`; NULL: it is read. */
+static void check_receiver(json_t *json, json_t *uri, const char *word)
+{
+	_cleanup_free_ char *dir = in_root("bad"), *text = json_dumps(uri, JSON_ENCODE_ANY);
+	struct err e = { 0 };
+	struct manifest *m;
+
+	json_object_set(json_object_get(json, "receiver"), "uri", uri);
+	write_manifest("bad", json);
+	m = manifest_load(dir, &e);
+	if (word)
+		ok(!m && strstr(e.text, word), "receiver %.40s: %s", text, e.text);
+	else
+		ok(m && strcmp(m->receiver, json_string_value(uri)) == 0, "receiver %s is read %s", text, e.text);
+	json_decref(uri);
+	manifest_free(m);
+}
+
+/* A checkpoint whose state lives in a paused QEMU: no memory, and no files of the state. */
+static void check_receivers(void)
+{
+	struct manifest *m = make();
+	_cleanup_json_ json_t *json = NULL;
+
+	free(m->engine);
+	free(m->layout);
+	m->engine = text_of("mplcr");
+	m->layout = text_of("receiver");
+	m->receiver = text_of("tcp:localhost:1");
+	json = manifest_to_json(m);
+	check_receiver(json, json_string("tcp:localhost:1"), "ram_blocks");
+	json_array_clear(json_object_get(json, "ram_blocks"));
+	check_receiver(json, json_string("tcp:localhost:1"), "files[0].block");
+	json_array_clear(json_object_get(json, "files"));
+	check_receiver(json, json_string("tcp:localhost:1"), NULL);
+	check_receiver(json, json_string("tcp:[::1]:65535"), NULL);
+	check_receiver(json, json_string("unix:/tmp/x"), "tcp:HOST:PORT");
+	check_receiver(json, json_string("tcp::1"), "tcp:HOST:PORT");
+	check_receiver(json, json_string("tcp:localhost"), "tcp:HOST:PORT");
+	check_receiver(json, json_string("tcp:localhost:0"), "tcp:HOST:PORT");
+	check_receiver(json, json_string("tcp:localhost:65536"), "tcp:HOST:PORT");
+	check_receiver(json, json_string("tcp:local\thost:1"), "tcp:HOST:PORT");
+	check_receiver(json, json_string(""), "receiver.uri");
+	check_receiver(json, json_integer(1), "receiver.uri");
+	manifest_free(m);
+}
+
 static void check_damage(void)
 {
 	_cleanup_free_ char *dir = in_root("moved/x2.ckpt"), *file = in_root("moved/x2.ckpt/ram/pc.ram");
@@ -202,6 +249,8 @@ static void refuse_all(void)
 	refuse("schema", NULL, "schema");
 	refuse("name", json_string("../x"), "'name'");
 	refuse("layout", json_string("tape"), "tape");
+	refuse("layout", json_string("receiver"), "'receiver'");
+	refuse("receiver", json_of("{s:s}", "uri", "tcp:a:1"), "does not belong");
 	refuse("pause_ms", json_string("1"), "'pause_ms'");
 	refuse("pause_ms", json_integer(-1), "'pause_ms'");
 	refuse("qemu", NULL, "'qemu'");
@@ -268,6 +317,7 @@ int main(void)
 		abort();
 	make_tree();
 	check_round_trip();
+	check_receivers();
 	check_move();
 	check_damage();
 	refuse_all();

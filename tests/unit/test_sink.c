@@ -142,6 +142,7 @@ static mode_t mode_of(int dirfd, const char *name)
 	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : st.st_mode & 07777;
 }
 
+static void test_join_pages(int dirfd, const uint8_t *ram);
 static void test_join(int dirfd, const uint8_t *ram, const uint8_t *vram);
 
 static void test_pages(void)
@@ -171,11 +172,34 @@ static void test_pages(void)
 	ok(st.st_blocks * 512 <= (300 + 100 - 99 - 2 + 8) * BUILD_PAGE,
 	   "zero pages are holes, even after content: %lld blocks", (long long)st.st_blocks);
 	sink_free(s);
+	test_join_pages(dirfd, ram);
 	test_join(dirfd, ram, vram);
 	close(dirfd);
 	build_free(&b);
 	free(ram);
 	free(vram);
+}
+
+/*
+ * Stores the stream in "joined" again. Returns the directory, which becomes the current one; the one before is the
+ * caller's to remove.
+ */
+static int store_joined(int dirfd, char before[sizeof(dir_name)], const char *what)
+{
+	struct build joined = { 0 };
+	struct err e = { 0 };
+	struct sink *s;
+	int second;
+
+	joined.data = (uint8_t *)file_read(dirfd, "joined", 1 << 24, &joined.len, &e);
+	strcpy(before, dir_name);
+	dir_name[0] = '\0';
+	second = fresh_dir();
+	s = sink_pages_open(second, both, 2, 0, &e);
+	ok(s && joined.data && run(s, &joined, &e) == 0, "%s %s", what, e.text);
+	sink_free(s);
+	build_free(&joined);
+	return second;
 }
 
 /* Joins the directory and stores the result again: the same files must come out. */
@@ -184,12 +208,8 @@ static void test_join(int dirfd, const uint8_t *ram, const uint8_t *vram)
 	static const struct stream_join_ram files[] = { { "pc.ram", "ram/pc.ram" }, { "vram", "ram/vram" } };
 	static const struct stream_join_ram wrong[] = { { "pc.ram", "ram/vram" } };
 	static const struct stream_join_ram none[] = { { "other", "ram/vram" } };
-	char first_name[64];
-	struct build joined = { 0 };
+	char first_name[sizeof(dir_name)];
 	struct err e = { 0 };
-	struct sink *s;
-	size_t devices_len;
-	char *devices = file_read(dirfd, "devices.vmstate", 1 << 24, &devices_len, &e);
 	int out = openat(dirfd, "joined", O_RDWR | O_CREAT, 0600), second;
 
 	ok(stream_join(dirfd, wrong, 1, false, out, &e) < 0, "a file of the wrong size: %s", e.text);
@@ -197,20 +217,39 @@ static void test_join(int dirfd, const uint8_t *ram, const uint8_t *vram)
 	e.text[0] = '\0';
 	ok(ftruncate(out, 0) == 0 && lseek(out, 0, SEEK_SET) == 0 &&
 	   stream_join(dirfd, files, 2, false, out, &e) == 0, "files are joined %s", e.text);
-	joined.data = (uint8_t *)file_read(dirfd, "joined", 1 << 24, &joined.len, &e);
-	strcpy(first_name, dir_name);
-	dir_name[0] = '\0';
-	second = fresh_dir();
-	s = sink_pages_open(second, both, 2, 0, &e);
-	ok(s && joined.data && run(s, &joined, &e) == 0, "to a good stream %s", e.text);
+	second = store_joined(dirfd, first_name, "to a good stream");
 	ok(same_content(second, "ram/pc.ram", ram, RAM_BYTES) && same_content(second, "ram/vram", vram, VRAM_BYTES),
 	   "with the same memory");
-	sink_free(s);
 	close(second);
 	close(out);
 	dir_remove(first_name);
-	free(devices);
-	build_free(&joined);
+}
+
+/* Only some pages, the first and the last among them, and one of zeros. */
+static void test_join_pages(int dirfd, const uint8_t *ram)
+{
+	static const struct stream_join_ram file = { "pc.ram", "ram/pc.ram" };
+	static const struct stream_range ranges[] = { { 0, 3 * BUILD_PAGE }, { 11 * BUILD_PAGE, 13 * BUILD_PAGE },
+		{ RAM_BYTES - BUILD_PAGE, RAM_BYTES } };
+	static const struct stream_range beyond[] = { { RAM_BYTES, RAM_BYTES + BUILD_PAGE } };
+	uint8_t *some = calloc(1, RAM_BYTES);
+	char first_name[sizeof(dir_name)];
+	struct err e = { 0 };
+	int out = openat(dirfd, "joined", O_RDWR | O_CREAT, 0600), second;
+
+	ok(stream_join_pages(dirfd, &file, beyond, 1, false, out, &e) < 0, "a page that is not there: %s", e.text);
+	e.text[0] = '\0';
+	ok(ftruncate(out, 0) == 0 && lseek(out, 0, SEEK_SET) == 0 &&
+	   stream_join_pages(dirfd, &file, ranges, 3, false, out, &e) == 0, "some pages are joined %s", e.text);
+	for (size_t i = 0; i < 3; i++)
+		memcpy(some + ranges[i].from, ram + ranges[i].from, ranges[i].to - ranges[i].from);
+	second = store_joined(dirfd, first_name, "to a good stream");
+	ok(same_content(second, "ram/pc.ram", some, RAM_BYTES), "with those pages alone");
+	close(second);
+	close(out);
+	dir_remove(dir_name);
+	strcpy(dir_name, first_name);
+	free(some);
 }
 
 static void test_stream_layout(int level)
