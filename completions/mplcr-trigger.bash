@@ -2,8 +2,9 @@
 # bash completion for mplcr-trigger                                    shellcheck shell=bash
 
 _mplcr_trigger_options='--socket --name --dir --layout --compress --disks --device --leave-out --engine
-    --max-bandwidth --max-pause --passes --accept-unsafe-precopy --timeout --leave-paused --dry-run --json
-    --quiet --progress --help --version'
+    --max-bandwidth --max-pause --at-freeze --at-freeze-timeout --passes --accept-unsafe-precopy --timeout
+    --leave-paused --dry-run --mplm --max-rate --extend-live --uri --json --quiet --progress --help --version'
+_mplcr_trigger_end_live_options='--socket --quiet --progress --help --version'
 
 # Adds the files below $1 that `test OPERATOR` accepts, and directories to go on into.
 _mplcr_trigger_files() {
@@ -33,13 +34,23 @@ _mplcr_trigger() {
     case $option in
     --socket | -s) _mplcr_trigger_files "$current" -S && return ;;
     --dir | -d) _mplcr_trigger_files "$current" -d && return ;;
-    --engine | -e) words='auto background precopy stop' ;;
+    --engine | -e) words='auto background precopy mplcr stop' ;;
     --layout) words='pages stream' ;;
     --compress) words='zstd' ;;
     --disks) words='overlay none' ;;
     --progress) words='always never auto' ;;
-    --name | -n | --device | --leave-out | --max-bandwidth | --max-pause | --passes | --timeout | -t) return ;;
-    *) words=$_mplcr_trigger_options ;;
+    --at-freeze) mapfile -t COMPREPLY < <(compgen -A command -- "$current") && return ;;
+    --mplm) words='interval= dirty= relax=on relax=off first-nondirty=on first-nondirty=off' && compopt -o nospace ;;
+    --uri) words='tcp:' && compopt -o nospace ;;
+    --name | -n | --device | --leave-out | --max-bandwidth | --max-pause | --at-freeze-timeout) return ;;
+    --passes | --timeout | -t) return ;;
+    *)
+        words=$_mplcr_trigger_options
+        if [[ ${COMP_WORDS[1]-} == end-live ]]; then
+            words=$_mplcr_trigger_end_live_options
+        fi
+        if ((COMP_CWORD == 1)); then words+=' end-live'; fi
+        ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }

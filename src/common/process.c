@@ -112,14 +112,16 @@ static int wait_end(pid_t pid, const char *name, int64_t deadline, int interrupt
 
 int process_failed(const char *name, const char *output, struct err *e)
 {
-	_cleanup_free_ char *text = text_copy(output ? output : "");
-	size_t used = strlen(text);
+	_cleanup_free_ char *lines = text_copy(output ? output : "");
+	_cleanup_free_ char *text = text_of("%s", "");
+	char *rest = lines;
 
-	while (used > 0 && text[used - 1] == '\n')
-		text[--used] = '\0';
-	for (char *at = text; (at = strchr(at, '\n')) != NULL;)
-		*at = ';';
-	return err_set(e, "%s failed: %s", name, used ? text : "it said nothing");
+	for (char *line; strlen(text) < sizeof(e->text) && (line = strsep(&rest, "\n")) != NULL;) {
+		_cleanup_free_ char *before = text;
+
+		text = line[0] ? text_of("%s%s%s", before, before[0] ? "; " : "", line) : steal_ptr(before);
+	}
+	return err_set(e, "%s failed: %s", name, text[0] ? text : "it said nothing");
 }
 
 int process_finish(struct process *p, const char *name, int64_t deadline, int interrupt, char **output, struct err *e)

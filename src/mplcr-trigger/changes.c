@@ -35,8 +35,8 @@ bool changes_any(const struct changes *c)
 {
 	if (is_published(c))
 		return false;
-	return c->run_state || c->migration || c->pipe || c->capabilities[0] || c->parameters[0] || c->partial[0] ||
-	       c->n_overlays > 0;
+	return c->run_state || c->migration || patch_any(&c->patch) || c->pipe || c->capabilities[0] ||
+	       c->parameters[0] || c->partial[0] || c->n_overlays > 0;
 }
 
 static json_t *capability_list(const json_t *states)
@@ -119,6 +119,11 @@ int changes_parameters(struct changes *c, struct qmp *q, const json_t *now, json
 	differences(now, wanted, set, back);
 	if (json_object_size(set) == 0)
 		return 0;
+	if (c->parameters[0]) { /* what was changed before is to be put back too */
+		_cleanup_json_ json_t *before = json_loads(c->parameters, 0, NULL);
+
+		json_object_update_missing(back, before);
+	}
 	if (store(c->parameters, sizeof(c->parameters), back, e) < 0)
 		return -1;
 	return qmp_run(q, "migrate-set-parameters", json_incref(set), NULL, e);

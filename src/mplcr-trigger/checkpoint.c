@@ -36,7 +36,8 @@ struct run {
 	struct choice choice;
 	struct plan plan;
 	struct engine_job job;
-	struct receiver *receiver;
+	struct receiver *receiver; /* NULL where the state goes elsewhere */
+	struct live *live;         /* while its live stage is extended */
 	struct outcome outcome;
 	struct manifest *manifest;
 	int pipe[2]; /* for the stream, until the receiver has it */
@@ -65,7 +66,26 @@ static int at_pause(void *ctx, struct err *e)
 {
 	struct run *r = ctx;
 
-	return freeze_run(&r->plan, r->q, e);
+	if (freeze_run(&r->plan, r->q, e) < 0)
+		return -1;
+	return r->options->at_freeze ? at_freeze_run(r->options, &r->plan, r->deadline, r->interrupt, e) : 0;
+}
+
+/* The same for a QEMU that freezes by itself. */
+static int arm_freeze(void *ctx, struct err *e)
+{
+	struct run *r = ctx;
+
+	if (r->options->at_freeze)
+		return script_arm(r->options, &r->plan, &r->survey, r->changes, r->q, e);
+	return queue_overlays(&r->plan, &r->survey.sticky, r->q, e);
+}
+
+static bool live_is_ended(void *ctx)
+{
+	struct run *r = ctx;
+
+	return live_ended(r->live);
 }
 
 static void show_progress(void *ctx, const char *phase, const json_t *info)
@@ -81,14 +101,14 @@ static void show_progress(void *ctx, const char *phase, const json_t *info)
 		return;
 	r->line_shown = clock_ns();
 	cli_progress_line("%s: %s  %3.0f%%  %.0f MB/s  %.1f s left", r->plan.name, phase, percent,
-			  (double)receive_bytes(r->receiver) / 1e6 / seconds, to_go);
+			  (double)json_int(ram, "transferred", 0) / 1e6 / seconds, to_go);
 }
 
 static bool has_failed(void *ctx)
 {
 	struct run *r = ctx;
 
-	return receive_failure(r->receiver) != NULL;
+	return r->receiver && receive_failure(r->receiver) != NULL;
 }
 
 /* --- the steps -------------------------------------------------------------------------------------------------- */
@@ -107,11 +127,13 @@ static int make_partial(struct run *r, struct err *e)
 
 static int survey_and_plan(struct run *r, struct err *e)
 {
-	if (survey_vm(&r->survey, r->q, r->changes, e) < 0)
+	if (survey_vm(&r->survey, r->options->socket, r->q, r->changes, e) < 0)
 		return -1;
 	qmp_set_deadline(r->q, r->deadline);
 	if (plan_make(&r->plan, r->options, &r->survey, e) < 0 ||
 	    choose_engine(&r->choice, r->options, &r->survey, r->q, e) < 0)
+		return -1;
+	if (r->choice.engine == ENGINE_MPLCR && queue_plan(&r->plan, r->options, &r->survey, e) < 0)
 		return -1;
 	if (!r->survey.proc_known)
 		cli_warn("QEMU's command line cannot be read: mplcr-restore will need it after '--'");
@@ -124,24 +146,62 @@ static int prepare(struct run *r, struct err *e)
 	if (make_partial(r, e) < 0 ||
 	    freeze_prepare(&r->plan, &r->survey, r->changes, r->deadline, r->interrupt, e) < 0)
 		return -1;
-	r->receiver = receive_start(r->pipe, r->dirfd, r->options, &r->survey, r->q, r->changes, e);
-	if (!r->receiver)
-		return -1;
+	if (!r->options->uri) {
+		r->receiver = receive_start(r->pipe, r->dirfd, r->options, &r->survey, r->q, r->changes, e);
+		if (!r->receiver)
+			return -1;
+	}
 	phase_done(r, "prepare");
 	return 0;
 }
 
-static int run_engine(struct run *r, struct err *e)
+/* The engine's own run, with an extended live stage around it where that was asked for. */
+static int run_live(struct run *r, struct err *e)
 {
 	const struct options *o = r->options;
+	int result;
 
+	if (o->extend_live) {
+		r->live = live_open(o->socket, o->extend_ms, r->interrupt, e);
+		if (!r->live)
+			return -1;
+		cli_note("%s: the live stage lasts until 'mplcr-trigger end-live --socket %s'", r->plan.name,
+			 o->socket);
+	}
+	result = engine_run(engine_of(r->choice.engine), &r->job, e);
+	live_close(r->live);
+	r->live = NULL;
+	return result;
+}
+
+/* What the patched QEMU did in its pause, without us. */
+static int after_pause(struct run *r, struct err *e)
+{
+	if (r->choice.engine != ENGINE_MPLCR)
+		return 0;
+	if (r->options->at_freeze)
+		return script_result(&r->survey, r->changes, e);
+	sticky_queue_clear(&r->survey.sticky); /* QEMU has made them */
+	return sticky_store(&r->survey.sticky, e);
+}
+
+static int run_engine(struct run *r, struct err *e)
+{
 	r->job = (struct engine_job){
-		.q = r->q, .changes = r->changes, .survey = &r->survey,
-		.leave_paused = o->leave_paused, .max_bandwidth = o->max_bandwidth, .max_pause_ms = o->max_pause_ms,
-		.passes = o->passes, .at_pause = at_pause, .progress = show_progress, .failed = has_failed, .ctx = r,
+		.q = r->q,
+		.changes = r->changes,
+		.survey = &r->survey,
+		.options = r->options,
+		.passes = r->options->passes,
+		.at_pause = at_pause,
+		.arm_freeze = arm_freeze,
+		.live_ended = live_is_ended,
+		.progress = show_progress,
+		.failed = has_failed,
+		.ctx = r,
 	};
-	if (engine_run(engine_of(r->choice.engine), &r->job, e) < 0) {
-		const struct err *ours = receive_failure(r->receiver);
+	if (run_live(r, e) < 0) {
+		const struct err *ours = r->receiver ? receive_failure(r->receiver) : NULL;
 
 		if (ours && e->sys != EINTR)
 			*e = *ours; /* the reason; what QEMU says of it is only its consequence */
@@ -150,17 +210,28 @@ static int run_engine(struct run *r, struct err *e)
 	r->outcome.pause_ms =
 		r->job.stop_us && r->job.resume_us ? (double)(r->job.resume_us - r->job.stop_us) / 1000 : 0;
 	phase_done(r, "engine");
+	return after_pause(r, e);
+}
+
+/* The stream as it was stored; where it went elsewhere, only QEMU knows how much there was. */
+static int store(struct run *r, struct err *e)
+{
+	if (r->options->uri) {
+		r->outcome.sent_bytes = (uint64_t)r->job.transferred;
+		return 0;
+	}
+	cli_progress_line("%s: making it durable", r->plan.name);
+	r->outcome.result = receive_finish(r->receiver, e);
+	if (!r->outcome.result)
+		return -1;
+	r->outcome.sent_bytes = r->outcome.result->bytes;
+	phase_done(r, "store");
 	return 0;
 }
 
 static int check_and_publish(struct run *r, struct err *e)
 {
-	cli_progress_line("%s: making it durable", r->plan.name);
-	r->outcome.result = receive_finish(r->receiver, e);
-	if (!r->outcome.result)
-		return -1;
-	phase_done(r, "store");
-	if (freeze_check(&r->plan, r->q, e) < 0)
+	if (store(r, e) < 0 || freeze_check(&r->plan, &r->survey, r->q, e) < 0)
 		return -1;
 	phase_done(r, "check");
 	r->outcome.total_ms = clock_ms_between(r->began, clock_ns());
@@ -168,67 +239,6 @@ static int check_and_publish(struct run *r, struct err *e)
 	if (!r->manifest)
 		return -1;
 	return record_publish(r->manifest, r->trace, &r->plan, r->dirfd, e);
-}
-
-/* --- reports ---------------------------------------------------------------------------------------------------- */
-
-static void note_outcome(const struct run *r)
-{
-	char bytes[16];
-
-	cli_note("%s: pause %.1f ms, total %.0f ms, %s, engine %s", r->plan.name, r->outcome.pause_ms,
-		 clock_ms_between(r->began, clock_ns()), number_bytes(r->outcome.result->bytes, bytes),
-		 engine_of(r->choice.engine)->name);
-	for (size_t i = 0; i < r->plan.n_disks; i++) {
-		const struct disk_plan *dp = &r->plan.disks[i];
-
-		if (dp->freeze)
-			cli_note("%s: frozen '%s', active '%s'", dp->disk->device, dp->disk->chain[0].path,
-				 dp->overlay);
-		else if (!dp->disk->read_only)
-			cli_warn("disk '%s' was left out: its content does not belong to the checkpoint",
-				 dp->disk->device);
-	}
-}
-
-/* The data on standard output. The checkpoint stands by now, whatever happens to it. */
-static int print_outcome(const struct run *r, struct err *e)
-{
-	int result = 0;
-
-	if (r->options->json) {
-		json_t *json = manifest_to_json(r->manifest);
-
-		result = json_print(json, e);
-		json_decref(json);
-	} else {
-		printf("%s\n", r->manifest->checkpoint);
-	}
-	if (result == 0 && cli_flush(e) == 0)
-		return 0;
-	err_prefix(e, "the checkpoint '%s' is complete", r->manifest->checkpoint);
-	e->status = EXIT_PARTIAL;
-	return -1;
-}
-
-static int print_plan(const struct run *r, struct err *e)
-{
-	json_t *json = plan_to_json(&r->plan, &r->survey, &r->choice);
-	int result = 0;
-
-	if (r->options->json)
-		result = json_print(json, e);
-	else {
-		printf("checkpoint %s\nengine %s\npredicted_pause_ms %.0f\n", r->plan.final,
-		       engine_of(r->choice.engine)->name, choice_predicted_ms(&r->choice));
-		for (size_t i = 0; i < r->plan.n_disks; i++)
-			if (r->plan.disks[i].freeze)
-				printf("freeze %s %s\noverlay %s %s\n", r->plan.disks[i].disk->device,
-				       r->plan.disks[i].disk->chain[0].path, r->plan.disks[i].disk->device,
-				       r->plan.disks[i].overlay);
-	}
-	json_decref(json);
-	return result;
 }
 
 /* --- the whole -------------------------------------------------------------------------------------------------- */
@@ -259,12 +269,13 @@ static int go(struct run *r, struct err *e)
 		cli_note("--max-bandwidth has no effect: QEMU does not limit a background snapshot");
 	if (r->choice.engine == ENGINE_PRECOPY && r->survey.precopy_unsafe)
 		cli_warn("%s: the checkpoint's memory may be wrong", r->survey.precopy_refusal);
+	if (r->choice.engine == ENGINE_MPLCR && r->survey.mplcr_unsafe)
+		cli_warn("%s: the checkpoint's memory may be wrong", r->survey.mplcr_refusal);
 	if (r->options->dry_run)
-		return print_plan(r, e);
+		return report_plan(r->options, &r->survey, &r->choice, &r->plan, e);
 	if (prepare(r, e) < 0 || run_engine(r, e) < 0 || check_and_publish(r, e) < 0)
 		return -1;
-	note_outcome(r);
-	return print_outcome(r, e);
+	return report_checkpoint(r->options, &r->plan, &r->outcome, r->manifest, e);
 }
 
 /* Takes back what was done. A failure of that is added to the message, and decides the exit status. */
@@ -273,6 +284,10 @@ static void undo(struct run *r, struct err *e)
 	struct err why;
 
 	cli_progress_end();
+	if (r->survey.sticky.n_queue > 0)
+		cli_warn("overlays stay queued in QEMU, which cannot take them back: its next checkpoint makes them");
+	if (r->changes && r->changes->patch.stuck)
+		r->receiver = NULL; /* its thread waits for a stream that never ends, until this process does */
 	if (!r->changes || !r->q || changes_undo(r->changes, r->q, &why) == 0)
 		return;
 	snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), "; and %s", why.text);

@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "fdio.h"
+#include "image.h"
 #include "json.h"
 
 /* A chain deeper than this is taken for a loop. */
@@ -18,44 +19,9 @@
 /* Our own overlays' nodes begin with this, so that the user's node name can be found below them. */
 #define OUR_NODES "mplcr-"
 
-/*
- * The file in a "json:" file name (QEMU shows one where a name alone would not open the image again): the nested
- * "file" objects are followed to the "filename". Malloc'd, or NULL.
- */
-static char *file_of_json_name(const char *name)
+char *disk_image_path(const char *shown, const struct survey *s)
 {
-	_cleanup_json_ json_t *options = json_loads(name, 0, NULL);
-	const json_t *at = options;
-
-	for (int depth = 0; depth < 8 && at; depth++) {
-		if (json_text(at, "filename"))
-			return text_copy(json_text(at, "filename"));
-		at = json_object_get(at, "file");
-	}
-	return NULL;
-}
-
-/* The absolute path of an image by the name that QEMU shows; NULL where it is not a file that can be found. */
-static char *image_path(const char *shown, const struct survey *s)
-{
-	_cleanup_free_ char *name = strncmp(shown, "json:", 5) == 0 ? file_of_json_name(shown + 5) : text_copy(shown);
-	_cleanup_free_ char *open_file = NULL;
-	char *real = NULL;
-
-	if (!name)
-		return NULL;
-	if (name[0] == '/')
-		return path_real(name);
-	if (s->proc_known) {
-		_cleanup_free_ char *there = path_join(s->proc.cwd, name);
-
-		real = path_real(there);
-		if (!real) {
-			open_file = procinfo_open_file(s->pid, name);
-			real = open_file ? path_real(open_file) : NULL;
-		}
-	}
-	return real;
+	return image_path(shown, s->proc_known ? s->proc.cwd : NULL, s->pid);
 }
 
 /* Why the image cannot be the base of an overlay, malloc'd; NULL where it can. */
@@ -94,7 +60,7 @@ static int read_chain(struct disk *d, const struct survey *s, const json_t *imag
 
 		if (!shown)
 			return err_set(e, "QEMU does not tell the file of disk '%s'", d->device);
-		i->path = image_path(shown, s);
+		i->path = disk_image_path(shown, s);
 		i->format = text_copy(format_of(at));
 		if (!i->path && !d->refusal)
 			d->refusal = text_of("'%s' cannot be found as a local file: is it remote, or was it removed?",
@@ -149,6 +115,31 @@ static int read_disk(struct disk *d, const struct survey *s, const json_t *block
 	return 0;
 }
 
+/* Since then query-block lists disks without a backend's name too, those of -blockdev and -device. */
+#define ALL_LISTED_VERSION 30000
+
+/* An older QEMU may have writable disks that it does not list: then nobody could say what is left out. */
+static int check_listed(const struct survey *s, const json_t *nodes, struct err *e)
+{
+	const json_t *node;
+	size_t i;
+
+	if (s->version >= ALL_LISTED_VERSION)
+		return 0;
+	json_array_foreach(nodes, i, node) {
+		const char *file = json_text(node, "file");
+		bool known = json_flag(node, "ro") || !file;
+
+		for (size_t k = 0; k < s->n_disks && !known; k++)
+			known = strcmp(s->disks[k].shown, file) == 0;
+		if (known)
+			continue;
+		err_set(e, "the VM may write to '%s', which this QEMU does not list as a disk", file);
+		return err_hint(e, "start it with -drive instead of -blockdev");
+	}
+	return 0;
+}
+
 int survey_disks(struct survey *s, struct qmp *q, struct err *e)
 {
 	_cleanup_json_ json_t *blocks = NULL;
@@ -173,7 +164,7 @@ int survey_disks(struct survey *s, struct qmp *q, struct err *e)
 		if (read_disk(&s->disks[s->n_disks++], s, block, nodes, e) < 0)
 			return -1;
 	}
-	return 0;
+	return check_listed(s, nodes, e);
 }
 
 const json_t *disk_find(const json_t *blocks, const struct disk *d)

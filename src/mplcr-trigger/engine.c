@@ -12,12 +12,16 @@
 #include "clock.h"
 #include "json.h"
 
-/* Between two looks at a migration, for progress and trace. */
-#define SAMPLE_MS 100
+/* What query-migrate counts in. */
+#define PAGE_BYTES 4096
+
+/* Between two looks at a migration, for progress and trace, which has one at least every 100 ms. */
+#define SAMPLE_MS 50
 
 static const struct engine engines[] = {
 	{ ENGINE_BACKGROUND, "background", "background-snapshot", engine_background_run },
 	{ ENGINE_PRECOPY, "precopy", "pause-before-switchover", engine_precopy_run },
+	{ ENGINE_MPLCR, "mplcr", NULL, engine_mplcr_run },
 	{ ENGINE_STOP, "stop", NULL, engine_stop_run },
 };
 
@@ -60,10 +64,18 @@ json_t *engine_capabilities(const struct engine *engine, const json_t *now)
 /* No limit, for QEMU's max-bandwidth: bytes per second that nothing reaches. */
 #define NO_BANDWIDTH_LIMIT (100LL << 30)
 
+static uint64_t bandwidth(const struct engine *engine, const struct options *o)
+{
+	if (engine->kind == ENGINE_MPLCR)
+		return steer_first_bandwidth(o);
+	if (o->max_bandwidth)
+		return o->max_bandwidth;
+	return NO_BANDWIDTH_LIMIT;
+}
+
 static json_t *parameters_wanted(const struct engine *engine, const struct engine_job *j)
 {
-	json_t *wanted = json_of("{s:I}", "max-bandwidth",
-				 j->max_bandwidth ? (json_int_t)j->max_bandwidth : (json_int_t)NO_BANDWIDTH_LIMIT);
+	json_t *wanted = json_of("{s:I}", "max-bandwidth", (json_int_t)bandwidth(engine, j->options));
 	const char *tls = json_text(j->survey->parameters, "tls-creds");
 
 	if (tls && tls[0]) /* our pipe is local: no TLS on it */
@@ -80,20 +92,33 @@ static json_t *parameters_wanted(const struct engine *engine, const struct engin
  */
 #define BREAKABLE_VERSION 90000
 
+/* The patched QEMU has its own part in every migration, which only its own engine wants. */
+static int set_patch(const struct engine *engine, struct engine_job *j, struct err *e)
+{
+	if (!j->survey->patched || engine->kind == ENGINE_MPLCR)
+		return 0;
+	return patch_set(j->changes, j->options, false, j->q, e);
+}
+
 int engine_run(const struct engine *engine, struct engine_job *j, struct err *e)
 {
 	json_t *capabilities = engine_capabilities(engine, j->survey->capabilities);
 	json_t *parameters = parameters_wanted(engine, j);
 	int result = 0;
 
+	if (j->options->extend_live) /* an event for each pass, and it makes thousands */
+		json_object_set_new(capabilities, "events", json_false());
 	j->changes->was_running = j->survey->running;
 	j->changes->unbreakable = engine->kind == ENGINE_BACKGROUND && j->survey->version < BREAKABLE_VERSION;
 	if (changes_capabilities(j->changes, j->q, j->survey->capabilities, capabilities, e) < 0 ||
-	    changes_parameters(j->changes, j->q, j->survey->parameters, parameters, e) < 0 || engine->run(j, e) < 0)
+	    changes_parameters(j->changes, j->q, j->survey->parameters, parameters, e) < 0 ||
+	    set_patch(engine, j, e) < 0 || engine->run(j, e) < 0)
 		result = -1;
 	json_decref(capabilities);
 	json_decref(parameters);
-	return result < 0 ? -1 : changes_put_back(j->changes, j->q, e);
+	if (result < 0 || vm_sample(j, "saved", NULL, e) < 0) /* the final figures, for the trace */
+		return -1;
+	return changes_put_back(j->changes, j->q, e);
 }
 
 /* --- events and samples ----------------------------------------------------------------------------------------- */
@@ -155,10 +180,17 @@ static int check_pause(const struct engine_job *j, struct err *e)
 {
 	double paused = clock_ms_between(j->pause_began, clock_ns());
 
-	if (!in_pause(j) || !j->max_pause_ms || paused <= (double)j->max_pause_ms)
+	uint64_t most = j->options->max_pause_ms;
+
+	if (!in_pause(j) || !most || paused <= (double)most)
 		return 0;
-	err_set(e, "gave up: the pause would be longer than %" PRIu64 " ms", j->max_pause_ms);
+	err_set(e, "gave up: the pause would be longer than %" PRIu64 " ms", most);
 	return err_hint(e, "allow more with --max-pause, or take another engine");
+}
+
+int64_t vm_pages_sent(const json_t *ram)
+{
+	return json_int(ram, "normal", 0) + json_int(ram, "duplicate", 0);
 }
 
 int vm_sample(struct engine_job *j, const char *phase, json_t **info, struct err *e)
@@ -171,6 +203,10 @@ int vm_sample(struct engine_job *j, const char *phase, json_t **info, struct err
 	set_status(j, json_text(got, "status"));
 	j->last_sample = clock_ns();
 	j->transferred = (double)json_int(ram, "transferred", 0);
+	j->remaining = json_int(ram, "remaining", 0);
+	j->pages_sent = vm_pages_sent(ram);
+	j->pages_total = json_int(ram, "total", 0) / PAGE_BYTES;
+	j->passes_done = json_int(ram, "dirty-sync-count", j->passes_done);
 	if (j->progress)
 		j->progress(j->ctx, phase, got);
 	if (vm_status_is(j, "failed")) {
@@ -178,7 +214,8 @@ int vm_sample(struct engine_job *j, const char *phase, json_t **info, struct err
 
 		err_set(e, "QEMU could not save the state: %s", why ? why : "it gives no reason");
 		json_decref(got);
-		return -1;
+		return j->options->uri ? err_hint(e, "does a QEMU wait at '%s', and has it room?", j->options->uri)
+				       : -1;
 	}
 	if (vm_status_is(j, "cancelled") || vm_status_is(j, "cancelling")) {
 		json_decref(got);
@@ -240,7 +277,11 @@ int vm_migrate(struct engine_job *j, struct err *e)
 	j->changes->migration = true;
 	j->changes->run_state = true; /* a migration stops the VM, and may start it again */
 	set_status(j, "setup");
-	return qmp_run(j->q, "migrate", json_of("{s:s}", "uri", "fd:" PIPE_NAME), NULL, e);
+	if (qmp_run(j->q, "migrate", json_of("{s:s}", "uri", j->options->uri ? j->options->uri : "fd:" PIPE_NAME), NULL,
+		    e) < 0)
+		return -1;
+	j->changes->patch.mplm = false; /* it has taken them */
+	return 0;
 }
 
 int vm_wait_status(struct engine_job *j, const char *status, const char *phase, struct err *e)
@@ -299,7 +340,7 @@ int vm_finish_migration(struct engine_job *j, struct err *e)
 {
 	if (wait_postmigrate(j, e) < 0)
 		return -1;
-	if (j->leave_paused)
+	if (j->options->leave_paused)
 		return 0;
 	return j->survey->running ? vm_resume(j, e) : pause_again(j, e);
 }

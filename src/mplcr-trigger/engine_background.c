@@ -21,9 +21,7 @@ static int64_t next_look(const struct engine_job *j)
 /* Pages of RAM that were saved: none before all memory is protected. */
 static bool pages_saved(const json_t *info)
 {
-	const json_t *ram = json_object_get(info, "ram");
-
-	return json_int(ram, "normal", 0) + json_int(ram, "duplicate", 0) > 0;
+	return vm_pages_sent(json_object_get(info, "ram")) > 0;
 }
 
 /*
@@ -52,7 +50,7 @@ static int wait_armed(struct engine_job *j, struct err *e)
 
 int engine_background_run(struct engine_job *j, struct err *e)
 {
-	bool run = j->survey->running && !j->leave_paused;
+	bool run = j->survey->running && !j->options->leave_paused;
 
 	if (vm_stop(j, e) < 0 || j->at_pause(j->ctx, e) < 0 || vm_migrate(j, e) < 0 || wait_armed(j, e) < 0)
 		return -1;

@@ -24,7 +24,7 @@ static bool live_stage_is_over(const struct engine_job *j)
 /* Doubles the limit, up to --max-pause. A pass more is then allowed for each step. */
 static int relax(struct engine_job *j, int64_t *limit_ms, struct err *e)
 {
-	int64_t most = j->max_pause_ms ? (int64_t)j->max_pause_ms : LONGEST_LIMIT_MS;
+	int64_t most = j->options->max_pause_ms ? (int64_t)j->options->max_pause_ms : LONGEST_LIMIT_MS;
 
 	if (*limit_ms >= most) {
 		err_set(e, "gave up after %" PRId64 " passes: the guest writes too fast for a pause of %" PRId64 " ms",

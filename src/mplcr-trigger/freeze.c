@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "cli.h"
 #include "clock.h"
 #include "fdio.h"
 #include "json.h"
@@ -50,6 +51,7 @@ static ssize_t claim_files(const struct plan *p, const struct survey *s, struct 
 		snprintf(o->path, sizeof(o->path), "%s", dp->overlay);
 		snprintf(o->node, sizeof(o->node), "%s", dp->node);
 		snprintf(o->below, sizeof(o->below), "%s", dp->disk->node);
+		snprintf(o->below_path, sizeof(o->below_path), "%s", dp->disk->chain[0].path);
 		c->n_overlays++;
 		list[n++] =
 			(struct overlay){ dp->overlay, dp->backing, dp->disk->chain[0].format, dp->disk->virtual_size };
@@ -76,7 +78,9 @@ int freeze_prepare(const struct plan *p, const struct survey *s, struct changes 
 	_cleanup_free_ struct overlay *list = memory_of(p->n_disks, sizeof(*list));
 	ssize_t n = claim_files(p, s, c, list, e);
 
-	if (n < 0 || overlay_create(list, (size_t)n, deadline, interrupt, e) < 0)
+	if (n < 0)
+		return -1;
+	if (!p->queued && overlay_create(list, (size_t)n, deadline, interrupt, e) < 0)
 		return -1;
 	for (size_t i = 0; i < c->n_overlays; i++)
 		if (settle_file(&c->overlays[i], e) < 0)
@@ -113,18 +117,47 @@ int freeze_run(const struct plan *p, struct qmp *q, struct err *e)
 	return 0;
 }
 
-static int check_disk(const struct disk_plan *dp, const json_t *blocks, struct err *e)
+/* Whether the disk writes to its overlay now. */
+static int check_active(const struct disk_plan *dp, const json_t *inserted, struct err *e)
 {
-	const json_t *inserted = disk_find(blocks, dp->disk);
-	const char *node = json_text(inserted, "node-name");
+	const char *node = json_text(inserted, "node-name"), *file = json_text(inserted, "file");
 
-	if (node && strcmp(node, dp->node) == 0)
+	if (dp->node[0] ? node && strcmp(node, dp->node) == 0 : file && strcmp(file, dp->overlay) == 0)
 		return 0;
 	return err_set(e, "disk '%s' writes to '%s' and not to its overlay '%s'", dp->disk->device,
-		       json_text(inserted, "file") ? json_text(inserted, "file") : "nothing", dp->overlay);
+		       file ? file : "nothing", dp->overlay);
 }
 
-int freeze_check(const struct plan *p, struct qmp *q, struct err *e)
+/*
+ * An overlay that QEMU made by itself stands on the image that was to be frozen; or, where someone had queued others
+ * before, on these, made in the same pause. They are the VM's from now on.
+ */
+static int check_base(const struct disk_plan *dp, const struct survey *s, const json_t *inserted, struct err *e)
+{
+	const json_t *at = json_path(inserted, "image", "backing-image", NULL);
+
+	for (; at; at = json_object_get(at, "backing-image")) {
+		const char *shown = json_text(at, "filename");
+		_cleanup_free_ char *path = shown ? disk_image_path(shown, s) : NULL;
+
+		if (path && strcmp(path, dp->disk->chain[0].path) == 0)
+			return 0;
+		cli_warn("disk '%s': '%s' is between its overlay and the frozen image: it was queued in QEMU before",
+			 dp->disk->device, shown ? shown : "?");
+	}
+	return err_set(e, "the overlay '%s' does not stand on '%s'", dp->overlay, dp->disk->chain[0].path);
+}
+
+static int check_disk(const struct disk_plan *dp, const struct survey *s, const json_t *blocks, struct err *e)
+{
+	const json_t *inserted = disk_find(blocks, dp->disk);
+
+	if (check_active(dp, inserted, e) < 0)
+		return -1;
+	return dp->node[0] ? 0 : check_base(dp, s, inserted, e);
+}
+
+int freeze_check(const struct plan *p, const struct survey *s, struct qmp *q, struct err *e)
 {
 	json_t *blocks;
 	int result = 0;
@@ -138,7 +171,8 @@ int freeze_check(const struct plan *p, struct qmp *q, struct err *e)
 		if (!dp->freeze)
 			continue;
 		dir = path_dir(dp->overlay);
-		if (check_disk(dp, blocks, e) < 0 || path_sync(dp->disk->chain[0].path, e) < 0 || path_sync(dir, e) < 0)
+		if (check_disk(dp, s, blocks, e) < 0 || path_sync(dp->disk->chain[0].path, e) < 0 ||
+		    path_sync(dir, e) < 0)
 			result = -1;
 	}
 	json_decref(blocks);

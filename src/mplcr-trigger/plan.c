@@ -435,7 +435,7 @@ int plan_make(struct plan *p, const struct options *o, const struct survey *s, s
 	for (size_t i = 0; i < p->n_disks; i++)
 		if (p->disks[i].freeze)
 			p->disks[i].backing = backing_name(&p->disks[i]);
-	p->space = s->populated + STATE_EXTRA;
+	p->space = (o->uri ? 0 : s->populated) + STATE_EXTRA;
 	return check_space(p, e);
 }
 

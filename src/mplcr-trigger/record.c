@@ -80,7 +80,6 @@ static void record_qemu(struct manifest *m, const struct survey *s)
 
 static void record_state(struct manifest *m, const struct sink_result *r)
 {
-	m->state_bytes = r->bytes;
 	m->blocks = memory_of(r->n_blocks, sizeof(*m->blocks));
 	for (; m->n_blocks < r->n_blocks; m->n_blocks++) {
 		m->blocks[m->n_blocks].name = text_copy(r->blocks[m->n_blocks].name);
@@ -107,6 +106,8 @@ static json_t *prediction(const struct choice *c, const struct outcome *out)
 		json_object_set_new(p, "background_ms", json_real(c->background_ms));
 	if (c->precopy_ms >= 0)
 		json_object_set_new(p, "precopy_ms", json_real(c->precopy_ms));
+	if (c->mplcr_ms >= 0)
+		json_object_set_new(p, "mplcr_ms", json_real(c->mplcr_ms));
 	json_object_set_new(p, "stop_ms", json_real(c->stop_ms));
 	if (c->dirty_mib_s >= 0)
 		json_object_set_new(p, "dirty_mib_per_s", json_real(c->dirty_mib_s));
@@ -144,14 +145,19 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 	m->created = utc_now();
 	m->parent = text_copy(p->parent);
 	m->engine = text_copy(engine_of(ch->engine)->name);
-	m->layout = text_copy(o->stream ? "stream" : "pages");
+	m->layout = text_copy(o->uri ? "receiver" : o->stream ? "stream" : "pages");
 	m->run_state = text_copy(s->run_state);
 	m->pause_ms = out->pause_ms;
 	m->total_ms = out->total_ms;
 	m->phases = json_incref(out->phases);
 	m->prediction = prediction(ch, out);
 	record_qemu(m, s);
-	record_state(m, out->result);
+	m->receiver = text_copy(o->uri);
+	m->state_bytes = out->sent_bytes;
+	if (out->result)
+		record_state(m, out->result);
+	else
+		m->files = memory_of(1, sizeof(*m->files));
 	if (record_disks(m, p, e) < 0) {
 		manifest_free(m);
 		return NULL;

@@ -50,6 +50,9 @@ static int check_migration(struct qmp *q, struct err *e)
 	for (size_t i = 0; status && i < sizeof(busy) / sizeof(busy[0]); i++)
 		if (strcmp(status, busy[i]) == 0) {
 			err_set(e, "a migration of this VM is under way ('%s')", status);
+			if (strcmp(status, "cancelling") == 0)
+				return err_hint(e, "wait until it has ended; where an MPLCR-patched QEMU is stuck in "
+						   "it, only its restart helps");
 			return err_hint(e, "wait until it has ended, or end it with migrate_cancel");
 		}
 	reasons = json_object_get(info, "blocked-reasons");
@@ -94,13 +97,11 @@ static int read_machine(struct survey *s, struct qmp *q, struct err *e)
 {
 	_cleanup_json_ json_t *version = NULL;
 	_cleanup_json_ json_t *kvm = NULL;
-	_cleanup_json_ json_t *memory = NULL;
 	_cleanup_json_ json_t *machine = NULL;
 	_cleanup_json_ json_t *undescribed = NULL;
 	const char *type;
 
-	if (qmp_run(q, "query-version", NULL, &version, e) < 0 || qmp_run(q, "query-kvm", NULL, &kvm, e) < 0 ||
-	    qmp_run(q, "query-memory-size-summary", NULL, &memory, e) < 0)
+	if (qmp_run(q, "query-version", NULL, &version, e) < 0 || qmp_run(q, "query-kvm", NULL, &kvm, e) < 0)
 		return -1;
 	if (read_property(q, "type", &machine, e) < 0 || read_property(q, "suppress-vmdesc", &undescribed, e) < 0)
 		return -1;
@@ -108,27 +109,10 @@ static int read_machine(struct survey *s, struct qmp *q, struct err *e)
 	s->package = text_of("%s", json_text(version, "package") ? json_text(version, "package") : "");
 	s->kvm = json_flag(kvm, "enabled");
 	s->undescribed = json_is_true(undescribed);
-	s->memory = (uint64_t)json_int(memory, "base-memory", 0) + (uint64_t)json_int(memory, "plugged-memory", 0);
 	type = json_string_value(machine);
 	if (!type)
 		return err_set(e, "QEMU does not tell its machine type");
 	s->machine = text_of("%.*s", (int)(strlen(type) - (strstr(type, "-machine") ? strlen("-machine") : 0)), type);
-	return 0;
-}
-
-/* The names of guest RAM blocks are those of the memory backends. */
-static int read_memory_backends(struct survey *s, struct qmp *q, struct err *e)
-{
-	_cleanup_json_ json_t *list = NULL;
-	const json_t *backend;
-	size_t i;
-
-	if (qmp_run(q, "query-memdev", NULL, &list, e) < 0)
-		return -1;
-	s->ram = memory_of(json_array_size(list), sizeof(*s->ram));
-	json_array_foreach(list, i, backend)
-		if (json_text(backend, "id"))
-			s->ram[s->n_ram++] = text_copy(json_text(backend, "id"));
 	return 0;
 }
 
@@ -186,7 +170,7 @@ static void judge_precopy(struct survey *s)
 	if (!json_object_get(s->capabilities, "pause-before-switchover"))
 		snprintf(s->precopy_refusal, sizeof(s->precopy_refusal),
 			 "this QEMU has no pause-before-switchover (2.11 and later do)");
-	else if (!s->kvm && s->version < 90000) {
+	else if (!s->kvm && s->version < TCG_PRECOPY_VERSION) {
 		s->precopy_unsafe = true;
 		snprintf(s->precopy_refusal, sizeof(s->precopy_refusal),
 			 "under TCG, QEMU before 9.0 loses guest writes in precopy (this is %d.%d)", s->version / 10000,
@@ -198,24 +182,24 @@ static void read_process(struct survey *s, struct qmp *q)
 {
 	struct err ignored;
 
-	s->proc_known = qmp_peer(q, &s->pid, &s->uid, &s->gid, &ignored) == 0 &&
-			procinfo_read(s->pid, &s->proc, &ignored) == 0;
+	s->proc_known =
+		qmp_peer(q, &s->pid, &s->uid, &s->gid, &ignored) == 0 && procinfo_read(s->pid, &s->proc, &ignored) == 0;
 	s->populated = s->memory;
 	if (s->proc_known && s->proc.memory > 0 && s->proc.memory < s->memory)
 		s->populated = s->proc.memory;
 }
 
-int survey_vm(struct survey *s, struct qmp *q, struct changes *c, struct err *e)
+int survey_vm(struct survey *s, const char *socket, struct qmp *q, struct changes *c, struct err *e)
 {
 	*s = (struct survey){ 0 };
 	qmp_set_deadline(q, clock_in_ms(SURVEY_MS));
 	if (read_machine(s, q, e) < 0 || read_run_state(s, q, e) < 0 || check_migration(q, e) < 0 ||
 	    check_jobs(q, e) < 0)
 		return -1;
-	read_process(s, q);
-	if (read_memory_backends(s, q, e) < 0 || read_migration_settings(s, q, e) < 0 || survey_disks(s, q, e) < 0)
+	if (survey_memory(s, q, e) < 0 || read_migration_settings(s, q, e) < 0)
 		return -1;
-	if (try_background(s, q, c, e) < 0)
+	read_process(s, q);
+	if (survey_disks(s, q, e) < 0 || patch_survey(s, socket, q, e) < 0 || try_background(s, q, c, e) < 0)
 		return -1;
 	judge_precopy(s);
 	qmp_set_deadline(q, CLOCK_NEVER);
@@ -253,6 +237,7 @@ void survey_release(struct survey *s)
 	free(s->package);
 	free(s->machine);
 	free(s->run_state);
+	sticky_release(&s->sticky);
 	if (s->proc_known)
 		procinfo_release(&s->proc);
 }

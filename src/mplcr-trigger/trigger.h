@@ -2,19 +2,30 @@
 /*
  * mplcr-trigger, the map of the tool. One checkpoint is one way through these files:
  *
- *   main.c        options
+ *   main.c        the command line; options.c reads it                    -> struct options
  *   checkpoint.c  the way itself, and what happens when it ends early
  *   survey.c      asks QEMU and the host what this VM is and can do       -> struct survey
- *   disks.c       the disks of the VM, part of the survey                 -> struct disk
+ *   memory.c      its memory, disks.c its disks: parts of the survey      -> struct disk
  *   plan.c        names, disks, space: everything decided, nothing done   -> struct plan
  *   choose.c      the engine, and what its pause is predicted to be       -> struct choice
  *   engine*.c     one file per engine: QMP only, knows no files           -> struct engine_job
  *   freeze.c      the disks at the pause: overlays
+ *   at_freeze.c   the user's command at the pause
  *   receive.c     the stream: pipe, thread, sink
  *   record.c      manifest and publication
  *   changes.c     what was changed in the VM and on disk, in one list
  *   undo.c        takes back what is on the list
  *   guardian.c    the process that takes it back when we die
+ *   report.c      what the user is told in the end
+ *
+ * What only the MPLCR-patched QEMU has:
+ *
+ *   patch.c       its commands: known, switched on, switched off
+ *   steer.c       its live stage brought to an end
+ *   queue.c       its own way of freezing disks: overlays that it makes at the pause
+ *   script.c      its own way of running a command at the pause
+ *   sticky.c      what one QEMU process was given and keeps
+ *   live.c        a live stage that the user ends: mplcr-trigger end-live
  */
 #ifndef MPLCR_TRIGGER_H
 #define MPLCR_TRIGGER_H
@@ -35,7 +46,16 @@
 
 /* --- options (main.c) ------------------------------------------------------------------------------------------- */
 
-enum engine_kind { ENGINE_AUTO, ENGINE_BACKGROUND, ENGINE_PRECOPY, ENGINE_STOP };
+enum engine_kind { ENGINE_AUTO, ENGINE_BACKGROUND, ENGINE_PRECOPY, ENGINE_MPLCR, ENGINE_STOP };
+
+/* --mplm: how the patched QEMU sends memory in its live stage. */
+struct mplm {
+	bool given;
+	uint64_t interval_s;    /* between two looks at what is dirty, seconds */
+	uint64_t dirty_percent; /* share of dirty pages in what is sent */
+	bool relax;
+	bool first_nondirty; /* the first pass sends the pages that stay clean */
+};
 
 /* --device DEV[=FILE] */
 struct device_choice {
@@ -45,41 +65,80 @@ struct device_choice {
 
 struct options {
 	const char *socket;
-	const char *name;       /* NULL: the next free one */
-	const char *dir;        /* NULL: beside the image of the first disk */
+	const char *name; /* NULL: the next free one */
+	const char *dir;  /* NULL: beside the image of the first disk */
 	enum engine_kind engine;
-	bool stream;            /* layout stream instead of pages */
-	int zstd_level;         /* 0: not compressed */
-	bool no_disks;          /* --disks none */
+	bool stream;    /* layout stream instead of pages */
+	int zstd_level; /* 0: not compressed */
+	bool no_disks;  /* --disks none */
 	struct device_choice *devices;
 	size_t n_devices;
-	char **leave_out;       /* --leave-out: writable disks that are not frozen, by the user's wish */
+	char **leave_out; /* --leave-out: writable disks that are not frozen, by the user's wish */
 	size_t n_leave_out;
 	uint64_t max_bandwidth; /* bytes per second, 0: no limit */
 	uint64_t max_pause_ms;  /* 0: no limit */
 	uint64_t timeout_ms;    /* for the whole checkpoint, 0: no limit */
 	uint64_t passes;        /* precopy: passes before the pause limit is relaxed */
 	bool accept_unsafe_precopy;
+	struct mplm mplm;
+	bool max_rate;         /* the patched QEMU: no limit at all */
+	bool extend_live;      /* the live stage lasts until it is ended */
+	uint64_t extend_ms;    /* or so long, 0: until it is ended */
+	const char *uri;       /* where the state goes instead of into the checkpoint, or NULL */
+	const char *at_freeze; /* shell command to run in the pause, or NULL */
+	uint64_t at_freeze_ms; /* its time limit */
 	bool dry_run;
 	bool leave_paused;
 	bool json;
 };
 
+/* Before any option is read. Of MPLM, what QEMU does by itself. */
+/* clang-format off */
+#define MPLM_DEFAULT { .interval_s = 3, .dirty_percent = 50, .relax = true, .first_nondirty = true }
+#define OPTIONS_DEFAULT { .passes = 8, .at_freeze_ms = 5000, .mplm = MPLM_DEFAULT }
+/* clang-format on */
+
+/* Takes one option (a callback of cli.h; `ctx` is the struct options). Returns 0 or -1. */
+int options_set(void *ctx, const char *name, const char *value, struct err *e);
+/* Takes the operands, and checks what goes together. Returns 0 or -1. */
+int options_check(struct options *o, int n_operands, char **operands, struct err *e);
+void options_release(struct options *o);
+
+/* The name of the first option given that only the engine mplcr has, or NULL. */
+const char *options_of_mplcr(const struct options *o);
+
 /* --- the survey (survey.c, disks.c) ----------------------------------------------------------------------------- */
 
 /* One disk of the VM that has an image in it. */
 struct disk {
-	char *device;           /* stable name that users see, see manifest.h */
-	char *backend;          /* block backend name for QMP commands, "" where it has none */
-	char *node;             /* root node name */
-	char *qdev;             /* or NULL */
-	char *shown;            /* the root image's file name as QEMU shows it */
+	char *device;                 /* stable name that users see, see manifest.h */
+	char *backend;                /* block backend name for QMP commands, "" where it has none */
+	char *node;                   /* root node name */
+	char *qdev;                   /* or NULL */
+	char *shown;                  /* the root image's file name as QEMU shows it */
 	struct manifest_image *chain; /* path and format of each image, top first; identities come after the freeze */
 	size_t n_chain;
-	uint64_t virtual_size;  /* bytes */
+	uint64_t virtual_size; /* bytes */
 	bool read_only;
-	char *refusal;          /* why it cannot be frozen, or NULL */
+	char *refusal; /* why it cannot be frozen, or NULL */
 };
+
+/*
+ * What we gave a patched QEMU process that it keeps and does not tell: kept beside its socket, for that process only.
+ */
+struct sticky {
+	char *dir; /* SOCKET.mplcr, absolute */
+	pid_t pid;
+	bool script;    /* at each checkpoint it runs our script, and makes no overlays */
+	size_t n_queue; /* overlays that it will make at the next checkpoint */
+	struct queued {
+		char *device;
+		char *file;
+	} *queue;
+};
+
+/* From this version on the migration dirty bitmap sees every store of TCG (QEMU commit 03bfc2188f, 9.0). */
+#define TCG_PRECOPY_VERSION 90000
 
 struct survey {
 	pid_t pid;
@@ -87,36 +146,49 @@ struct survey {
 	gid_t gid;
 	bool proc_known;
 	struct procinfo proc;
-	int version;            /* as qmp_version */
+	int version; /* as qmp_version */
 	char *package;
-	char *machine;          /* resolved machine type */
+	char *machine; /* resolved machine type */
 	char *run_state;
 	bool running;
 	bool kvm;
-	bool undescribed;       /* its stream has no description at the end (machine property suppress-vmdesc) */
-	uint64_t memory;        /* bytes of guest memory */
-	uint64_t populated;     /* of these, an upper bound of what was ever touched */
-	char **ram;             /* names of the memory backends: RAM blocks that get files of their own */
+	bool undescribed;   /* its stream has no description at the end (machine property suppress-vmdesc) */
+	uint64_t memory;    /* bytes of guest memory */
+	uint64_t populated; /* of these, an upper bound of what was ever touched */
+	char **ram;         /* names of the memory backends: RAM blocks that get files of their own */
 	size_t n_ram;
-	json_t *capabilities;   /* object: name -> bool */
-	json_t *parameters;     /* object */
+	json_t *capabilities; /* object: name -> bool */
+	json_t *parameters;   /* object */
 	struct disk *disks;
 	size_t n_disks;
-	char **nodes;           /* names of all block nodes */
+	char **nodes; /* names of all block nodes */
 	size_t n_nodes;
 	char background_refusal[512]; /* why QEMU cannot take a background snapshot, or "" */
 	char precopy_refusal[512];    /* why precopy is not possible or not safe, or "" */
 	bool precopy_unsafe;          /* precopy works but loses guest writes */
+	bool patched;                 /* QEMU has the MPLCR patch */
+	char mplcr_refusal[512];      /* why the engine mplcr is not possible or not safe, or "" */
+	bool mplcr_unsafe;            /* it works but loses guest writes */
+	struct sticky sticky;
 };
 
 struct changes;
 
-/* Asks QEMU and the host; the background-snapshot capability is tried and put back. Returns 0 or -1. */
-int survey_vm(struct survey *s, struct qmp *q, struct changes *c, struct err *e);
+/*
+ * Asks QEMU (whose socket is at `socket`) and the host; the background-snapshot capability is tried and put back.
+ * Returns 0 or -1.
+ */
+int survey_vm(struct survey *s, const char *socket, struct qmp *q, struct changes *c, struct err *e);
 void survey_release(struct survey *s);
 
 /* The disks: fills s->disks. */
 int survey_disks(struct survey *s, struct qmp *q, struct err *e);
+
+/* The memory: fills s->memory, s->ram. */
+int survey_memory(struct survey *s, struct qmp *q, struct err *e);
+
+/* The absolute path of an image by the name that QEMU shows; malloc'd, or NULL where no such file can be found. */
+char *disk_image_path(const char *shown, const struct survey *s);
 
 /* The root node name and its file, in query-block's answer `blocks`, of the disk with that backend or qdev. */
 const json_t *disk_find(const json_t *blocks, const struct disk *d);
@@ -125,11 +197,12 @@ const json_t *disk_find(const json_t *blocks, const struct disk *d);
 
 struct choice {
 	enum engine_kind engine;
-	char why[640];               /* one line for the user */
-	double background_ms;        /* predicted pauses; negative where the engine cannot be used */
+	char why[640];        /* one line for the user */
+	double background_ms; /* predicted pauses; negative where the engine cannot be used */
 	double precopy_ms;
+	double mplcr_ms;
 	double stop_ms;
-	double dirty_mib_s;          /* measured dirty rate, negative where it was not measured */
+	double dirty_mib_s; /* measured dirty rate, negative where it was not measured */
 };
 
 /* Chooses by the options and the survey; measures the dirty rate (1 s) where that decides. Returns 0 or -1. */
@@ -147,10 +220,10 @@ double predict_precopy_ms(uint64_t populated, double dirty_rate, double bandwidt
 /* What happens to one disk of the survey. */
 struct disk_plan {
 	const struct disk *disk;
-	bool freeze;             /* an overlay is made */
-	char *overlay;           /* absolute path, where `freeze` */
-	char *backing;           /* what the overlay's header says of its backing file */
-	char node[32];           /* node name of the overlay */
+	bool freeze;   /* an overlay is made */
+	char *overlay; /* absolute path, where `freeze` */
+	char *backing; /* what the overlay's header says of its backing file */
+	char node[32]; /* node name of the overlay, where we give it one */
 };
 
 struct plan {
@@ -161,7 +234,8 @@ struct plan {
 	char *parent;            /* or NULL */
 	struct disk_plan *disks; /* one per disk of the survey */
 	size_t n_disks;
-	uint64_t space;          /* bytes that the state may need */
+	bool queued;    /* QEMU itself makes the overlays (engine mplcr) */
+	uint64_t space; /* bytes that the state may need */
 };
 
 int plan_make(struct plan *p, const struct options *o, const struct survey *s, struct err *e);
@@ -176,9 +250,10 @@ json_t *plan_to_json(const struct plan *p, const struct survey *s, const struct 
 
 struct changed_overlay {
 	char path[PATH_MAX];
-	char node[32];
-	char below[32];           /* node name of the image under it */
-	int64_t made_ns;          /* modification time when it was made: unchanged means that nobody wrote to it */
+	char node[32];             /* "" where QEMU chooses it */
+	char below[32];            /* node name of the image under it */
+	char below_path[PATH_MAX]; /* and its path */
+	int64_t made_ns;           /* modification time when it was made: unchanged means that nobody wrote to it */
 };
 
 /*
@@ -186,21 +261,32 @@ struct changed_overlay {
  * undoes never misses one: undoing what did not happen does nothing. A file is noted right *after* its name was claimed
  * (O_EXCL, mkdir), so that nobody else's is ever removed.
  */
+/* What of the patched QEMU's is switched on. */
+struct changed_patch {
+	bool live; /* the next migration is a checkpoint, which resumes the VM here */
+	bool max_rate;
+	bool extended;      /* the live stage does not end by itself */
+	bool mplm;          /* settings that the next migration will take */
+	bool stuck;         /* its live stage spins for ever: nothing ends that migration */
+	char job[PATH_MAX]; /* the directory that makes the script run the user's command, or "" */
+};
+
 struct changes {
-	bool was_running;         /* the VM ran when we came */
-	bool run_state;           /* the VM may have been stopped by us, or by the migration that we started */
-	bool migration;           /* a migration may have been started */
-	bool pipe;                /* QEMU may hold our pipe under its name */
+	bool was_running; /* the VM ran when we came */
+	bool run_state;   /* the VM may have been stopped by us, or by the migration that we started */
+	bool migration;   /* a migration may have been started */
+	bool pipe;        /* QEMU may hold our pipe under its name */
 	/*
 	 * The migration must not be broken off: a background snapshot of QEMU before 9.0 hangs the VM then. It is let
 	 * run to its end, which is one copy of memory away, and what comes is dropped: that is why the guardian holds
 	 * the pipe too.
 	 */
 	bool unbreakable;
-	char capabilities[4096];  /* JSON to put back with migrate-set-capabilities, or "" */
-	char parameters[4096];    /* JSON to put back with migrate-set-parameters, or "" */
-	char partial[PATH_MAX];   /* directory to remove, or "" */
-	char final[PATH_MAX];     /* its name once it is published: nothing is to be undone from then on */
+	char capabilities[4096]; /* JSON to put back with migrate-set-capabilities, or "" */
+	char parameters[4096];   /* JSON to put back with migrate-set-parameters, or "" */
+	char partial[PATH_MAX];  /* directory to remove, or "" */
+	char final[PATH_MAX];    /* its name once it is published: nothing is to be undone from then on */
+	struct changed_patch patch;
 	size_t n_overlays;
 	struct changed_overlay overlays[MAX_FROZEN];
 };
@@ -253,26 +339,33 @@ struct engine_job {
 	struct qmp *q;
 	struct changes *changes;
 	const struct survey *survey;
-	bool leave_paused;
-	uint64_t max_bandwidth;  /* bytes per second, 0: no limit */
-	uint64_t max_pause_ms;   /* 0: no limit */
-	uint64_t passes;
+	const struct options *options;
+	uint64_t passes; /* before the pause limit is relaxed */
+	/*
+	 * Called before the migration by an engine whose QEMU freezes the disks by itself: tells QEMU how.
+	 */
+	int (*arm_freeze)(void *ctx, struct err *e);
+	/* Whether the user has ended an extended live stage. */
+	bool (*live_ended)(void *ctx);
 	/* Called inside the pause, when the disks are drained: freezes them. */
 	int (*at_pause)(void *ctx, struct err *e);
-	/* Called about ten times a second with what query-migrate said (borrowed) and a word for the phase. */
+	/* Called some twenty times a second with what query-migrate said (borrowed) and a word for the phase. */
 	void (*progress)(void *ctx, const char *phase, const json_t *info);
 	/* Whether our side has failed, so that the rest of the stream is of no use. */
 	bool (*failed)(void *ctx);
 	void *ctx;
 
 	/* What the engine finds out. */
-	char status[32];         /* of the migration, from its events and from query-migrate */
-	int64_t stop_us;         /* QEMU's wall clock when the guest stopped, 0 when it did not */
-	int64_t resume_us;       /* and when it ran again */
-	int64_t pause_began;     /* our clock (clock.h), for --max-pause */
-	int64_t passes_done;     /* passes over memory that precopy made */
-	int64_t last_sample;     /* our clock, of the last query-migrate */
-	double transferred;      /* bytes, at that sample */
+	char status[32];     /* of the migration, from its events and from query-migrate */
+	int64_t stop_us;     /* QEMU's wall clock when the guest stopped, 0 when it did not */
+	int64_t resume_us;   /* and when it ran again */
+	int64_t pause_began; /* our clock (clock.h), for --max-pause */
+	int64_t passes_done; /* passes over memory that precopy made */
+	int64_t last_sample; /* our clock, of the last query-migrate */
+	double transferred;  /* bytes, at that sample */
+	int64_t remaining;   /* bytes, at that sample */
+	int64_t pages_sent;  /* since QEMU began, or since the migration did: that depends on its version */
+	int64_t pages_total;
 };
 
 struct engine {
@@ -295,30 +388,117 @@ json_t *engine_capabilities(const struct engine *engine, const json_t *now);
 int engine_run(const struct engine *engine, struct engine_job *j, struct err *e);
 
 /* Steps that engines are made of. Each returns 0 or -1. */
-int vm_stop(struct engine_job *j, struct err *e);          /* stops the guest where it runs; the pause begins */
-int vm_migrate(struct engine_job *j, struct err *e);       /* starts the migration into our pipe */
+int vm_stop(struct engine_job *j, struct err *e);    /* stops the guest where it runs; the pause begins */
+int vm_migrate(struct engine_job *j, struct err *e); /* starts the migration into our pipe */
 int vm_wait_status(struct engine_job *j, const char *status, const char *phase, struct err *e);
-int vm_events(struct engine_job *j, int64_t until, struct err *e); /* waits for an event and takes all there are */
-int vm_tick(struct engine_job *j, const char *phase, struct err *e); /* events of 100 ms, then a sample */
+int vm_events(struct engine_job *j, int64_t until, struct err *e);   /* waits for an event and takes all there are */
+int vm_tick(struct engine_job *j, const char *phase, struct err *e); /* events of 50 ms, then a sample */
 int vm_sample(struct engine_job *j, const char *phase, json_t **info, struct err *e); /* query-migrate */
+int64_t vm_pages_sent(const json_t *ram);                                             /* of query-migrate's "ram" */
 int vm_finish_migration(struct engine_job *j, struct err *e); /* after "completed": run state as it was before */
-int vm_resume(struct engine_job *j, struct err *e);        /* cont, and wait until the guest runs */
+int vm_resume(struct engine_job *j, struct err *e);           /* cont, and wait until the guest runs */
 int vm_run_state(struct engine_job *j, char *state, size_t size, bool *running, struct err *e);
 bool vm_status_is(const struct engine_job *j, const char *status);
 
 int engine_background_run(struct engine_job *j, struct err *e);
 int engine_precopy_run(struct engine_job *j, struct err *e);
+int engine_mplcr_run(struct engine_job *j, struct err *e);
 int engine_stop_run(struct engine_job *j, struct err *e);
 
 /* --- disks at the pause (freeze.c) ------------------------------------------------------------------------------ */
 
-/* Makes the overlay files, before the pause, within `deadline` and until `interrupt` is readable. */
+/*
+ * Makes the overlay files, before the pause, within `deadline` and until `interrupt` is readable; where QEMU makes
+ * them itself, claims their names with empty files.
+ */
 int freeze_prepare(const struct plan *p, const struct survey *s, struct changes *c, int64_t deadline, int interrupt,
 		   struct err *e);
 /* One transaction for all disks. */
 int freeze_run(const struct plan *p, struct qmp *q, struct err *e);
 /* Compares QEMU's own answer with the plan, and makes the frozen images durable. */
-int freeze_check(const struct plan *p, struct qmp *q, struct err *e);
+int freeze_check(const struct plan *p, const struct survey *s, struct qmp *q, struct err *e);
+
+/*
+ * Runs the user's command, with the paths of the frozen images on its standard input, one a line, and says what it
+ * said. Returns 0 where it ended with status 0 in time and before `deadline`, else -1.
+ */
+int at_freeze_run(const struct options *o, const struct plan *p, int64_t deadline, int interrupt, struct err *e);
+/* The paths of the images that stand still in the pause, one a line; malloc'd. */
+char *at_freeze_list(const struct options *o, const struct plan *p);
+/* Shows the user what the command printed (NULL: nothing). */
+void at_freeze_show(const char *output);
+/* What it is called in messages. */
+#define AT_FREEZE_COMMAND "the command of --at-freeze"
+
+/* --- the patched QEMU (patch.c, steer.c, queue.c, script.c, sticky.c, live.c)
+ * ------------------------------------------------------- */
+
+/* Whether QEMU has the patch: fills the survey's `patched`, `mplcr_*` and `sticky_script`. */
+int patch_survey(struct survey *s, const char *socket, struct qmp *q, struct err *e);
+/*
+ * How the next migration sends memory: as the user set it, or (enable false) plainly, without the patch's part in it.
+ */
+int patch_set(struct changes *c, const struct options *o, bool enable, struct qmp *q, struct err *e);
+/* The same with another interval, in seconds; it acts on a migration that is under way. */
+int patch_set_interval(struct changes *c, const struct options *o, uint64_t interval_s, struct qmp *q, struct err *e);
+/* Makes the next migration a checkpoint; does nothing where that is so already. */
+int patch_enable(struct changes *c, struct qmp *q, struct err *e);
+int patch_max_rate(struct changes *c, struct qmp *q, struct err *e);
+int patch_extend_live(struct changes *c, struct qmp *q, struct err *e);
+int patch_end_live(struct changes *c, struct qmp *q, struct err *e);
+/* Whether anything of it is on. */
+bool patch_any(const struct changed_patch *p);
+/* Switches off what is on. Returns 0 or -1. */
+int patch_off(struct changes *c, struct qmp *q, struct err *e);
+
+/* Whether the patched QEMU can freeze the disks so: its limits. Marks the plan as queued. Returns 0 or -1. */
+int queue_plan(struct plan *p, const struct options *o, const struct survey *s, struct err *e);
+/* Queues all overlays. They cannot be taken from the queue again. */
+int queue_overlays(const struct plan *p, struct sticky *k, struct qmp *q, struct err *e);
+
+/* Gives QEMU the script that runs the user's command in the pause. */
+int script_arm(const struct options *o, const struct plan *p, struct survey *s, struct changes *c, struct qmp *q,
+	       struct err *e);
+/* What became of the command, as at_freeze_run says it. */
+int script_result(const struct survey *s, struct changes *c, struct err *e);
+/* Reads what is kept of the process `pid` that listens on `socket`; nothing is no failure. Returns 0 or -1. */
+int sticky_load(struct sticky *k, const char *socket, pid_t pid, struct err *e);
+/* Stores it; where nothing is kept, removes the directory. */
+int sticky_store(const struct sticky *k, struct err *e);
+void sticky_queue_add(struct sticky *k, const char *device, const char *file);
+void sticky_queue_clear(struct sticky *k);
+/* The overlay that is queued for the device, or NULL. */
+const char *sticky_queued(const struct sticky *k, const char *device);
+void sticky_release(struct sticky *k);
+
+/* Where the live stage is, in its steering. */
+struct steer {
+	enum steer_step { STEER_START, STEER_PACE, STEER_WAIT, STEER_CREEP, STEER_LIVE, STEER_END } step;
+	int64_t since;        /* our clock, of STEER_WAIT */
+	int64_t passes;       /* that were done then */
+	int64_t pages_before; /* sent before this migration: old QEMUs count on */
+};
+
+/* Before the migration. */
+int steer_begin(struct steer *st, struct qmp *q, struct err *e);
+
+/* Bytes per second with which the migration is to begin. */
+uint64_t steer_first_bandwidth(const struct options *o);
+/* Called after each sample: sets what the live stage needs next. Returns 0 or -1. */
+int steer(struct steer *st, struct engine_job *j, struct err *e);
+/* How long until the next sample. */
+int steer_look_ms(const struct steer *st, const struct engine_job *j);
+
+struct live;
+
+/* Waits for mplcr-trigger end-live, SIGUSR1 or SIGINT, or until `ms` (0: for ever) have passed. NULL with an error. */
+struct live *live_open(const char *socket, uint64_t ms, int interrupt, struct err *e);
+bool live_ended(struct live *l);
+/* SIGINT ends the checkpoint again. NULL is allowed. */
+void live_close(struct live *l);
+
+/* main of `mplcr-trigger end-live`. Returns the exit status. */
+int live_main(int argc, char **argv);
 
 /* --- the stream (receive.c) ------------------------------------------------------------------------------------- */
 
@@ -346,7 +526,8 @@ struct outcome {
 	double total_ms;
 	json_t *phases; /* array of {name, ms} */
 	int64_t passes;
-	const struct sink_result *result;
+	uint64_t sent_bytes;              /* of the migration stream */
+	const struct sink_result *result; /* NULL where the state went elsewhere (--uri) */
 };
 
 /* Builds the manifest, with the identities of the frozen images as they are now. Returns it, the caller's, or NULL. */
@@ -355,6 +536,15 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 
 /* Writes manifest and trace into the partial directory, makes it durable and gives it its final name. */
 int record_publish(struct manifest *m, struct trace *t, const struct plan *p, int dirfd, struct err *e);
+
+/* --- reports (report.c) ----------------------------------------------------------------------------------------- */
+
+/* Says on stderr what was done, and prints the checkpoint (it stands by now, whatever happens). Returns 0 or -1. */
+int report_checkpoint(const struct options *o, const struct plan *p, const struct outcome *out,
+		      const struct manifest *m, struct err *e);
+/* The same for --dry-run. */
+int report_plan(const struct options *o, const struct survey *s, const struct choice *ch, const struct plan *p,
+		struct err *e);
 
 /* --- the way through (checkpoint.c) ----------------------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@
 
 /* How long each step of the undoing may take. */
 #define CANCEL_MS 15000
+#define STUCK_MS 1000
 #define DRAIN_MS 300000
 #define RESUME_MS 15000
 #define COMMIT_MS 300000
@@ -33,7 +34,7 @@ static bool is_over(const char *status)
  */
 static int undo_migration(const struct changes *c, struct qmp *q, struct err *e)
 {
-	int64_t until = clock_in_ms(c->unbreakable ? DRAIN_MS : CANCEL_MS);
+	int64_t until = clock_in_ms(c->unbreakable ? DRAIN_MS : c->patch.stuck ? STUCK_MS : CANCEL_MS);
 	bool cancelled = c->unbreakable;
 
 	for (;; clock_sleep_ms(2)) {
@@ -79,21 +80,29 @@ static int undo_run_state(struct qmp *q, bool was_running, bool at_last, struct 
 	}
 }
 
-/* The node of an overlay, by node name, in query-named-block-nodes; NULL in *node where QEMU has none. */
-static int node_in_use(struct qmp *q, const struct changed_overlay *o, bool *used, struct err *e)
+/*
+ * Whether QEMU uses an overlay. *node (malloc'd; may be NULL) gets the name of its node: ours, or the one that QEMU
+ * gave to what it made by itself.
+ */
+static int overlay_in_use(struct qmp *q, const struct changed_overlay *o, char **node, bool *used, struct err *e)
 {
 	_cleanup_json_ json_t *nodes = NULL;
-	const json_t *node;
+	const json_t *one;
 	size_t i;
 
 	*used = false;
 	if (qmp_run(q, "query-named-block-nodes", NULL, &nodes, e) < 0)
 		return -1;
-	json_array_foreach(nodes, i, node) {
-		const char *name = json_text(node, "node-name"), *file = json_text(node, "file");
+	json_array_foreach(nodes, i, one) {
+		const char *name = json_text(one, "node-name"), *file = json_text(one, "file");
+		const char *driver = json_text(one, "drv");
+		bool ours = name && o->node[0] && strcmp(name, o->node) == 0;
 
-		if ((name && strcmp(name, o->node) == 0) || (file && strcmp(file, o->path) == 0))
-			*used = true;
+		if (!ours && !(file && strcmp(file, o->path) == 0))
+			continue;
+		*used = true;
+		if (node && !*node && name && (ours || !driver || strcmp(driver, "file") != 0))
+			*node = text_copy(name);
 	}
 	return 0;
 }
@@ -167,23 +176,30 @@ static int run_held(struct qmp *q, const char *command, json_t *arguments, const
 	return result;
 }
 
-/* Writes what the overlay holds back into the image under it, and makes that one the VM's active image again. */
-static int commit_overlay(struct qmp *q, const struct changed_overlay *o, struct err *e)
-{
-	json_t *what = json_of("{s:s, s:s, s:s}", "job-id", o->node, "device", o->node, "base-node", o->below);
+/* The name of the commit job, and since when block-commit takes the name of a node (qapi/block-core.json). */
+#define COMMIT_JOB "mplcr-undo"
+#define BASE_NODE_VERSION 30100
 
-	if (run_held(q, "block-commit", what, o->node, JOB_RUNS, e) < 0 || wait_job(q, o->node, JOB_READY, e) < 0)
+/* Writes what the overlay holds back into the image under it, and makes that one the VM's active image again. */
+static int commit_overlay(struct qmp *q, const struct changed_overlay *o, const char *node, struct err *e)
+{
+	bool by_node = qmp_version(q) >= BASE_NODE_VERSION;
+	json_t *what = json_of("{s:s, s:s, s:s}", "job-id", COMMIT_JOB, "device", node, by_node ? "base-node" : "base",
+			       by_node ? o->below : o->below_path);
+
+	if (run_held(q, "block-commit", what, COMMIT_JOB, JOB_RUNS, e) < 0 || wait_job(q, COMMIT_JOB, JOB_READY, e) < 0)
 		return -1;
-	return run_held(q, "block-job-complete", json_of("{s:s}", "device", o->node), o->node, JOB_GONE, e);
+	return run_held(q, "block-job-complete", json_of("{s:s}", "device", COMMIT_JOB), COMMIT_JOB, JOB_GONE, e);
 }
 
 static int undo_overlay(struct qmp *q, const struct changed_overlay *o, struct err *e)
 {
+	_cleanup_free_ char *node = NULL;
 	bool used;
 
-	if (node_in_use(q, o, &used, e) < 0)
+	if (overlay_in_use(q, o, &node, &used, e) < 0)
 		return -1;
-	if (used && (commit_overlay(q, o, e) < 0 || node_in_use(q, o, &used, e) < 0))
+	if (used && node && (commit_overlay(q, o, node, e) < 0 || overlay_in_use(q, o, NULL, &used, e) < 0))
 		return -1;
 	if (used)
 		return err_set(e, "QEMU still uses '%s'", o->path);
@@ -198,8 +214,8 @@ struct remains {
 	char hint[500];
 };
 
-__attribute__((format(printf, 3, 4)))
-static void remains_add(struct remains *r, const struct err *why, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void remains_add(struct remains *r, const struct err *why, const char *fmt,
+							      ...)
 {
 	size_t used = strlen(r->text);
 	va_list ap;
@@ -250,6 +266,8 @@ static int qemu_is_gone(struct changes *c, struct err *e)
 
 	if (c->partial[0])
 		dir_remove(c->partial);
+	if (c->patch.job[0])
+		dir_remove(c->patch.job);
 	for (size_t i = 0; i < c->n_overlays; i++) {
 		const struct changed_overlay *o = &c->overlays[i];
 
@@ -257,8 +275,8 @@ static int qemu_is_gone(struct changes *c, struct err *e)
 			err_set(&why, "QEMU does not answer any more, and its VM uses '%s'", o->path);
 			remains_add(&r, &why,
 				    "send '%s' to its QMP socket when it answers again; undo the overlay with "
-				    "block-commit, device %s, base-node %s",
-				    c->was_running ? "cont" : "stop", o->node, o->below);
+				    "block-commit, base '%s'",
+				    c->was_running ? "cont" : "stop", o->below_path);
 		} else if (is_written(o)) {
 			err_set(&why, "QEMU is gone, and '%s' holds what the guest wrote since the freeze", o->path);
 			remains_add(&r, &why, "start the VM from the overlays, or commit each with: qemu-img commit %s",
@@ -283,12 +301,19 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	if (qmp_take_over(q, &why) < 0)
 		return qemu_is_gone(c, e);
 	if (c->migration && undo_migration(c, q, &why) < 0)
-		remains_add(&r, &why, "send migrate_cancel to its QMP socket");
+		remains_add(&r, &why,
+			    c->patch.stuck ? "the VM runs on; but this QEMU cannot migrate or be checkpointed "
+					     "until it is restarted"
+					   : "send migrate_cancel to its QMP socket");
+	if (patch_off(c, q, &why) < 0)
+		remains_add(&r, &why, "send live-checkpointing-disable to its QMP socket");
 	if (c->run_state) /* as early as can be; whether it holds is looked at in the end */
 		(void)!undo_run_state(q, c->was_running, false, &why);
 	if (!qmp_alive(q))
 		return qemu_is_gone(c, e);
-	if (changes_put_back(c, q, &why) < 0)
+	if (c->patch.job[0])
+		dir_remove(c->patch.job);
+	if (changes_put_back(c, q, &why) < 0 && !c->patch.stuck)
 		remains_add(&r, &why, "query-migrate-capabilities and query-migrate-parameters show what is set");
 	if (c->pipe) /* fails where the migration has taken it, as it should */
 		(void)!qmp_run(q, "closefd", json_of("{s:s}", "fdname", PIPE_NAME), NULL, &why);
@@ -299,9 +324,8 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	for (size_t i = c->n_overlays; i-- > 0;) /* the last first, so that a chain of ours would come down in order */
 		if (undo_overlay(q, &c->overlays[i], &why) < 0)
 			remains_add(&r, &why,
-				    "the VM writes to '%s'; undo it with the QMP command block-commit, device %s, "
-				    "base-node %s",
-				    c->overlays[i].path, c->overlays[i].node, c->overlays[i].below);
+				    "the VM writes to '%s'; undo it with the QMP command block-commit, base '%s'",
+				    c->overlays[i].path, c->overlays[i].below_path);
 	/* a guest that wrote to an overlay while the disk was full of our state was stopped by QEMU (io-error) */
 	if (c->run_state && undo_run_state(q, c->was_running, true, &why) < 0)
 		remains_add(&r, &why, "send '%s' to its QMP socket", c->was_running ? "cont" : "stop");

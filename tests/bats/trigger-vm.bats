@@ -313,7 +313,7 @@ restores() {
     }
     reject "which VM? --socket is missing"
     reject "unexpected argument" --socket s x
-    reject "--engine: 'fast' is not auto, background, precopy or stop" -s s --engine fast
+    reject "--engine: 'fast' is not auto, background, precopy, mplcr or stop" -s s --engine fast
     reject "--layout: 'x' is not pages or stream" -s s --layout x
     reject "--compress goes with --layout stream" -s s --compress zstd
     reject "--compress: 'gzip' is not zstd or zstd:LEVEL" -s s --layout stream --compress gzip

@@ -6,7 +6,9 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tap.h"
@@ -32,6 +34,21 @@ static pid_t start_child(int *keep)
 	close(ends[0]);
 	*keep = ends[1];
 	return pid;
+}
+
+/* When a process began, which tells it from a later one with its number. */
+static void started(pid_t child)
+{
+	struct timespec now;
+	uint64_t mine = procinfo_started(getpid()), ticks, second = (uint64_t)sysconf(_SC_CLK_TCK);
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	ticks = (uint64_t)now.tv_sec * second + (uint64_t)now.tv_nsec * second / 1000000000;
+	ok(mine > 0 && mine <= ticks && ticks - mine < 60 * second, "we began a moment ago: at tick %llu of %llu",
+	   (unsigned long long)mine, (unsigned long long)ticks);
+	ok(procinfo_started(child) >= mine && procinfo_started(child) <= ticks, "our child after us");
+	prctl(PR_SET_NAME, ") 1 2 (x) y");
+	ok(procinfo_started(getpid()) == mine, "whatever name we have");
 }
 
 int main(void)
@@ -61,11 +78,13 @@ int main(void)
 	ok(strcmp(p.cwd, "/") == 0, "its directory: %s", p.cwd);
 	ok(p.exe[0] == '/' && p.memory > 0 && p.memory < 1 << 30, "its program %s, and %llu bytes", p.exe,
 	   (unsigned long long)p.memory);
+	started(pid);
 	procinfo_release(&p);
 	ok(!p.argv && !p.exe && !p.cwd, "released");
 	close(keep);
 	waitpid(pid, NULL, 0);
 	ok(procinfo_read(pid, &p, &e) == -1 && e.status == EXIT_FAILED, "it is gone: %s", e.text);
+	ok(procinfo_started(pid) == 0, "and began never");
 
 	fd = mkstemp(file);
 	found = procinfo_open_file(getpid(), file + strlen("/tmp/"));

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory of the VM: how much, and the names of its RAM blocks that get files of their own. */
+#include "trigger.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "fdio.h"
+#include "json.h"
+
+/* query-memory-size-summary, and no memory backend for every guest's memory before 5.0. */
+#define SUMMARY_VERSION 21100
+
+/* The names of guest RAM blocks are those of the memory backends. */
+static int read_backends(struct survey *s, struct qmp *q, struct err *e)
+{
+	_cleanup_json_ json_t *list = NULL;
+	const json_t *backend;
+	size_t i;
+
+	if (qmp_run(q, "query-memdev", NULL, &list, e) < 0)
+		return -1;
+	s->ram = memory_of(json_array_size(list) + 1, sizeof(*s->ram));
+	json_array_foreach(list, i, backend)
+		if (json_text(backend, "id"))
+			s->ram[s->n_ram++] = text_copy(json_text(backend, "id"));
+	return 0;
+}
+
+static int read_summary(struct survey *s, struct qmp *q, struct err *e)
+{
+	_cleanup_json_ json_t *memory = NULL;
+
+	if (qmp_run(q, "query-memory-size-summary", NULL, &memory, e) < 0)
+		return -1;
+	s->memory = (uint64_t)json_int(memory, "base-memory", 0) + (uint64_t)json_int(memory, "plugged-memory", 0);
+	return 0;
+}
+
+/*
+ * Older QEMUs tell only the human monitor: "info mtree" has, for the machine's own memory,
+ *
+ *   memory-region: pc.ram
+ *     0000000000000000-0000000007ffffff (prio 0, ram): pc.ram
+ */
+static int read_tree(struct survey *s, struct qmp *q, struct err *e)
+{
+	_cleanup_json_ json_t *answer = NULL;
+	const char *at;
+
+	if (qmp_run(q, "human-monitor-command", json_of("{s:s}", "command-line", "info mtree"), &answer, e) < 0)
+		return -1;
+	at = json_string_value(answer);
+	while (at && (at = strstr(at, "memory-region: ")) != NULL) {
+		unsigned long long first, last;
+		char name[64], again[64];
+
+		if (sscanf(at, "memory-region: %63s %16llx-%16llx (prio 0, ram): %63s", name, &first, &last, again) ==
+			    4 &&
+		    first == 0 && last > 0 && strcmp(name, again) == 0 && strlen(name) > 4 &&
+		    strcmp(name + strlen(name) - 4, ".ram") == 0) {
+			s->memory = (uint64_t)last + 1;
+			if (s->n_ram == 0)
+				s->ram[s->n_ram++] = text_copy(name);
+			return 0;
+		}
+		at += strlen("memory-region: ");
+	}
+	return err_set(e, "this QEMU does not tell how much memory its VM has");
+}
+
+int survey_memory(struct survey *s, struct qmp *q, struct err *e)
+{
+	if (read_backends(s, q, e) < 0)
+		return -1;
+	return s->version >= SUMMARY_VERSION ? read_summary(s, q, e) : read_tree(s, q, e);
+}
