@@ -3,6 +3,8 @@
 # make            build the tools into bin/
 # make demo       see it: a VM is checkpointed while it runs, killed, and started again, twice
 # make check      build, then unit tests and tests of the tools on real VMs
+# make check-mplcr MPLCR_QEMU=/path/to/qemu-system-x86_64
+#                 the tests of the engine mplcr on a genuine MPLCR-patched QEMU, not on its stand-in
 # make bench      measure, side by side with QEMU's own ways (minutes)
 # make lint       man pages, completions, --help, shell scripts
 # make fuzz       libFuzzer targets, FUZZ_SECONDS each (needs clang)
@@ -42,11 +44,12 @@ LIB      := $(BUILD)/libmplcr.a
 LIB_OBJS := $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/common/*.c))
 UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 CORPORA  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-HELPERS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c))
+STANDIN  := $(BUILD)/tests/tools/mplcr-standin
+HELPERS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c)) $(STANDIN)
 BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 GUEST    := $(abspath $(BUILD))/tests/guest/guest.elf
 
-.PHONY: all help deps demo check bench lint fuzz install clean distclean test-programs guest
+.PHONY: all help deps demo check check-mplcr bench lint fuzz install clean distclean test-programs guest
 all: $(TOOLS:%=$(BIN)/%)
 
 help:
@@ -82,6 +85,12 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libparts.a $(LIB)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Isrc -Itests/unit $< $(BUILD)/libparts.a $(LIB) -o $@ $(ALL_LDFLAGS) $(LIBS)
 
+$(BUILD)/tests/tools/fake-qmp: tests/tools/qmp-end.h
+
+$(STANDIN): $(wildcard tests/tools/mplcr-standin/*.[ch]) tests/tools/qmp-end.h
+	$(call say,CC,$(@F))
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(filter %.c,$^) -o $@ $(ALL_LDFLAGS) $(LIBS)
+
 guest: | deps-build
 	$(Q)$(MAKE) --no-print-directory -s -C tests/guest OUT=$(dir $(GUEST))
 
@@ -107,6 +116,11 @@ fetched: | deps-check
 
 check: deps-check fetched all test-programs lint
 	$(Q)$(TEST_ENV) tests/run $(if $(F),-f '$(F)') $(T)
+
+check-mplcr: $(if $(MPLCR_QEMU),deps-check fetched all test-programs)
+	$(Q)[ -x "$(MPLCR_QEMU)" ] || \
+		{ echo "usage: make check-mplcr MPLCR_QEMU=/path/to/qemu-system-x86_64, with the MPLCR patch" >&2; exit 2; }
+	$(Q)$(TEST_ENV) MPLCR_QEMU=$(abspath $(MPLCR_QEMU)) tests/run $(if $(F),-f '$(F)') tests/bats/mplcr.bats tests/bats/mplcr-traps.bats
 
 bench: all guest $(BENCHES) $(HELPERS) fetched | deps-check
 	$(Q)$(TEST_ENV) bench/run

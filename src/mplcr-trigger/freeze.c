@@ -157,24 +157,34 @@ static int check_disk(const struct disk_plan *dp, const struct survey *s, const 
 	return dp->node[0] ? 0 : check_base(dp, s, inserted, e);
 }
 
+static int check_frozen(const struct disk_plan *dp, const struct survey *s, const json_t *blocks, struct err *e)
+{
+	_cleanup_free_ char *dir = path_dir(dp->overlay);
+
+	if (check_disk(dp, s, blocks, e) < 0 || path_sync(dp->disk->chain[0].path, e) < 0)
+		return -1;
+	return path_sync(dir, e);
+}
+
+/* Every disk is looked at: the user must know of each where it writes to. */
 int freeze_check(const struct plan *p, const struct survey *s, struct qmp *q, struct err *e)
 {
-	json_t *blocks;
+	_cleanup_json_ json_t *blocks = NULL;
 	int result = 0;
 
 	if (qmp_run(q, "query-block", NULL, &blocks, e) < 0)
 		return -1;
-	for (size_t i = 0; i < p->n_disks && result == 0; i++) {
-		const struct disk_plan *dp = &p->disks[i];
-		_cleanup_free_ char *dir = NULL;
+	for (size_t i = 0; i < p->n_disks; i++) {
+		size_t used = result < 0 ? strlen(e->text) : 0;
+		struct err one;
 
-		if (!dp->freeze)
+		if (!p->disks[i].freeze || check_frozen(&p->disks[i], s, blocks, &one) == 0)
 			continue;
-		dir = path_dir(dp->overlay);
-		if (check_disk(dp, s, blocks, e) < 0 || path_sync(dp->disk->chain[0].path, e) < 0 ||
-		    path_sync(dir, e) < 0)
-			result = -1;
+		if (result == 0)
+			*e = one;
+		else
+			snprintf(e->text + used, sizeof(e->text) - used, "; %s", one.text);
+		result = -1;
 	}
-	json_decref(blocks);
 	return result;
 }

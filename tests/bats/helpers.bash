@@ -317,5 +317,12 @@ vm_load() {
     "$QMP" "$T/$name.qmp" cont >/dev/null
 }
 
+# free_port: a TCP port of this host that nobody listens on.
+free_port() {
+    local port
+    while port=$((20000 + RANDOM % 20000)); (: </dev/tcp/127.0.0.1/$port) 2>/dev/null; do :; done
+    echo "$port"
+}
+
 # make_disk FILE FORMAT SIZE
 make_disk() { qemu-img create -q -f "$2" -- "$1" "$3"; }

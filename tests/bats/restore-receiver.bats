@@ -64,12 +64,6 @@ received() {
     receiver_feed "$port"
 }
 
-free_port() {
-    local port
-    while port=$((20000 + RANDOM % 20000)); (: </dev/tcp/127.0.0.1/$port) 2>/dev/null; do :; done
-    echo "$port"
-}
-
 # says WORD…: each is somewhere in the message.
 says() {
     local word

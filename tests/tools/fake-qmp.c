@@ -12,39 +12,25 @@
  *     error          an error instead of passing it on            mute           neither passed on nor answered
  *     close          the connection is closed                     delay:MS       passed on later
  *     kill           the client is killed (SIGKILL); not passed on
- *     kill-sent      the client is killed, then it is passed on   kill-answered  passed on; killed when the answer
- * comes int, term      SIGINT or SIGTERM to the client; passed on   kill-qemu      QEMU is killed run:SHELL      a
- * shell command is run first                 lose           passed on, the answer swallowed wrong-id, no-id, twice,
- * event (an event before it), garbage (a line before it), half-hang, half-close, huge (100 MB instead of it),
- * text:BYTES (instead of it), return:JSON: what happens to the answer
+ *     kill-sent      the client is killed, then it is passed on
+ *     kill-answered  passed on; the client is killed when the answer comes
+ *     int, term      SIGINT or SIGTERM to the client; passed on   kill-qemu      QEMU is killed
+ *     run:SHELL      a shell command is run first                 lose           passed on, the answer swallowed
+ *     wrong-id, no-id, twice, event (an event before it), garbage (a line before it), half-hang, half-close,
+ *     huge (100 MB instead of it), text:BYTES (instead of it), return:JSON: what happens to the answer
  */
-#include <errno.h>
-#include <jansson.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+
+#include "qmp-end.h"
 
 #define HUGE_BYTES (100u << 20)
-#define GREETING "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 7}, \"package\": \"\"}, " \
-		 "\"capabilities\": [\"oob\"]}}\n"
+#define GREETING                                                                                                       \
+	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 7}, \"package\": \"\"}, "          \
+	"\"capabilities\": [\"oob\"]}}\n"
 #define EVENT                                                                                                          \
 	"{\"event\": \"RTC_CHANGE\", \"data\": {\"offset\": 0}, \"timestamp\": {\"seconds\": 1, \"microseconds\": "    \
 	"2}}\n"
-
-/* One end of a connection, and what came from it and is not a whole line yet. */
-struct end {
-	int fd;
-	pid_t pid;
-	char *buf;
-	size_t used, room;
-	int passed; /* a descriptor that came along, or -1 */
-};
 
 struct rule {
 	char *command;
@@ -61,128 +47,6 @@ static struct end client, real;
 /* The rule that waits for the answer with this id. */
 static const struct rule *awaited;
 static json_t *awaited_id;
-
-static _Noreturn void die(const char *what)
-{
-	fprintf(stderr, "fake-qmp: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static struct sockaddr_un address_of(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		errno = ENAMETOOLONG;
-		die(path);
-	}
-	strcpy(address.sun_path, path);
-	return address;
-}
-
-/* --- ends ------------------------------------------------------------------------------------------------------- */
-
-static void end_open(struct end *end, int fd)
-{
-	struct ucred cred = { 0 };
-	socklen_t length = sizeof(cred);
-
-	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &length);
-	end->fd = fd;
-	end->pid = cred.pid;
-	end->used = 0;
-	end->passed = -1;
-}
-
-static void end_close(struct end *end)
-{
-	if (end->fd >= 0)
-		close(end->fd);
-	if (end->passed >= 0)
-		close(end->passed);
-	end->fd = end->passed = -1;
-}
-
-/* Sends all of it, with the descriptor `passed` where that is not -1. What a dead peer does not take is lost. */
-static void end_send(struct end *end, const char *bytes, size_t size, int passed)
-{
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-
-	while (size > 0 && end->fd >= 0) {
-		struct iovec iov = { (void *)bytes, size };
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-		ssize_t n;
-
-		if (passed >= 0) {
-			m.msg_control = control.space;
-			m.msg_controllen = sizeof(control.space);
-			*CMSG_FIRSTHDR(&m) = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-							       .cmsg_len = CMSG_LEN(sizeof(int)) };
-			memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &passed, sizeof(passed));
-		}
-		n = sendmsg(end->fd, &m, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return;
-		passed = -1;
-		bytes += n;
-		size -= (size_t)n;
-	}
-}
-
-static void end_say(struct end *end, const char *text)
-{
-	end_send(end, text, strlen(text), -1);
-}
-
-/* Reads what is there. Returns false when the peer is gone. */
-static bool end_read(struct end *end)
-{
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov;
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
-			    .msg_controllen = sizeof(control.space) };
-	struct cmsghdr *c;
-	ssize_t n;
-
-	if (end->room - end->used < 65536) {
-		end->room = 2 * end->room + 131072;
-		end->buf = realloc(end->buf, end->room);
-		if (!end->buf)
-			die("memory");
-	}
-	iov = (struct iovec){ end->buf + end->used, end->room - end->used - 1 };
-	n = recvmsg(end->fd, &m, MSG_CMSG_CLOEXEC);
-	if (n <= 0)
-		return n < 0 && errno == EINTR;
-	for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			memcpy(&end->passed, CMSG_DATA(c), sizeof(int));
-	end->used += (size_t)n;
-	return true;
-}
-
-/* The next whole line, malloc'd and with its line feed, or NULL. */
-static char *end_line(struct end *end)
-{
-	char *stop = memchr(end->buf, '\n', end->used), *line;
-	size_t length;
-
-	if (!stop)
-		return NULL;
-	length = (size_t)(stop - end->buf) + 1;
-	line = strndup(end->buf, length);
-	end->used -= length;
-	memmove(end->buf, end->buf + length, end->used);
-	return line;
-}
 
 /* --- rules ------------------------------------------------------------------------------------------------------ */
 
@@ -248,15 +112,6 @@ static void say_huge(void)
 	free(much);
 }
 
-static void say_json(json_t *message)
-{
-	char *text = json_dumps(message, JSON_COMPACT);
-
-	end_say(&client, text);
-	end_say(&client, "\n");
-	free(text);
-}
-
 /* Hands an answer, or the greeting, to the client, the way that the rule says. */
 static void deliver(const struct rule *r, const char *line)
 {
@@ -282,10 +137,10 @@ static void deliver(const struct rule *r, const char *line)
 			json_object_del(message, "id");
 		else
 			json_object_set_new(message, "id", json_integer(4711));
-		say_json(message);
+		end_say_json(&client, message, -1);
 	} else if (is(r, "return")) {
 		json_object_set_new(message, "return", json_loads(r->value, JSON_DECODE_ANY, NULL));
-		say_json(message);
+		end_say_json(&client, message, -1);
 	} else {
 		if (is(r, "event"))
 			end_say(&client, EVENT EVENT);
@@ -320,8 +175,11 @@ static void answer_alone(const struct rule *r, const char *command, json_t *id)
 		{ "query-status", "{\"status\": \"running\", \"running\": true}" },
 		{ "query-memory-size-summary", "{\"base-memory\": 134217728}" },
 		{ "qom-get", "\"pc-i440fx-7.2-machine\"" },
-		{ "query-block-jobs", "[]" }, { "query-memdev", "[]" }, { "query-migrate-capabilities", "[]" },
-		{ "query-block", "[]" }, { "query-named-block-nodes", "[]" },
+		{ "query-block-jobs", "[]" },
+		{ "query-memdev", "[]" },
+		{ "query-migrate-capabilities", "[]" },
+		{ "query-block", "[]" },
+		{ "query-named-block-nodes", "[]" },
 	};
 	const char *value = "{}";
 	json_t *message;
@@ -349,7 +207,7 @@ static bool act(const struct rule *r, json_t *id)
 		json_t *message = json_pack("{s:{s:s, s:s}, s:O*}", "error", "class", "GenericError", "desc",
 					    r->value[0] ? r->value : "the test refuses it", "id", id);
 
-		say_json(message);
+		end_say_json(&client, message, -1);
 		json_decref(message);
 		return false;
 	}
@@ -399,9 +257,7 @@ static void from_client(const char *line)
 			end_send(&real, line, strlen(line), client.passed);
 		}
 	}
-	if (client.passed >= 0)
-		close(client.passed);
-	client.passed = -1;
+	end_drop_passed(&client);
 	json_decref(message);
 }
 
@@ -422,16 +278,10 @@ static void serve_client(const char *upstream)
 	const struct rule *greeting = rule_for("greeting");
 
 	real.fd = -1;
-	if (upstream) {
-		struct sockaddr_un address = address_of(upstream);
-		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-		if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-			die(upstream);
-		end_open(&real, fd);
-	} else {
+	if (!upstream)
 		deliver(greeting, GREETING);
-	}
+	else if (!end_connect(&real, upstream))
+		die(upstream);
 	while (client.fd >= 0) {
 		struct pollfd p[2] = { { .fd = client.fd, .events = POLLIN }, { .fd = real.fd, .events = POLLIN } };
 
@@ -455,7 +305,7 @@ static void serve_client(const char *upstream)
 int main(int argc, char **argv)
 {
 	const char *upstream = NULL;
-	struct sockaddr_un address;
+	const char *path;
 	int listener, option;
 
 	while ((option = getopt(argc, argv, "+u:l:")) != -1) {
@@ -470,22 +320,13 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: fake-qmp [-u REAL] [-l LOG] SOCKET [COMMAND[:N]=ACTION]...\n");
 		return 2;
 	}
-	address = address_of(argv[optind++]);
+	path = argv[optind++];
 	while (optind < argc)
 		add_rule(argv[optind++]);
 	signal(SIGPIPE, SIG_IGN);
-	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	unlink(address.sun_path);
-	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(listener, 8) < 0)
-		die(address.sun_path);
+	listener = end_listen(path);
 	for (;;) {
-		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-
-		if (fd < 0 && errno != EINTR)
-			die("accept");
-		if (fd < 0)
-			continue;
-		end_open(&client, fd);
+		end_accept(&client, listener);
 		serve_client(upstream);
 	}
 }

@@ -1,0 +1,236 @@
+#!/usr/bin/env bats
+# qemu: 10
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2154  # variables of helpers.bash
+# bats file_tags=qemu9
+#
+# The traps of the MPLCR-patched QEMU, and how mplcr-trigger gets by each of them; on the stand-in, or with
+# MPLCR_QEMU=PATH (make check-mplcr) on the genuine one; see mplcr.bash.
+
+load helpers
+load trigger
+load mplcr
+
+@test "an overlay that QEMU fails to make, and does not say so: the checkpoint fails, and the active images are named" {
+    local which
+    patched_boot
+    for which in b "a b"; do
+        between migrate="run:for d in $which; do ln -sf $T/none/x $T/\${d}_x1.ovl; done"
+        SOCKET=$T/fake.qmp mplcr 3 --name x1
+        grep -q '^live-checkpointing-disable$' "$T/fake.commands"
+        if [[ $which == b ]]; then says "'ide0-hd1' writes to '$T/b.img'"; else says "'ide0-hd0' writes to '$T/a.qcow2'"; fi
+        assert_equal "$(active)" "$T/a.qcow2 $T/b.img"
+        vm_running "$T/vm.qmp"
+        vm_assert_counting vm 6
+        nothing_left
+    done
+    switched_off
+    mplcr 0
+    assert_equal "$(active)" "$T/a_x1.ovl $T/b_x1.ovl"
+}
+
+@test "two failures that kill QEMU" {
+    standin_only "no such failure is known of the genuine QEMU"
+    STANDIN=--assert patched_boot
+    between migrate="run:for d in a b; do ln -sf $T/none/x $T/\${d}_x1.ovl; done"
+    SOCKET=$T/fake.qmp trigger 3 --engine mplcr --name x1
+    says "QMP connection closed"
+    [ ! -e "$T/x1.ckpt" ]
+    [ ! -e "$T/x1.ckpt.partial" ]
+}
+
+@test "what an earlier try has left in the queue" {
+    local json
+    patched_boot
+    # of ours: it is made now, under the names that QEMU was told then
+    mplcr_begin --extend-live
+    log_wait "out migrate_init"
+    kill -TERM "$mplcr_pid"
+    mplcr_ends 3
+    says "warning: overlays stay queued in QEMU"
+    nothing_left
+    mplcr 0 --name y
+    [[ $stderr != *"is between"* ]]
+    json=$(<"$T/y.ckpt/checkpoint.json")
+    assert_equal "$(field '.disks[].frozen' | xargs)" "$T/a.qcow2 $T/b.img"
+    assert_equal "$(field '.disks[].active' | xargs)" "$T/a_x1.ovl $T/b_x1.ovl"
+    assert_equal "$(active)" "$T/a_x1.ovl $T/b_x1.ovl"
+    [ ! -e "$T/vm.qmp.mplcr" ]
+    vm_assert_counting vm 4
+    # somebody else's
+    qmp vm hmp "snapshot_blkdev_mplcr ide0-hd0 $T/foreign.ovl qcow2"
+    mplcr 0 --name z
+    says "'$T/foreign.ovl' is between its overlay and the frozen image"
+    assert_equal "$(active)" "$T/a_z.ovl $T/b_z.ovl"
+    vm_assert_counting vm 4
+    switched_off
+}
+
+@test "a live stage that spins for ever: noticed, and said plainly; the VM runs on" {
+    standin_only "it cannot be had for the asking"
+    local began
+    STANDIN=--stuck patched_boot
+    began=${EPOCHREALTIME/./}
+    mplcr 4
+    ((${EPOCHREALTIME/./} - began < 7000000)) || fail "noticed late"
+    says "stuck"
+    says "restart"
+    vm_running "$T/vm.qmp"
+    vm_assert_counting vm 6
+    assert_equal "$(active)" "$T/a.qcow2 $T/b.img"
+    assert_equal "$(find "$T" -name '*.ckpt*')" ''
+    qmp vm set-mplm-end-live >/dev/null
+    knows_that_it_is_stuck
+}
+
+# The next checkpoint of it is refused at once.
+knows_that_it_is_stuck() {
+    local began=${EPOCHREALTIME/./}
+    assert_equal "$(qmp vm query-migrate | jq -r .status)" cancelling
+    mplcr 3
+    ((${EPOCHREALTIME/./} - began < 3000000))
+    says "restart"
+    vm_assert_counting vm 6
+}
+
+@test "a live stage that spins already" {
+    local i
+    GUEST_WORDS='ws=16M rate=8M' MEMORY=128M STANDIN=--stuck patched_boot
+    # with QEMU's own settings the genuine one spins nearly always
+    qmp vm migrate "uri=exec:cat >/dev/null" >/dev/null
+    for ((i = 0; i < 100; i++)); do
+        [[ $(qmp vm query-migrate | jq -r '"\(.status) \(.ram.remaining)"') != 'active 0' ]] || break
+        sleep 0.02
+    done
+    ((i < 100)) || skip "QEMU was lucky"
+    sleep 0.2
+    qmp vm migrate_cancel >/dev/null
+    knows_that_it_is_stuck
+}
+
+@test "names of 149 bytes are taken, longer ones are refused before anything is done" {
+    local facts file device n
+    device=$(printf 'd%.0s' {1..149})
+    make_disk "$T/a.img" raw 16M
+    make_disk "$T/c.img" raw 1M
+    GUEST_WORDS=$quiet patched_start vm -m 64M -drive "file=$T/a.img,format=raw,if=none,id=$device" -device "virtio-blk-pci,drive=$device" \
+        -drive "file=$T/c.img,format=raw,if=none,id=${device}x" -device "megasas" -device "scsi-hd,drive=${device}x"
+    vm_wait_count vm 3
+    facts=$(vm_facts)
+    mplcr 3 --device "${device}x" --leave-out "$device"
+    says "device name"
+    says "150 bytes, at most 149"
+    for n in 150 151 200; do
+        file=$(printf '%*s' $((n - ${#T} - 5)) '')
+        mplcr 3 --device "$device=$T/${file// /f}.ovl" --leave-out "${device}x"
+        says "$n bytes, at most 149"
+    done
+    as_before "$facts"
+    file=$(printf '%*s' $((149 - ${#T} - 5)) '')
+    mplcr 0 --device "$device=$T/${file// /f}.ovl" --leave-out "${device}x"
+    vm_assert_counting vm 6
+    assert_equal "$(active)" "$T/${file// /f}.ovl $T/c.img"
+}
+
+@test "20 disks are frozen, 21 are not" {
+    local i drives=() facts
+    for ((i = 0; i < 21; i++)); do
+        make_disk "$T/d$i.img" raw 1M
+        drives+=(-drive "file=$T/d$i.img,format=raw,if=none,id=d$i" -device "scsi-hd,drive=d$i,scsi-id=$i")
+    done
+    GUEST_WORDS=$quiet patched_start vm -m 64M -device megasas "${drives[@]}"
+    vm_wait_count vm 3
+    facts=$(vm_facts)
+    mplcr 3
+    says "21 disks"
+    says "at most 20"
+    as_before "$facts"
+    mplcr 0 --json $(printf -- '--device d%d ' {0..19}) --leave-out d20
+    assert_equal "$(jq '[.disks[] | select(.active | endswith(".ovl"))] | length' <<<"$output")" 20
+    assert_equal "$(active | tr ' ' '\n' | grep -c ovl)" 20
+    vm_assert_counting vm 6
+}
+
+@test "a VM that was paused stays paused" {
+    patched_boot
+    qmp vm stop >/dev/null
+    mplcr 0 --json
+    assert_equal "$(jq -r .run_state <<<"$output")" paused
+    assert_equal "$(vm_status "$T/vm.qmp")" paused
+    assert_equal "$(active)" "$T/a_x1.ovl $T/b_x1.ovl"
+    mplcr 3 --extend-live --timeout 0.5
+    assert_equal "$(vm_status "$T/vm.qmp")" paused
+    mplcr 3 --leave-paused
+    qmp vm cont >/dev/null
+    vm_assert_counting vm 6
+}
+
+# killed WAY COMMAND[:N]: the tool is killed (SIGKILL) at that command; its guardian leaves the VM as it was.
+killed() {
+    between "$2=$1"
+    SOCKET=$T/fake.qmp mplcr_begin --name x1
+    wait "$mplcr_pid" || true
+    wait_all_gone
+    kill_and_wait "$(<"$T/fake.pid")"
+    rm -rf "$T/fake.pid" "$T/fake.qmp" "$T"/*.mplcr
+    [ ! -e "$T/x1.ckpt" ] || fail "not killed at $2: $(<"$T/fake.said")"
+    STEPS=4 as_before "$facts" || fail "killed at $2"
+}
+
+@test "killed at any command: the VM is as it was before, and nothing is left switched on" {
+    local facts at
+    patched_boot
+    facts=$(vm_facts)
+    for at in human-monitor-command:2 live-checkpointing-enable migrate live-checkpointing-disable query-block:2; do
+        killed kill-sent "$at"
+    done
+    killed kill-answered migrate
+    # and a SIGINT, where no live stage is to be ended
+    between query-migrate:3=int
+    SOCKET=$T/fake.qmp mplcr 3 --name x1
+    says interrupted
+    rm -rf "$T"/*.mplcr
+    STEPS=4 as_before "$facts"
+    switched_off
+}
+
+# --- what the tool relies on ----------------------------------------------------------------------------------------
+
+@test "the patch's own answers" {
+    local long odd i
+    patched_boot
+    refuses() {
+        local expected=$1
+        shift
+        run qmp vm "$@"
+        assert_equal "$status $output" "1 qmp: $1: $expected"
+    }
+    refuses "Error! script only allowed with MPLCR enabled" mplcr-post-checkpointing-script uri=/bin/true
+    refuses "Parameter 'firstnondirty' is missing" set-mplm-migration enable=true
+    refuses "Parameter 'dirtypercents' is missing" set-mplm-migration enable=true firstnondirty=true intervaltime=3 relaxlivemig=true
+    refuses "Invalid parameter 'background-snapshot'" migrate-set-capabilities \
+        '{"capabilities": [{"capability": "background-snapshot", "state": true}]}'
+    long=$(printf 'x%.0s' {1..150})
+    odd=$'Parameter \'snapshot-file\' is missing\r'
+    assert_equal "$(qmp vm hmp "snapshot_blkdev_mplcr ide0-hd0 $long qcow2")" "$odd"
+    assert_equal "$(qmp vm hmp "snapshot_blkdev_mplcr $long /x qcow2")" "$odd"
+    assert_equal "$(qmp vm hmp "snapshot_blkdev_mplcr ide0-hd0")" "$odd"
+    for ((i = 0; i < 20; i++)); do
+        assert_equal "$(qmp vm hmp "snapshot_blkdev_mplcr nosuch \"$T/no such/\\\"file\" qcow2")" ''
+    done
+    assert_equal "$(qmp vm hmp "snapshot_blkdev_mplcr ide0-hd0 /x qcow2")" "$odd"
+
+    # 20 failures, of which QEMU tells its standard error of the first, and nobody else
+    qmp vm live-checkpointing-enable >/dev/null
+    qmp vm migrate-set-parameters max-bandwidth=8388608 downtime-limit=2000000 >/dev/null
+    qmp vm migrate "uri=exec:cat >/dev/null" >/dev/null
+    vm_wait_migration "$T/vm.qmp"
+    assert_equal "$(grep -c '^qemu-system-x86_64: ' "$T/vm.log")" 1
+    vm_assert_counting vm 4
+    assert_equal "$(active)" "$T/a.qcow2 $T/b.img"
+
+    # without a format it dies
+    run qmp vm hmp "snapshot_blkdev_mplcr ide0-hd0 /x"
+    assert_failure
+    until ! kill -0 "$(<"$T/vm.pid")" 2>/dev/null; do sleep 0.02; done
+}
