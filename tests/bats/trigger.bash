@@ -5,12 +5,12 @@
 
 export FAKE_QMP=${FAKE_QMP:-$BUILD/tests/tools/fake-qmp}
 
-# boot [QEMU ARGUMENT…]: the VM "vm" with two disks, drive0 (virtio, qcow2) and drive1 (IDE, raw).
+# boot [QEMU ARGUMENT…]: the VM "vm" with two disks, drive0 (virtio, qcow2) and drive1 (IDE or $BUS, raw).
 boot() {
     make_disk "$T/a.qcow2" qcow2 16M
     make_disk "$T/b.img" raw 16M
     GUEST_WORDS=${GUEST_WORDS-ws=16M rate=8M} vm_start vm -m 128M \
-        -drive "file=$T/a.qcow2,format=qcow2,if=virtio,id=drive0" -drive "file=$T/b.img,format=raw,if=ide,id=drive1" "$@"
+        -drive "file=$T/a.qcow2,format=qcow2,if=virtio,id=drive0" -drive "file=$T/b.img,format=raw,if=${BUS:-ide},id=drive1" "$@"
     vm_wait_count vm 5
 }
 
