@@ -23,7 +23,8 @@ ended() {
     if [[ -d $T/x1.ckpt ]]; then
         complete
     else
-        STEPS=${STEPS:-4} as_before "$facts" || fail "killed at $1"
+        echo "killed at $1" # the last one of these is shown with what is wrong; no ||, which would hide it
+        STEPS=${STEPS:-4} as_before "$facts"
     fi
 }
 

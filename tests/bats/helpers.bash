@@ -38,11 +38,18 @@ teardown() { scratch_end; }
 # --- scratch folder and leaks ---------------------------------------------------------------------------------------
 
 # Sets $T: on tmpfs where that has room, since the tests are not about the speed of the disk.
+#
+# bats notes each command before it runs, so as to name the one that fails: a millisecond each.  From here on it does so
+# for the test itself, and inside of the functions that it calls only with `bats --trace`.
 scratch_begin() {
-    local where=${TMPDIR:-/tmp} free
-    free=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
-    [[ ${free:-0} -lt 2097152 ]] || where=/dev/shm
-    T=$(mktemp -d "${SCRATCH:-$where}/mplcr.XXXXXX")
+    [[ ${BATS_TRACE_LEVEL:-0} -gt 0 ]] || set +T
+    declare -ft "$BATS_TEST_NAME"
+    local where=${SCRATCH:-${TMPDIR:-/tmp}} free
+    if [[ -z ${SCRATCH:-} ]]; then
+        free=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
+        [[ ${free:-0} -lt 2097152 ]] || where=/dev/shm
+    fi
+    T=$(mktemp -d "$where/mplcr.XXXXXX")
     export T
 }
 
@@ -74,25 +81,20 @@ scratch_end() {
     [[ -z $leaks ]] || fail "the test leaves behind: $leaks"
 }
 
+# (grep is told on its standard input what to look for, so as not to find itself)
 processes_of_test() {
-    local file
-    for file in /proc/[0-9]*/cmdline; do
-        if tr '\0' '\n' 2>/dev/null <"$file" | grep -qF -- "$T/"; then
-            file=${file#/proc/}
-            file=${file%/cmdline}
-            # Not this shell, nor the pipe that looks.
-            [[ $file == "$$" || $file == "$BASHPID" || $(ps -o comm= -p "$file") == @(grep|tr|bats*) ]] || echo "$file"
-        fi
-    done
+    # shellcheck disable=SC2062  # these are the files
+    grep -lsF --file=- /proc/[0-9]*/cmdline <<<"$T/" | cut -d / -f 3
 }
 
 # The process is gone, or a zombie that its parent has yet to collect, when this returns.
 kill_and_wait() {
-    local i
+    local i stat
     kill -KILL "$1" 2>/dev/null || true
     wait "$1" 2>/dev/null || true
     for ((i = 0; i < 500; i++)); do
-        [[ -e /proc/$1/stat && $(ps -o stat= -p "$1") != Z* ]] || return 0
+        read -r stat 2>/dev/null <"/proc/$1/stat" || return 0
+        [[ ${stat##*)} != ' Z'* ]] || return 0
         sleep 0.01
     done
     fail "process $1 does not end"
@@ -138,7 +140,7 @@ run_tool_result() {
     "$expected") ;;
     *) problem="exit status $status instead of $expected" ;;
     esac
-    grep -qE 'ERROR: (Address|Leak|Thread)Sanitizer|runtime error:' "$T/.tool/err" && problem="a sanitizer's report"
+    [[ ! $stderr =~ ERROR:\ (Address|Leak|Thread)Sanitizer|runtime\ error: ]] || problem="a sanitizer's report"
     [[ -z $problem ]] || fail "$(printf '%s: %s\n--- stdout:\n%s\n--- stderr:\n%s' "$problem" "$*" "$output" "$stderr")"
 }
 
@@ -208,16 +210,19 @@ vm_wait_monitor() {
     "$QMP" "$T/$1.qmp" query-status >/dev/null
 }
 
-# vm_wait_line FILE REGEX [SECONDS]: waits (30 s) for a line; an alarm of the guest fails the test unless it is the line.
+# vm_wait_line FILE REGEX [SECONDS]: waits (60 s) for a line; an alarm of the guest fails the test unless it is the line.
 vm_wait_line() {
-    local alarm end=$((SECONDS + ${3:-30}))
+    local alarm end=$((SECONDS + ${3:-60}))
     while ((SECONDS < end)); do
         alarm=$(vm_alarm "$1") || true
         if grep -qsE -- "$2" "$1"; then return; fi
-        [[ -z $alarm ]] || fail "waited for '$2', but the guest says: $alarm"
+        if [[ -n $alarm ]]; then
+            fail "waited for '$2', but the guest says: $alarm"
+            return 1 # for callers that go on after a failure, such as `run`
+        fi
         sleep 0.02
     done
-    fail "no '$2' in ${1##*/} in ${3:-30} seconds"
+    fail "no '$2' in ${1##*/} in ${3:-60} seconds"
 }
 
 # vm_alarm FILE: prints the guest's alarm (CORRUPT, MISALIGNED, ERROR); fails if it raised none, or while that line,
@@ -229,30 +234,44 @@ vm_alarm() {
 
 # vm_count NAME_OR_FILE: the guest's last whole COUNT; 0 if there is none yet.
 vm_count() {
-    local file=$1 tail_lines i
+    local file=$1 count
     [[ -f $file ]] || file=$T/$1.serial
-    mapfile tail_lines < <(tail -c 4096 -- "$file" 2>/dev/null | tr -d '\0')
-    for ((i = ${#tail_lines[@]} - 1; i >= 0; i--)); do
-        if [[ ${tail_lines[i]} =~ ^COUNT\ ([0-9]+)$'\n'$ ]]; then
-            echo "${BASH_REMATCH[1]}"
+    read_count "$file"
+    echo "$count"
+}
+
+# read_count FILE: the same in $count, without starting a process.
+read_count() {
+    local lines i
+    count=0
+    [[ -f $1 ]] || return 0
+    mapfile lines <"$1"
+    for ((i = ${#lines[@]} - 1; i >= 0; i--)); do
+        if [[ ${lines[i]} =~ ^COUNT\ ([0-9]+)$'\n'$ ]]; then
+            count=${BASH_REMATCH[1]}
             return
         fi
     done
-    echo 0
 }
 
 # vm_wait_count NAME_OR_FILE N [SECONDS]: until the guest has counted to N, or `+N` from now on.
 vm_wait_count() {
-    local file=$1 goal=$2 count=0 end=$((SECONDS + ${3:-30}))
+    local file=$1 goal=$2 count last=-1 alarm end=$((SECONDS + ${3:-60}))
     [[ -f $file ]] || file=$T/$1.serial
-    [[ $goal != +* ]] || goal=$(($(vm_count "$file") + ${goal#+}))
+    read_count "$file"
+    [[ $goal != +* ]] || goal=$((count + ${goal#+}))
     while ((SECONDS < end)); do
-        count=$(vm_count "$file")
+        read_count "$file"
         if ((count >= goal)); then return; fi
-        if vm_alarm "$file"; then fail "the guest says: $(vm_alarm "$file")"; fi
+        # After an alarm the guest stands still.
+        if ((count == last)) && alarm=$(vm_alarm "$file"); then
+            fail "the guest says: $alarm"
+            return 1
+        fi
+        last=$count
         sleep 0.02
     done
-    fail "the guest has counted to $count, not to $goal, in ${3:-30} seconds"
+    fail "the guest has counted to $count, not to $goal, in ${3:-60} seconds"
 }
 
 # vm_assert_counting NAME_OR_FILE [STEPS]
@@ -276,8 +295,9 @@ vm_assert_counting() {
 }
 
 # vm_status SOCKET: QEMU's run state.  vm_running SOCKET: whether the guest runs.
-vm_status() { "$QMP" "$1" query-status | jq -r .status; }
-vm_running() { [[ $("$QMP" "$1" query-status | jq -r .running) == true ]]; }
+# (no jq, which takes longer to start than all the rest)
+vm_status() { [[ $("$QMP" "$1" query-status) =~ \"status\":\"([a-z-]+)\" ]] && echo "${BASH_REMATCH[1]}"; }
+vm_running() { [[ $("$QMP" "$1" query-status) == *'"running":true'* ]]; }
 
 # vm_kill NAME: as a power failure would.
 vm_kill() {
@@ -292,7 +312,8 @@ vm_adopt() { echo "$2" >"$T/$1.pid"; }
 vm_wait_migration() {
     local got='' end=$((SECONDS + ${3:-60}))
     while ((SECONDS < end)); do
-        got=$("$QMP" "$1" query-migrate | jq -r '.status // "none"')
+        got=none
+        [[ ! $("$QMP" "$1" query-migrate) =~ \"status\":\"([a-z-]+)\" ]] || got=${BASH_REMATCH[1]}
         if [[ $got == "${2:-completed}" ]]; then return; fi
         if [[ $got == failed ]]; then fail "migration failed"; fi
         sleep 0.02

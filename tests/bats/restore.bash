@@ -12,11 +12,17 @@ checkpoint() {
 }
 
 # seal: remembers the sums of all checkpoints and frozen images. sealed: they are still the same.
-seal() {
-    find "$T" -name '*.run-*' -prune -o -type f \( -path '*.ckpt/*' -o -name '*.qcow2' -o -name '*.img' \) -print0 |
-        sort -z | xargs -0 sha256sum >"$T/.sums"
+# (cksum, which takes a tenth of a second for what sha256sum takes two: against accidents, not against forgery)
+seal() { sums >"$T/.sums"; }
+sealed() {
+    local changed
+    changed=$(comm -23 "$T/.sums" <(sums))
+    [[ -z $changed ]] || fail "changed since: $changed"
 }
-sealed() { sha256sum --check --quiet "$T/.sums"; }
+sums() {
+    find "$T" -name '*.run-*' -prune -o -type f \( -path '*.ckpt/*' -o -name '*.qcow2' -o -name '*.img' \) -print0 |
+        xargs -0 cksum | sort
+}
 
 # restore NAME [OPTION…] CHECKPOINT…: restores; $run is what it says, $dir the run directory, $serial the guest's output.
 restore() {

@@ -36,13 +36,14 @@ qmp() {
 # image each disk writes to, whether the VM runs, and every file.
 vm_facts() {
     local name=${1:-vm}
-    qmp "$name" query-migrate-capabilities | jq -cS '.[]'
-    qmp "$name" query-migrate-parameters | jq -cS .
-    qmp "$name" query-block | jq -c '.[] | [.device, .qdev, .inserted["node-name"], .inserted.file, .inserted.image]' |
+    qmp "$name" query-migrate-capabilities
+    qmp "$name" query-migrate-parameters
+    { qmp "$name" query-block; qmp "$name" query-named-block-nodes; } |
+        jq -cs '(.[0][] | [.device, .qdev, .inserted["node-name"], .inserted.file, .inserted.image]),
+            ([.[1][] | "\(.["node-name"]) \(.drv) \(.file) \(.ro)"] | sort[])' |
         sed -E 's/"(actual-size|cluster-size|dirty-flag|vm-clock|vm-state)[^,]*,//g'
-    qmp "$name" query-named-block-nodes | jq -r '.[] | "\(.["node-name"]) \(.drv) \(.file) \(.ro)"' | sort
     qmp "$name" query-block-jobs
-    qmp "$name" query-status | jq -c .running
+    if vm_running "$T/$name.qmp"; then echo true; else echo false; fi
     find "$T" \( -path "$T/.tool" -o -path "$T/fake.*" \) -prune -o ! -name '*.log' ! -name 'fake.*' -printf '%P %m\n' | sort
 }
 

@@ -128,7 +128,7 @@ field() { jq -r "$1" <<<"$json"; }
 # bats test_tags=qemu9
 @test "engine precopy: a guest that dirties faster than the pipe is, ends all the same" {
     require 'qemu>=9' "precopy under TCG loses writes before QEMU 9.0"
-    GUEST_WORDS='ws=16M rate=200M' boot
+    GUEST_WORDS='ws=16M rate=100M' boot
     aligned --engine precopy --max-bandwidth 40M --passes 2
 }
 
@@ -408,7 +408,7 @@ field() { jq -r "$1" <<<"$json"; }
 # bats test_tags=qemu9
 @test "--max-pause: gives up, and the VM was never paused (precopy)" {
     require 'qemu>=9' "precopy under TCG loses writes before QEMU 9.0"
-    GUEST_WORDS='ws=32M rate=300M' boot
+    GUEST_WORDS='ws=16M rate=100M' boot
     local facts
     facts=$(vm_facts)
     trigger 3 --engine precopy --max-pause 2 --max-bandwidth 20M --passes 1

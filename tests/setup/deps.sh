@@ -35,6 +35,10 @@ if ! command -v dpkg-query >/dev/null; then
     exit 0
 fi
 
+# One at a time: make --jobs asks for two groups at once, and apt has one lock.
+exec 9<"$0"
+flock 9
+
 # dpkg-query says "install ok installed" (ii) for what is there, and fails when one package is unknown.
 installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "${wanted[@]}" 2>/dev/null | sed -n 's/^ii  *//p') || true
 missing=()
