@@ -35,7 +35,7 @@ CFLAGS   ?= -O2 -g
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Werror -Wmissing-prototypes -Wshadow \
              -Wstrict-prototypes -Isrc/common -pthread -MMD -MP $(CFLAGS) $(SANITIZE_FLAGS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANITIZE_FLAGS)
-LIBS     := -ljansson -lzstd -lxxhash
+LIBS     := -ljansson -lzstd -lxxhash -lm
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
@@ -124,15 +124,19 @@ check-mplcr: $(if $(MPLCR_QEMU),deps-check fetched all test-programs)
 
 bench: all guest $(BENCHES) $(HELPERS) fetched | deps-check
 	$(Q)$(TEST_ENV) bench/run
+	$(Q)$(TEST_ENV) bench/trace
 
 lint: all | deps-check
 	$(Q)BIN=$(abspath $(BIN)) tests/lint $(TOOLS)
 
+# A target that is named after a tool (fuzz_trace) sees the tool's files, too.
 fuzz:
 	$(Q)mkdir -p build/fuzz
 	$(Q)for target in $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c)); do \
-		clang -std=c11 -D_GNU_SOURCE -O1 -g -Isrc/common -DMPLCR_FUZZ -fsanitize=fuzzer,address,undefined \
-			tests/fuzz/$$target.c src/common/*.c -o build/fuzz/$$target -pthread $(LIBS) && \
+		clang -std=c11 -D_GNU_SOURCE -O1 -g -Isrc/common -Isrc -DMPLCR_FUZZ \
+			-fsanitize=fuzzer,address,undefined tests/fuzz/$$target.c src/common/*.c \
+			$$(find src/mplcr-$${target#fuzz_} -name '*.c' ! -name main.c 2>/dev/null) \
+			-o build/fuzz/$$target -pthread $(LIBS) && \
 		mkdir -p build/fuzz/corpus-$$target && \
 		build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) build/fuzz/corpus-$$target \
 			tests/fuzz/corpus/$${target#fuzz_} || exit 1; done
@@ -140,9 +144,11 @@ fuzz:
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
 		$(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
-		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d \
+		$(DESTDIR)$(PREFIX)/share/mplcr/contrib
 	install -m 755 $(TOOLS:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/bin
 	for n in 1 5 7; do install -m 644 man/*.$$n $(DESTDIR)$(PREFIX)/share/man/man$$n; done
+	install -m 644 contrib/* $(DESTDIR)$(PREFIX)/share/mplcr/contrib
 	for t in $(TOOLS); do \
 		install -m 644 completions/$$t.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$t && \
 		install -m 644 completions/_$$t $(DESTDIR)$(PREFIX)/share/zsh/site-functions && \

@@ -63,15 +63,17 @@ json_t *json_of(const char *fmt, ...)
 	return value;
 }
 
-/* The length of the UTF-8 sequence at `s`, or 0 where it is broken. */
-static size_t utf8_length(const unsigned char *s)
+/* The length of the UTF-8 sequence at `s`, of which `left` bytes are there, or 0 where it is broken. */
+static size_t utf8_length(const unsigned char *s, size_t left)
 {
 	static const unsigned long least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc0 ? 2 : 0;
+	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xf8 ? 0 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc0 ? 2 : 0;
 	unsigned long c;
 
 	if (n < 2)
 		return n;
+	if (left < n)
+		return 0;
 	c = s[0] & (0xffu >> (n + 1));
 	for (size_t i = 1; i < n; i++) {
 		if ((s[i] & 0xc0) != 0x80)
@@ -81,24 +83,29 @@ static size_t utf8_length(const unsigned char *s)
 	return c >= least[n] && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff) ? n : 0;
 }
 
-json_t *json_string_of(const char *bytes)
+json_t *json_bytes_of(const char *bytes, size_t length)
 {
-	_cleanup_free_ char *clean = memory_of(3 * strlen(bytes) + 1, 1);
-	const unsigned char *s = (const unsigned char *)bytes;
+	_cleanup_free_ char *clean = memory_of(3 * length + 1, 1);
+	const unsigned char *s = (const unsigned char *)bytes, *end = s + length;
 	char *to = clean;
 	json_t *value;
 
-	while (*s) {
-		size_t n = utf8_length(s);
+	while (s < end) {
+		size_t n = utf8_length(s, (size_t)(end - s));
 
 		memcpy(to, n ? (const char *)s : "\xef\xbf\xbd", n ? n : 3);
 		to += n ? n : 3;
 		s += n ? n : 1;
 	}
-	value = json_string(clean);
+	value = json_stringn_nocheck(clean, (size_t)(to - clean));
 	if (!value)
 		abort();
 	return value;
+}
+
+json_t *json_string_of(const char *bytes)
+{
+	return json_bytes_of(bytes, strlen(bytes));
 }
 
 int json_print(const json_t *value, struct err *e)

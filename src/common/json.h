@@ -47,6 +47,9 @@ json_t *json_of(const char *fmt, ...) __attribute__((returns_nonnull));
 /* A string value of bytes that may not be UTF-8 (paths): broken sequences become U+FFFD. */
 json_t *json_string_of(const char *bytes);
 
+/* The same of `length` bytes, NULs among them. */
+json_t *json_bytes_of(const char *bytes, size_t length);
+
 /* Writes `value` and a line feed to standard output, order kept. Returns 0 or -1. */
 int json_print(const json_t *value, struct err *e) __attribute__((warn_unused_result));
 

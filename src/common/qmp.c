@@ -486,8 +486,10 @@ int qmp_event(struct qmp *q, int64_t until, json_t **event, struct err *e)
 int64_t qmp_event_time_us(const json_t *event)
 {
 	const json_t *stamp = json_object_get(event, "timestamp");
+	int64_t s = json_int(stamp, "seconds", 0), us = json_int(stamp, "microseconds", 0);
 
-	return json_int(stamp, "seconds", 0) * 1000000 + json_int(stamp, "microseconds", 0);
+	/* QEMU says -1 for both where it has no clock. */
+	return s < 0 || s > INT32_MAX * INT64_C(1000) || us < 0 || us >= 1000000 ? 0 : s * 1000000 + us;
 }
 
 /* A new connection to the same process, where the old one was closed. */

@@ -6,21 +6,13 @@
  *  - the rest of a good stream is a good stream, with no page of the blocks that were taken.
  *
  * The first byte of the input chooses the blocks to take (its low bits) and the size of the pieces.
- *
- * With clang's -fsanitize=fuzzer -DMPLCR_FUZZ it is a fuzzer; else a program that runs the files and directories given
- * as arguments.
  */
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fdio.h"
+#include "fuzz.h"
 #include "stream.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct seen {
 	uint8_t take;
@@ -147,45 +139,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(again.rest);
 	return 0;
 }
-
-#ifndef MPLCR_FUZZ
-static int run_path(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-	size_t size;
-	struct err e;
-	char *bytes;
-	int runs = 0;
-
-	if (dir) {
-		while ((entry = readdir(dir)) != NULL) {
-			char *name = path_join(path, entry->d_name);
-
-			if (entry->d_name[0] != '.')
-				runs += run_path(name);
-			free(name);
-		}
-		closedir(dir);
-		return runs;
-	}
-	bytes = file_read(AT_FDCWD, path, 1 << 24, &size, &e);
-	if (!bytes) {
-		fprintf(stderr, "%s\n", e.text);
-		exit(1);
-	}
-	LLVMFuzzerTestOneInput((const uint8_t *)bytes, size);
-	free(bytes);
-	return 1;
-}
-
-int main(int argc, char **argv)
-{
-	int runs = 0;
-
-	for (int i = 1; i < argc; i++)
-		runs += run_path(argv[i]);
-	printf("%sok 1 - the corpus of %d files runs\n1..1\n", runs ? "" : "not ", runs);
-	return runs == 0;
-}
-#endif

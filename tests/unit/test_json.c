@@ -15,6 +15,15 @@ static void cleaned(const char *bytes, const char *expected)
 	json_decref(value);
 }
 
+static void with_nul(void)
+{
+	json_t *value = json_bytes_of("a\0b\xe2\x82\xac", 5); /* the last character is cut */
+
+	ok(json_string_length(value) == 9 && memcmp(json_string_value(value), "a\0b\xef\xbf\xbd\xef\xbf\xbd", 9) == 0,
+	   "bytes with a NUL, and a character that is cut");
+	json_decref(value);
+}
+
 int main(void)
 {
 	json_t *o = json_of("{s:s, s:i, s:f, s:b, s:{s:{s:i}}, s:n}", "text", "x", "int", 7, "real", 1.5, "flag", 1,
@@ -40,6 +49,7 @@ int main(void)
 	free(order);
 	json_decref(o);
 
+	with_nul();
 	cleaned("plain", "plain");
 	cleaned("", "");
 	cleaned("\xc3\xa4 \xe2\x82\xac \xf0\x9f\x90\xaf", "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x90\xaf");
@@ -47,6 +57,7 @@ int main(void)
 	cleaned("cut \xe2\x82", "cut \xef\xbf\xbd\xef\xbf\xbd");
 	cleaned("\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd");                         /* overlong '/' */
 	cleaned("\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");         /* a surrogate */
+	cleaned("\xf9\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"); /* no first byte */
 	cleaned("\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"); /* beyond U+10FFFF */
 	return done();
 }

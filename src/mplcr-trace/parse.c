@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* mplcr-trace parse: a log as events, one JSON object a line. */
+#include "tool.h"
+
+#include <string.h>
+
+#include "cli.h"
+
+static const struct cli_option option_table[] = {
+	FORMAT_OPTION,
+	{ "unknown", 'u', NULL, "show lines that are not known, too" },
+	CLI_COMMON_OPTIONS,
+	CLI_END,
+};
+
+struct printer {
+	struct event_writer *writer;
+	bool unknown;
+};
+
+static int print_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct printer *p = ctx;
+
+	return ev->kind == EVENT_unknown && !p->unknown ? 0 : event_write(p->writer, ev, e);
+}
+
+static int parse(const char *path, const struct log_options *o, struct err *e)
+{
+	struct printer p = { event_writer_new(stdout), o->unknown };
+	struct source_stats stats;
+	struct err late;
+	int result = source_read(path, o->format, print_event, &p, &stats, e);
+
+	/* What was read before a failure is written as well. */
+	if (event_writer_flush(p.writer, result == 0 ? e : &late) < 0)
+		result = -1;
+	event_writer_free(p.writer);
+	if (result == 0 && !o->unknown)
+		source_note_unknown(path, &stats);
+	return result;
+}
+
+int verb_parse(int argc, char **argv)
+{
+	const struct cli cli = {
+		.tool = "mplcr-trace",
+		.verb = "parse",
+		.usage = "[OPTION]... [FILE]",
+		.about = "Prints a migration log as events, one JSON object a line. FILE is a log, a checkpoint\n"
+			 "directory (its trace) or - for standard input, the default.",
+		.options = option_table,
+		.set = log_options_set,
+	};
+	struct log_options o = { 0 };
+	const char *path;
+	struct err e = { 0 };
+
+	if (log_options_parse(&cli, argc, argv, &o, &path, &e) < 0 || parse(path, &o, &e) < 0)
+		return cli_report(&e);
+	return EXIT_DONE;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/* mplcr-trace plot: what is drawn, and where the picture goes. */
+#include "plot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "fdio.h"
+#include "json.h"
+#include "number.h"
+
+/* Characters of a name in a picture 800 pixels wide, and where a terminal cannot say how wide it is. */
+enum { LABEL_MAX = 48, USUAL_COLUMNS = 80, USUAL_ROWS = 24, LEAST_COLUMNS = 40, MOST_COLUMNS = 400 };
+
+struct options {
+	const char *output;
+	const char *type;
+	bool terminal, force;
+	enum format format;
+	unsigned panels;
+	uint64_t checkpoint; /* 0: all */
+	char **paths;
+	size_t n_paths;
+};
+
+static const struct cli_option option_table[] = {
+	{ "output", 'o', "FILE", "write the picture there (default: standard output)" },
+	{ "type", 0, "TYPE", "svg or png (default: by the end of FILE's name, else svg)" },
+	{ "force", 0, NULL, "write over FILE if it exists" },
+	{ "terminal", 0, NULL, "draw with letters (default: when standard output is a terminal)" },
+	{ "only", 0, "PANEL", "draw pending, bandwidth, phases or pause alone; repeatable" },
+	{ "checkpoint", 'c', "N", "of logs with several, draw the N-th alone" },
+	FORMAT_OPTION,
+	CLI_COMMON_OPTIONS,
+	CLI_END,
+};
+
+static int add_panel(struct options *o, const char *value, struct err *e)
+{
+#define ONE_PANEL(name) #name,
+	static const char *const names[] = { PANELS_X(ONE_PANEL) };
+#undef ONE_PANEL
+
+	for (int i = 0; i < PANELS; i++) {
+		if (strcmp(value, names[i]) == 0) {
+			o->panels |= 1u << i;
+			return 0;
+		}
+	}
+	return err_usage(e, "--only: '%s' is not pending, bandwidth, phases or pause", value);
+}
+
+static int set(void *ctx, const char *name, const char *value, struct err *e)
+{
+	struct options *o = ctx;
+
+	if (strcmp(name, "output") == 0)
+		o->output = value;
+	else if (strcmp(name, "type") == 0)
+		o->type = value;
+	else if (strcmp(name, "force") == 0)
+		o->force = true;
+	else if (strcmp(name, "terminal") == 0)
+		o->terminal = true;
+	else if (strcmp(name, "only") == 0)
+		return add_panel(o, value, e);
+	else if (strcmp(name, "checkpoint") == 0)
+		return number_parse(value, "--checkpoint", MODEL_MAX_CHECKPOINTS, &o->checkpoint, e);
+	else if (strcmp(name, "format") == 0)
+		return set_format(&o->format, value, e);
+	return 0;
+}
+
+/* --- options ---------------------------------------------------------------------------------------------------- */
+
+/* The type of picture by its name or by the end of the file's. Returns 0 or -1. */
+static int set_type(struct plot *p, const struct options *o, struct err *e)
+{
+	const char *dot = o->output ? strrchr(path_base(o->output), '.') : NULL;
+	const char *type = o->type ? o->type : dot ? dot + 1 : "svg";
+
+	if (strcmp(type, "png") == 0) {
+		p->type = PLOT_PNG;
+	} else if (strcmp(type, "svg") == 0) {
+		p->type = PLOT_SVG;
+	} else if (o->type) {
+		return err_usage(e, "--type: '%s' is not svg or png", type);
+	} else {
+		err_usage(e, "cannot tell the type of picture from the name '%s'", o->output);
+		return err_hint(e, "end it with .svg or .png, or say --type svg");
+	}
+	return 0;
+}
+
+static void set_terminal_size(struct plot *p)
+{
+	struct winsize w = { 0 };
+
+	p->type = PLOT_TEXT;
+	p->columns = USUAL_COLUMNS;
+	p->rows = USUAL_ROWS;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0 || w.ws_col < LEAST_COLUMNS)
+		return;
+	p->columns = w.ws_col < MOST_COLUMNS ? w.ws_col : MOST_COLUMNS;
+}
+
+static int check(struct options *o, struct plot *p, struct err *e)
+{
+	bool to_stdout = !o->output || strcmp(o->output, "-") == 0;
+
+	for (size_t i = 0; i < o->n_paths; i++)
+		for (size_t n = strlen(o->paths[i]); n > 1 && o->paths[i][n - 1] == '/'; n--)
+			o->paths[i][n - 1] = '\0'; /* x2.ckpt/ is drawn as x2.ckpt */
+	if (o->terminal && (o->output || o->type))
+		return err_usage(e, "--terminal does not go with --output and --type");
+	if (to_stdout)
+		o->output = NULL;
+	if (o->terminal || (!o->type && to_stdout && isatty(STDOUT_FILENO))) {
+		set_terminal_size(p);
+		return 0;
+	}
+	if (set_type(p, o, e) < 0)
+		return -1;
+	if (o->output && !o->force && access(o->output, F_OK) == 0) {
+		err_set(e, "'%s' exists", o->output);
+		return err_hint(e, "--force writes over it");
+	}
+	return 0;
+}
+
+/* --- what is drawn ---------------------------------------------------------------------------------------------- */
+
+/* Cuts a text in UTF-8 after `max` characters, and says so with three points. */
+static void shorten(char *text, size_t max)
+{
+	size_t characters = 0;
+	char *cut = NULL;
+
+	for (char *at = text; *at; at++) {
+		if (((unsigned char)*at & 0xc0) == 0x80)
+			continue;
+		if (characters++ == max - 3)
+			cut = at;
+	}
+	if (characters > max)
+		strcpy(cut, "...");
+}
+
+/* What a log is called in the picture: its name, with its directories only where another one has the same. */
+static const char *name_of(const char *path, const struct options *o)
+{
+	size_t same = 0;
+
+	if (strcmp(path, "-") == 0)
+		return "standard input";
+	for (size_t i = 0; i < o->n_paths; i++)
+		same += strcmp(path_base(path), path_base(o->paths[i])) == 0;
+	return same > 1 ? path : path_base(path);
+}
+
+/* The name of a checkpoint in the picture: of its log, and its number where the log has several. */
+static char *label_of(const struct plot *p, const struct model *m, const struct checkpoint *c, const struct options *o)
+{
+	_cleanup_json_ json_t *clean = json_string_of(name_of(m->path, o));
+	_cleanup_free_ char *name = text_copy(json_string_value(clean));
+
+	shorten(name, p->type == PLOT_TEXT ? (size_t)p->columns / 4 : LABEL_MAX);
+	if (m->stats.checkpoints > 1)
+		return text_of("%s #%llu", name, (unsigned long long)c->number);
+	return steal_ptr(name);
+}
+
+/* Adds the checkpoints of one log. Returns how many there was no room for. */
+static size_t add_curves(struct plot *p, const struct model *m, const struct options *o)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < m->n_checkpoints; i++) {
+		const struct checkpoint *c = &m->checkpoints[i];
+
+		if (o->checkpoint && c->number != o->checkpoint)
+			continue;
+		if (p->n_curves == PLOT_MAX_CURVES)
+			left++;
+		else
+			p->curves[p->n_curves++] = (struct plot_curve){ c, label_of(p, m, c, o) };
+	}
+	return left;
+}
+
+static int read_logs(struct plot *p, struct model *models, const struct options *o, struct err *e)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < o->n_paths; i++) {
+		if (model_read(&models[i], o->paths[i], o->format, e) < 0)
+			return -1;
+		source_note_unknown(o->paths[i], &models[i].stats);
+		left += add_curves(p, &models[i], o);
+	}
+	if (p->n_curves == 0 && o->checkpoint)
+		return err_set(e, "there is no checkpoint %llu", (unsigned long long)o->checkpoint);
+	if (p->n_curves == 0)
+		return err_set(e, "there is no checkpoint in '%s'", o->paths[0]);
+	if (left > 0)
+		cli_note("%d checkpoints are drawn, %zu are left out; --checkpoint chooses one", PLOT_MAX_CURVES, left);
+	return 0;
+}
+
+/* --- where it goes ---------------------------------------------------------------------------------------------- */
+
+/* The whole file under its name, or none. */
+static int write_file(const struct options *o, const char *bytes, size_t size, struct err *e)
+{
+	_cleanup_free_ char *partial = text_of("%s.partial", o->output);
+
+	if (o->force)
+		unlink(partial);
+	if (file_create(AT_FDCWD, partial, bytes, size, e) < 0)
+		return -1;
+	if (renameat2(AT_FDCWD, partial, AT_FDCWD, o->output, o->force ? 0 : RENAME_NOREPLACE) == 0)
+		return 0;
+	err_sys(e, errno, "cannot rename '%s' to '%s'", partial, o->output);
+	unlink(partial);
+	return -1;
+}
+
+/* Without the blanks that fill each line, the form feeds between drawings, and the empty lines at the top. */
+static void print_text(const char *bytes, size_t size)
+{
+	const char *end = bytes + size, *next;
+	bool begun = false;
+
+	for (const char *line = bytes; line < end; line = next + 1) {
+		const char *stop;
+
+		next = memchr(line, '\n', (size_t)(end - line));
+		if (!next)
+			next = end;
+		for (stop = next; stop > line && (stop[-1] == ' ' || stop[-1] == '\f');)
+			stop--;
+		begun |= stop > line;
+		if (begun)
+			printf("%.*s\n", (int)(stop - line), line);
+	}
+}
+
+static int deliver(const struct plot *p, const struct options *o, const char *bytes, size_t size, struct err *e)
+{
+	if (o->output)
+		return write_file(o, bytes, size, e);
+	if (p->type == PLOT_TEXT)
+		print_text(bytes, size);
+	else
+		fwrite(bytes, 1, size, stdout);
+	return 0;
+}
+
+static int run(struct plot *p, struct model *models, struct options *o, struct err *e)
+{
+	_cleanup_free_ char *bytes = NULL;
+	size_t size;
+
+	if (check(o, p, e) < 0 || read_logs(p, models, o, e) < 0 || plot_run(p, &bytes, &size, e) < 0)
+		return -1;
+	return deliver(p, o, bytes, size, e);
+}
+
+int verb_plot(int argc, char **argv)
+{
+	const struct cli cli = {
+		.tool = "mplcr-trace",
+		.verb = "plot",
+		.usage = "[OPTION]... [FILE]...",
+		.about =
+			"Draws logs of migrations: memory still to be sent, bandwidth, phases, and the pause with its\n"
+			"parts; several logs in one picture. A FILE is a log, a checkpoint directory (its trace) or -\n"
+			"for standard input, the default.",
+		.options = option_table,
+		.set = set,
+	};
+	char dash[] = "-", *standard_input = dash;
+	struct options o = { 0 };
+	struct plot p = { 0 };
+	struct model *models = NULL;
+	struct err e = { 0 };
+	int first = cli_parse(&cli, argc, argv, &o, NULL, &e), result = -1;
+
+	if (first >= 0) {
+		o.paths = first < argc ? argv + first : &standard_input;
+		o.n_paths = first < argc ? (size_t)(argc - first) : 1;
+		p.wanted = o.panels ? o.panels : (1u << PANELS) - 1;
+		models = memory_of(o.n_paths + 1, sizeof(*models));
+		result = run(&p, models, &o, &e);
+	}
+	for (size_t i = 0; i < p.n_curves; i++)
+		free(p.curves[i].label);
+	for (size_t i = 0; models && i < o.n_paths; i++)
+		model_release(&models[i]);
+	free(models);
+	return result < 0 || cli_flush(&e) < 0 ? cli_report(&e) : EXIT_DONE;
+}
