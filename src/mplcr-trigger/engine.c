@@ -97,7 +97,7 @@ static int set_patch(const struct engine *engine, struct engine_job *j, struct e
 {
 	if (!j->survey->patched || engine->kind == ENGINE_MPLCR)
 		return 0;
-	return patch_set(j->changes, j->options, false, j->q, e);
+	return patch_set(j->changes, &j->options->mplm, false, j->q, e);
 }
 
 int engine_run(const struct engine *engine, struct engine_job *j, struct err *e)

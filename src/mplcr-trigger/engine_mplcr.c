@@ -23,8 +23,9 @@
 static int switch_on(struct engine_job *j, struct err *e)
 {
 	const struct options *o = j->options;
+	const struct mplm m = steer_first_settings(j);
 
-	if (patch_set(j->changes, o, true, j->q, e) < 0)
+	if ((o->mplm.given || m.interval_s != o->mplm.interval_s) && patch_set(j->changes, &m, true, j->q, e) < 0)
 		return -1;
 	if (o->extend_live && patch_extend_live(j->changes, j->q, e) < 0)
 		return -1;

@@ -12,9 +12,6 @@
 #include "cleanup.h"
 #include "json.h"
 
-/* So soon a new interval is taken in an extended live stage. */
-#define SHORT_INTERVAL_S 1
-
 /* All that the patch adds to QMP. */
 static const char *const commands[] = {
 	"live-checkpointing-enable",
@@ -88,23 +85,10 @@ static json_t *mplm_settings(const struct mplm *m, bool enable)
 		       (json_int_t)m->dirty_percent);
 }
 
-int patch_set_interval(struct changes *c, const struct options *o, uint64_t interval_s, struct qmp *q, struct err *e)
+int patch_set(struct changes *c, const struct mplm *m, bool enable, struct qmp *q, struct err *e)
 {
-	struct mplm m = o->mplm;
-
-	m.interval_s = interval_s;
 	c->patch.mplm = true;
-	return qmp_run(q, "set-mplm-migration", mplm_settings(&m, true), NULL, e);
-}
-
-int patch_set(struct changes *c, const struct options *o, bool enable, struct qmp *q, struct err *e)
-{
-	if (enable && o->extend_live)
-		return patch_set_interval(c, o, SHORT_INTERVAL_S, q, e);
-	if (enable && !o->mplm.given)
-		return 0; /* QEMU's own */
-	c->patch.mplm = true;
-	return qmp_run(q, "set-mplm-migration", mplm_settings(&o->mplm, enable), NULL, e);
+	return qmp_run(q, "set-mplm-migration", mplm_settings(m, enable), NULL, e);
 }
 
 /* Runs one command of the patch, noted as on (or off again) in `flag`. */

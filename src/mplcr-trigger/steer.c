@@ -5,8 +5,10 @@
  * (migration/ram.c of the patch, ram_find_and_save_block: the search starts anew in each round). It ends where what is
  * left is less than bandwidth × downtime-limit at such a look.
  *
- * So it must not run dry: it begins at a crawl, until we watch it; goes on at the pace that was asked for; and when
- * little is left it crawls again, and its downtime-limit is raised beyond what is left, so that its next look ends it.
+ * So it must not run dry, and what is left to be sent once must be known. A look at what is dirty (a sync) takes dirty
+ * pages away from that and adds those that were sent already, so there is none before the end, unless the user sets the
+ * interval. The live stage begins at a crawl, until we watch it; goes on at the pace that was asked for; and when little
+ * is left it crawls again, and its downtime-limit is raised beyond what is left, so that its next look ends it.
  *
  * An extended live stage must come through the last page, since it is safe only beyond it: there it sends what gets
  * dirty. With interval 0 it looks after each page, and sees the end; that is slow and makes QEMU print a lot, so it is
@@ -37,6 +39,10 @@
 #define FAR_LOOK_MS 50
 #define NEAR_LOOK_MS 5
 
+/* Seconds: so soon that a new interval is taken early, and so late that there is none. */
+#define SHORT_INTERVAL_S 1
+#define LONG_INTERVAL_S 3600
+
 /* One data page a burst, while a new interval is waited for. */
 #define STANDSTILL 20000
 #define INTERVAL_MS 1500
@@ -47,6 +53,26 @@
 uint64_t steer_first_bandwidth(const struct options *o)
 {
 	return o->max_rate ? PACE : CRAWL;
+}
+
+struct mplm steer_first_settings(const struct engine_job *j)
+{
+	const struct options *o = j->options;
+	struct mplm m = o->mplm;
+
+	if (o->extend_live)
+		m.interval_s = SHORT_INTERVAL_S;
+	else if (!m.given && !o->max_rate && j->survey->memory > LEFT_BYTES)
+		m.interval_s = LONG_INTERVAL_S;
+	return m;
+}
+
+static int set_interval(struct engine_job *j, uint64_t interval_s, struct err *e)
+{
+	struct mplm m = j->options->mplm;
+
+	m.interval_s = interval_s;
+	return patch_set(j->changes, &m, true, j->q, e);
 }
 
 static int set_parameter(struct engine_job *j, const char *name, int64_t value, struct err *e)
@@ -100,7 +126,7 @@ static int near_end(struct steer *st, struct engine_job *j, struct err *e)
 	st->passes = j->passes_done;
 	if (go(st, STEER_WAIT, j, STANDSTILL, e) < 0)
 		return -1;
-	return patch_set_interval(j->changes, j->options, 0, j->q, e);
+	return set_interval(j, 0, e);
 }
 
 /* Page by page, until all have been sent once. */
@@ -113,7 +139,7 @@ static int creep(struct steer *st, struct engine_job *j, struct err *e)
 	if (st->step != STEER_CREEP || j->pages_sent - st->pages_before < j->pages_total)
 		return 0;
 	st->step = STEER_LIVE;
-	return patch_set_interval(j->changes, j->options, j->options->mplm.interval_s, j->q, e);
+	return set_interval(j, j->options->mplm.interval_s, e);
 }
 
 int steer(struct steer *st, struct engine_job *j, struct err *e)

@@ -436,11 +436,10 @@ void at_freeze_show(const char *output);
 /* Whether QEMU has the patch: fills the survey's `patched`, `mplcr_*` and `sticky_script`. */
 int patch_survey(struct survey *s, const char *socket, struct qmp *q, struct err *e);
 /*
- * How the next migration sends memory: as the user set it, or (enable false) plainly, without the patch's part in it.
+ * How the next migration sends memory, or (enable false) that it does so plainly, without the patch's part in it. Acts on
+ * one that is under way, too.
  */
-int patch_set(struct changes *c, const struct options *o, bool enable, struct qmp *q, struct err *e);
-/* The same with another interval, in seconds; it acts on a migration that is under way. */
-int patch_set_interval(struct changes *c, const struct options *o, uint64_t interval_s, struct qmp *q, struct err *e);
+int patch_set(struct changes *c, const struct mplm *m, bool enable, struct qmp *q, struct err *e);
 /* Makes the next migration a checkpoint; does nothing where that is so already. */
 int patch_enable(struct changes *c, struct qmp *q, struct err *e);
 int patch_max_rate(struct changes *c, struct qmp *q, struct err *e);
@@ -484,6 +483,8 @@ int steer_begin(struct steer *st, struct qmp *q, struct err *e);
 
 /* Bytes per second with which the migration is to begin. */
 uint64_t steer_first_bandwidth(const struct options *o);
+/* How the memory is to be sent at first: as the user wants it, but for the interval. */
+struct mplm steer_first_settings(const struct engine_job *j);
 /* Called after each sample: sets what the live stage needs next. Returns 0 or -1. */
 int steer(struct steer *st, struct engine_job *j, struct err *e);
 /* How long until the next sample. */
