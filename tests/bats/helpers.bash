@@ -87,14 +87,16 @@ processes_of_test() {
     grep -lsF --file=- /proc/[0-9]*/cmdline <<<"$T/" | cut -d / -f 3
 }
 
-# The process is gone, or a zombie that its parent has yet to collect, when this returns.
+# The process is gone, or a zombie that its parent has yet to collect, when this returns.  A zombie that has threads left
+# is not there yet: its files are open.
 kill_and_wait() {
-    local i stat
+    local i stat threads
     kill -KILL "$1" 2>/dev/null || true
     wait "$1" 2>/dev/null || true
     for ((i = 0; i < 500; i++)); do
         read -r stat 2>/dev/null <"/proc/$1/stat" || return 0
-        [[ ${stat##*)} != ' Z'* ]] || return 0
+        threads=("/proc/$1/task/"*)
+        [[ ${stat##*)} != ' Z'* || ${#threads[@]} -gt 1 ]] || return 0
         sleep 0.01
     done
     fail "process $1 does not end"
