@@ -113,7 +113,7 @@ static int choose_for_paused(struct choice *c, const struct survey *s)
 /* Why the patched QEMU's engine is not for this checkpoint, or NULL. */
 static const char *no_mplcr(const struct options *o, const struct survey *s)
 {
-	if (s->mplcr_refusal[0])
+	if (!s->patched || s->mplcr_refusal[0])
 		return s->mplcr_refusal;
 	if (o->max_pause_ms)
 		return "it cannot keep to --max-pause";

@@ -46,6 +46,14 @@ int main(void)
 	ok(chosen(&o, &s, 0).engine == ENGINE_BACKGROUND, "no safe precopy: background");
 	strcpy(s.background_refusal, "no userfaultfd");
 	ok(chosen(&o, &s, 0).engine == ENGINE_STOP, "neither: stop");
+	s.patched = true;
+	ok(chosen(&o, &s, 0).engine == ENGINE_MPLCR, "neither, but the patched QEMU: mplcr");
+	o.max_pause_ms = 100;
+	ok(chosen(&o, &s, 0).engine == ENGINE_STOP, "which cannot keep to a pause");
+	o.max_pause_ms = 0;
+	strcpy(s.mplcr_refusal, "unsafe");
+	ok(chosen(&o, &s, 0).engine == ENGINE_STOP, "and not where it is not safe");
+	s.patched = false;
 	o.accept_unsafe_precopy = true;
 	ok(chosen(&o, &s, 0).engine == ENGINE_PRECOPY, "the risk accepted: precopy");
 	o.accept_unsafe_precopy = false;
