@@ -14,7 +14,6 @@ struct lines {
 	int fd;
 	bool ended;
 	size_t begin, end; /* what is read and not handed out: buf[begin .. end) */
-	uint64_t bytes;
 	char buf[BUFFER_SIZE];
 	char cut[LINES_MAX]; /* a line that was cut: skipping its rest moves the buffer */
 };
@@ -55,7 +54,6 @@ static int skip_rest(struct lines *l, struct err *e)
 		size_t skipped = feed ? (size_t)(feed + 1 - (l->buf + l->begin)) : l->end - l->begin;
 
 		l->begin += skipped;
-		l->bytes += skipped;
 		if (feed || l->ended)
 			return 0;
 		if (fill(l, e) < 0)
@@ -70,7 +68,6 @@ static int hand_out(struct lines *l, struct line *line, size_t length, size_t fe
 	line->length = length;
 	line->cut = false;
 	l->begin += length + feed;
-	l->bytes += length + feed;
 	if (length > 0 && line->start[length - 1] == '\r')
 		line->length--;
 	return 1;
@@ -111,11 +108,6 @@ int lines_peek(struct lines *l, bool (*enough)(void *ctx, const char *bytes, siz
 		if (fill(l, e) < 0)
 			return -1;
 	return 0;
-}
-
-uint64_t lines_bytes(const struct lines *l)
-{
-	return l->bytes;
 }
 
 void lines_free(struct lines *l)

@@ -35,9 +35,6 @@ int lines_next(struct lines *l, struct line *line, struct err *e) __attribute__(
 int lines_peek(struct lines *l, bool (*enough)(void *ctx, const char *bytes, size_t size), void *ctx, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* Bytes handed out so far, line feeds counted. */
-uint64_t lines_bytes(const struct lines *l);
-
 void lines_free(struct lines *l);
 
 #endif

@@ -144,7 +144,19 @@ static void on_period(struct progress *p, const struct event *ev)
 	}
 }
 
-static void on_mplm_pages(struct checkpoint *c, const struct event *ev)
+/* What QEMU says of the migration so far, or of the whole. */
+static void take_totals(struct checkpoint *c, const struct event *ev)
+{
+	take_real(&c->downtime_ms, ev, FIELD_downtime_ms);
+	take_real(&c->setup_ms, ev, FIELD_setup_ms);
+	take_real(&c->total_ms, ev, FIELD_total_ms);
+	take_whole(&c->total_pages, ev, FIELD_total_pages);
+	take_whole(&c->transferred_bytes, ev, FIELD_total_transferred_bytes);
+	take_whole(&c->sent_pages, ev, FIELD_sent_pages);
+	take_whole(&c->zero_pages, ev, FIELD_zero_pages);
+}
+
+static void take_mplm_pages(struct checkpoint *c, const struct event *ev)
 {
 	take_whole(&c->mplm.sent_nondirty_pages, ev, FIELD_sent_nondirty_pages);
 	take_whole(&c->mplm.sent_dirty_pages, ev, FIELD_sent_dirty_pages);
@@ -160,14 +172,8 @@ static void on_transferred(struct collector *k, const struct event *ev, double m
 	struct progress *p = k->p;
 	struct sample *s;
 
-	take_real(&c->downtime_ms, ev, FIELD_downtime_ms);
-	take_real(&c->setup_ms, ev, FIELD_setup_ms);
-	take_real(&c->total_ms, ev, FIELD_total_ms);
-	take_whole(&c->total_pages, ev, FIELD_total_pages);
-	take_whole(&c->transferred_bytes, ev, FIELD_total_transferred_bytes);
-	take_whole(&c->sent_pages, ev, FIELD_sent_pages);
-	take_whole(&c->zero_pages, ev, FIELD_zero_pages);
-	on_mplm_pages(c, ev);
+	take_totals(c, ev);
+	take_mplm_pages(c, ev);
 	if (event_has(ev, FIELD_name)) { /* the rest of memory, in the pause */
 		p->pause_ms += event_real(ev, FIELD_spent_ms, 0);
 		return;
@@ -271,6 +277,12 @@ static void on_vmstate(struct collector *k, const struct event *ev)
 	d->spent_ms = event_real(ev, FIELD_spent_ms, NAN);
 }
 
+static void note_error(struct checkpoint *c, const struct event *ev)
+{
+	if (event_has(ev, FIELD_text))
+		model_note(c, "QEMU said: %.*s", (int)ev->at[FIELD_text].text.length, ev->at[FIELD_text].text.start);
+}
+
 static void on_done(struct collector *k, const struct event *ev, double ms)
 {
 	struct checkpoint *c = k->c;
@@ -278,14 +290,8 @@ static void on_done(struct collector *k, const struct event *ev, double ms)
 	end_iteration(k, ms);
 	saw(&k->p->done, ms);
 	take_text(&c->status, ev, FIELD_status);
-	take_real(&c->downtime_ms, ev, FIELD_downtime_ms);
-	take_real(&c->setup_ms, ev, FIELD_setup_ms);
-	take_real(&c->total_ms, ev, FIELD_total_ms);
-	take_whole(&c->transferred_bytes, ev, FIELD_total_transferred_bytes);
-	take_whole(&c->sent_pages, ev, FIELD_sent_pages);
-	take_whole(&c->zero_pages, ev, FIELD_zero_pages);
-	if (event_has(ev, FIELD_text))
-		model_note(c, "QEMU said: %.*s", (int)ev->at[FIELD_text].text.length, ev->at[FIELD_text].text.start);
+	take_totals(c, ev);
+	note_error(c, ev);
 }
 
 static void on_step(struct collector *k, const struct event *ev, double ms)
@@ -293,8 +299,8 @@ static void on_step(struct collector *k, const struct event *ev, double ms)
 	struct checkpoint *c = k->c;
 	struct tool_step *s;
 
-	if (event_text_is(ev, FIELD_step, "error") && event_has(ev, FIELD_text))
-		model_note(c, "QEMU said: %.*s", (int)ev->at[FIELD_text].text.length, ev->at[FIELD_text].text.start);
+	if (event_text_is(ev, FIELD_step, "error"))
+		note_error(c, ev);
 	if (isnan(ms) || !event_has(ev, FIELD_step))
 		return;
 	k->p->last_step = (struct instant){ true, ms };

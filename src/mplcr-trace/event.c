@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names and types of events and fields, and the getters. */
+/* Names and types of events and fields, getters and setters, and the texts in them. */
 #include "tool.h"
 
 #include <stdlib.h>
@@ -9,25 +9,41 @@
 
 _Static_assert(EVENT_FIELDS <= 64, "a field is a bit of struct event's `has`");
 
+struct text text_from(const char *s)
+{
+	return (struct text){ s ? s : "", s ? strlen(s) : 0 };
+}
+
+bool text_same(struct text a, struct text b)
+{
+	return a.length == b.length && memcmp(a.start, b.start, a.length) == 0;
+}
+
+bool text_is(struct text t, const char *s)
+{
+	return text_same(t, text_from(s));
+}
+
+bool status_is_end(struct text status)
+{
+	return text_is(status, "completed") || text_is(status, "failed") || text_is(status, "cancelled");
+}
+
+/* --- names and types -------------------------------------------------------------------------------------------- */
+
 #define ONE_NAME(name) #name,
-#define ONE_FIELD_NAME(name, type) { #name, sizeof(#name) - 1, FIELD_IS_##type },
+#define ONE_FIELD_NAME(name, type) { { #name, sizeof(#name) - 1 }, FIELD_IS_##type },
 
 static const char *const kinds[] = { EVENT_KINDS_X(ONE_NAME) };
 
 static const struct {
-	const char *name;
-	size_t length;
+	struct text name;
 	enum field_type type;
 } fields[] = { EVENT_FIELDS_X(ONE_FIELD_NAME) };
 
 const char *event_name(enum event_kind kind)
 {
 	return kinds[kind];
-}
-
-const char *field_name(enum event_field field)
-{
-	return fields[field].name;
 }
 
 enum field_type field_type(enum event_field field)
@@ -48,11 +64,12 @@ enum event_field field_named(const char *name, size_t length)
 {
 	enum event_field field = 0;
 
-	while (field < EVENT_FIELDS &&
-	       (fields[field].length != length || memcmp(fields[field].name, name, length) != 0))
+	while (field < EVENT_FIELDS && !text_same(fields[field].name, (struct text){ name, length }))
 		field++;
 	return field;
 }
+
+/* --- values ----------------------------------------------------------------------------------------------------- */
 
 void event_set_bytes(struct event *ev, enum event_field field, const char *start, size_t length)
 {
@@ -78,9 +95,7 @@ double event_real(const struct event *ev, enum event_field field, double otherwi
 
 bool event_text_is(const struct event *ev, enum event_field field, const char *text)
 {
-	const struct text *t = &ev->at[field].text;
-
-	return event_has(ev, field) && t->length == strlen(text) && memcmp(t->start, text, t->length) == 0;
+	return event_has(ev, field) && text_is(ev->at[field].text, text);
 }
 
 char *event_text_copy(const struct event *ev, enum event_field field)

@@ -128,11 +128,6 @@ static int put_text(struct event_writer *w, struct text text, struct err *e)
 
 /* --- events ----------------------------------------------------------------------------------------------------- */
 
-struct piece {
-	const char *start;
-	size_t length;
-};
-
 #define PIECE(text)                                                                                                    \
 	{                                                                                                              \
 		text, sizeof(text) - 1                                                                                 \
@@ -140,13 +135,13 @@ struct piece {
 #define KIND_PIECE(name) PIECE("{\"event\":\"" #name "\",\"line\":"),
 #define FIELD_PIECE(name, type) PIECE(",\"" #name "\":"),
 
-static const struct piece kind_pieces[] = { EVENT_KINDS_X(KIND_PIECE) };
-static const struct piece field_pieces[] = { EVENT_FIELDS_X(FIELD_PIECE) };
-static const struct piece checkpoint_piece = PIECE(",\"checkpoint\":"), end_piece = PIECE("}\n");
+static const struct text kind_pieces[] = { EVENT_KINDS_X(KIND_PIECE) };
+static const struct text field_pieces[] = { EVENT_FIELDS_X(FIELD_PIECE) };
+static const struct text checkpoint_piece = PIECE(",\"checkpoint\":"), end_piece = PIECE("}\n");
 
-static int put_piece(struct event_writer *w, const struct piece *piece, struct err *e)
+static int put_piece(struct event_writer *w, struct text piece, struct err *e)
 {
-	return put(w, piece->start, piece->length, e);
+	return put(w, piece.start, piece.length, e);
 }
 
 static int put_value(struct event_writer *w, const union field_value *value, enum field_type type, struct err *e)
@@ -166,14 +161,14 @@ static int put_value(struct event_writer *w, const union field_value *value, enu
 
 int event_write(struct event_writer *w, const struct event *ev, struct err *e)
 {
-	if (put_piece(w, &kind_pieces[ev->kind], e) < 0 || put_whole(w, (int64_t)ev->line, e) < 0 ||
-	    put_piece(w, &checkpoint_piece, e) < 0 || put_whole(w, (int64_t)ev->checkpoint, e) < 0)
+	if (put_piece(w, kind_pieces[ev->kind], e) < 0 || put_whole(w, (int64_t)ev->line, e) < 0 ||
+	    put_piece(w, checkpoint_piece, e) < 0 || put_whole(w, (int64_t)ev->checkpoint, e) < 0)
 		return -1;
 	for (uint64_t left = ev->has; left; left &= left - 1) {
 		enum event_field field = (enum event_field)__builtin_ctzll(left);
 
-		if (put_piece(w, &field_pieces[field], e) < 0 || put_value(w, &ev->at[field], field_type(field), e) < 0)
+		if (put_piece(w, field_pieces[field], e) < 0 || put_value(w, &ev->at[field], field_type(field), e) < 0)
 			return -1;
 	}
-	return put_piece(w, &end_piece, e);
+	return put_piece(w, end_piece, e);
 }

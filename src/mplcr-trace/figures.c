@@ -115,8 +115,7 @@ static void note_missing(struct checkpoint *c, const struct progress *p)
 
 void figures_make(struct checkpoint *c, const struct progress *p)
 {
-	c->mplm.present = c->mplm.interval_seconds != UNTOLD || c->nondirty_pages != UNTOLD;
-	if (c->mplm.present)
+	if (c->mplm.interval_seconds != UNTOLD || c->nondirty_pages != UNTOLD)
 		mplm_figures(c);
 	else
 		transfer_figures(c, p);

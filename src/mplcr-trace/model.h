@@ -123,7 +123,6 @@ struct checkpoint {
 
 	/* What only an MPLM report has. */
 	struct {
-		bool present;
 		int64_t interval_seconds, dirty_percent;
 		int first_nondirty, relax;                   /* 0, 1 or UNTOLD */
 		int64_t sent_nondirty_pages, sent_dirty_pages;

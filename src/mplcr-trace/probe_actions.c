@@ -49,15 +49,13 @@ static int state_setup(struct reader *r, struct err *e)
 
 int probe_set_state(struct reader *r, struct err *e)
 {
-	static const char *const ends[] = { "completed", "failed", "cancelled" };
 	struct event *ev = &r->ev;
 
 	name_old_state(ev);
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		if (event_text_is(ev, FIELD_status, ends[i])) {
-			ev->kind = EVENT_done;
-			return reader_emit_once(r, e);
-		}
+	if (event_has(ev, FIELD_status) && status_is_end(ev->at[FIELD_status].text)) {
+		ev->kind = EVENT_done;
+		return reader_emit_once(r, e);
+	}
 	if (event_text_is(ev, FIELD_status, "setup"))
 		return state_setup(r, e);
 	if (event_text_is(ev, FIELD_status, "active") && !r->stage.past)
@@ -239,10 +237,8 @@ int probe_device_saved(struct reader *r, struct err *e)
 
 static bool same_name(const struct event *a, const struct event *b)
 {
-	const struct text *s = &a->at[FIELD_name].text, *t = &b->at[FIELD_name].text;
-
-	return event_has(a, FIELD_name) && event_has(b, FIELD_name) && s->length == t->length &&
-	       memcmp(s->start, t->start, s->length) == 0;
+	return event_has(a, FIELD_name) && event_has(b, FIELD_name) &&
+	       text_same(a->at[FIELD_name].text, b->at[FIELD_name].text);
 }
 
 /*

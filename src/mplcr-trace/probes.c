@@ -168,11 +168,6 @@ static struct text name_of_rule(size_t i)
 	return (struct text){ rules[i].pattern, strcspn(rules[i].pattern, " {") };
 }
 
-static bool same(struct text a, struct text b)
-{
-	return a.length == b.length && memcmp(a.start, b.start, a.length) == 0;
-}
-
 /* Names of one length differ at their ends and in the middle. */
 static size_t slot_of(struct text name)
 {
@@ -189,7 +184,7 @@ static size_t find_slot(const struct probes *p, struct text name)
 {
 	size_t slot = slot_of(name);
 
-	while (p->table[slot] && !same(p->names[p->table[slot] - 1], name))
+	while (p->table[slot] && !text_same(p->names[p->table[slot] - 1], name))
 		slot = (slot + 1) & (PROBES_SLOTS - 1);
 	return slot;
 }
@@ -236,7 +231,7 @@ bool probes_know(struct text line)
 	if (!memchr(name.start, '_', name.length)) /* a word of some prose */
 		return false;
 	for (size_t i = 0; i < RULES; i++)
-		if (same(name_of_rule(i), name))
+		if (text_same(name_of_rule(i), name))
 			return true;
 	return is_quiet(name);
 }
@@ -247,7 +242,7 @@ int probes_read(struct reader *r, struct text line, struct err *e)
 	struct text name = name_of(line);
 	size_t first = p->table[find_slot(p, name)];
 
-	for (size_t i = first - 1; first && i < RULES && same(p->names[i], name); i++) {
+	for (size_t i = first - 1; first && i < RULES && text_same(p->names[i], name); i++) {
 		const struct rule *rule = &rules[i];
 
 		if (!pattern_match(p->patterns, i, line, &r->ev))

@@ -176,11 +176,6 @@ static int frozen(struct qmp_events *q, struct err *e)
 	return 0;
 }
 
-static bool is_end(const char *status)
-{
-	return strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0;
-}
-
 static int give_throttle(struct qmp_events *q, int64_t percent, struct err *e)
 {
 	if (percent == q->throttle)
@@ -237,7 +232,7 @@ static int feed_info(struct qmp_events *q, const json_t *info, struct err *e)
 	const char *status = json_text(info, "status");
 	const json_t *ram = json_object_get(info, "ram");
 
-	if (is_end(status))
+	if (status_is_end(text_from(status)))
 		return q->migrating ? give_end(q, status, info, e) : 0;
 	if (strcmp(status, "none") == 0)
 		return 0;
@@ -268,7 +263,7 @@ static int feed_answer(struct qmp_events *q, const json_t *object, struct err *e
 
 static int feed_migration_event(struct qmp_events *q, const char *status, struct err *e)
 {
-	if (is_end(status)) {
+	if (status_is_end(text_from(status))) {
 		if (!q->migrating || q->done)
 			return 0;
 		q->done = true;

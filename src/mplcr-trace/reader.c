@@ -162,8 +162,3 @@ bool text_begins(struct text t, const char *head)
 
 	return t.length >= n && memcmp(t.start, head, n) == 0;
 }
-
-bool text_is(struct text t, const char *s)
-{
-	return t.length == strlen(s) && memcmp(t.start, s, t.length) == 0;
-}

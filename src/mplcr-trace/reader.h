@@ -91,7 +91,6 @@ void reader_time(struct reader *r, double ms, bool wall_clock);
 struct text text_trim(struct text t);
 
 bool text_begins(struct text t, const char *head);
-bool text_is(struct text t, const char *s);
 
 /* What is behind the first `n` bytes. */
 static inline struct text text_behind(struct text t, size_t n)

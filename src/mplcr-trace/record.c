@@ -105,11 +105,6 @@ static int feed(struct recorder *r, char direction, const json_t *object, struct
 	return qmp_events_feed(r->events, clock_ms_between(r->began, clock_ns()), 0, direction, object, e);
 }
 
-static bool is_over(const char *status)
-{
-	return strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0;
-}
-
 /* Whether the answer is of the migration that had ended before: another one has other figures. */
 static bool is_old(const struct recorder *r, const json_t *answer)
 {
@@ -143,19 +138,21 @@ static int take_progress(struct recorder *r, struct err *e)
 {
 	_cleanup_json_ json_t *answer = NULL, *message = NULL;
 	const char *status;
+	bool over;
 
 	if (qmp_run(r->q, "query-migrate", NULL, &answer, e) < 0)
 		return -1;
 	status = json_text(answer, "status");
 	if (!status || strcmp(status, "none") == 0)
 		return 0;
-	if (is_over(status) && !r->recording && is_old(r, answer))
+	over = status_is_end(text_from(status));
+	if (over && !r->recording && is_old(r, answer))
 		return 0;
-	if (is_over(status) && !r->recording && feed_missed_beginning(r, e) < 0)
+	if (over && !r->recording && feed_missed_beginning(r, e) < 0)
 		return -1;
 	r->recording = true;
-	r->ended = is_over(status) && (has_total(answer) || ++r->waited >= MOST_WAITS);
-	if (is_over(status) && !r->ended)
+	r->ended = over && (has_total(answer) || ++r->waited >= MOST_WAITS);
+	if (over && !r->ended)
 		return 0;
 	message = json_of("{s:O}", "return", answer);
 	return feed(r, '<', message, e);
@@ -229,7 +226,7 @@ static void note_waiting(const struct recorder *r)
 {
 	const char *status = json_text(r->before, "status");
 
-	if (!status || strcmp(status, "none") == 0 || is_over(status))
+	if (!status || strcmp(status, "none") == 0 || status_is_end(text_from(status)))
 		cli_note("waiting for a migration to start");
 }
 

@@ -154,10 +154,9 @@ static int take_lines(struct source *s, struct err *e)
 /* The numbers that the reader has kept. Lines that gave events were counted as context at first. */
 static void finish_stats(struct source *s)
 {
-	s->stats->bytes = lines_bytes(s->lines);
 	s->stats->checkpoints = s->reader.checkpoint;
 	s->stats->events = s->reader.event_lines;
-	s->stats->context -= s->reader.event_lines < s->stats->context ? s->reader.event_lines : s->stats->context;
+	s->stats->context -= s->reader.event_lines;
 }
 
 static int read_fd(int fd, enum format format, struct source *s, struct err *e)

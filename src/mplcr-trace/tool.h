@@ -144,6 +144,11 @@ struct text {
 	size_t length;
 };
 
+/* The bytes of a string; none where it is NULL. */
+struct text text_from(const char *s);
+bool text_is(struct text t, const char *s);
+bool text_same(struct text a, struct text b);
+
 union field_value {
 	int64_t whole;
 	double real;
@@ -205,8 +210,10 @@ bool event_text_is(const struct event *ev, enum event_field field, const char *t
 /* A copy of the text field with a NUL at its end, the caller's; NULL where the event does not have it. */
 char *event_text_copy(const struct event *ev, enum event_field field);
 
+/* Whether a migration in this state (QEMU's MigrationStatus) has ended. */
+bool status_is_end(struct text status);
+
 const char *event_name(enum event_kind kind);
-const char *field_name(enum event_field field);
 enum field_type field_type(enum event_field field);
 
 /* The event or field of that name, or EVENT_KINDS, EVENT_FIELDS. */
@@ -240,7 +247,6 @@ enum format format_named(const char *name, bool *known);
 /* What became of the lines of a source: lines = events' lines + context + blank + unknown. */
 struct source_stats {
 	enum format format;   /* the one recognised, or given */
-	uint64_t bytes;
 	uint64_t lines;
 	uint64_t events;      /* lines that gave events */
 	uint64_t context;     /* lines that are known but have no event of their own: stack frames, ends of sections */

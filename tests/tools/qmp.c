@@ -23,7 +23,7 @@
 static _Noreturn void die(const char *what, const char *why)
 {
     fprintf(stderr, "qmp: %s: %s\n", what, why);
-    exit(1);
+    _exit(1); /* what is held is no leak: it ends here */
 }
 
 /* One alarm bounds everything: connecting, the greeting that a busy monitor never sends, the answer. */

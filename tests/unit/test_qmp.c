@@ -262,6 +262,28 @@ static void too_long(void)
 	free(line);
 }
 
+static void stamps(void)
+{
+	static const struct {
+		json_int_t s, us;
+		int64_t expected;
+	} list[] = {
+		{ 1795395790, 362516, 1795395790362516 },
+		{ -1, -1, 0 },
+		{ INT64_MAX, 0, 0 },
+		{ 1, 1000000, 0 },
+		{ 1, -1, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		json_t *event =
+			json_of("{s:{s:I, s:I}}", "timestamp", "seconds", list[i].s, "microseconds", list[i].us);
+
+		ok(qmp_event_time_us(event) == list[i].expected, "a time stamp of %lld s", (long long)list[i].s);
+		json_decref(event);
+	}
+}
+
 int main(void)
 {
 	struct err e = { 0 };
@@ -291,5 +313,6 @@ int main(void)
 	reconnect();
 	pass_descriptor();
 	too_long();
+	stamps();
 	return done();
 }
