@@ -101,6 +101,11 @@ int file_create(int dirfd, const char *path, const void *data, size_t size, stru
 	return 0;
 }
 
+int file_give(int dirfd, const char *name, uid_t uid, gid_t gid)
+{
+	return uid == geteuid() ? 0 : fchownat(dirfd, name, uid, gid, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH);
+}
+
 int path_sync(const char *path, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -29,6 +29,12 @@ char *file_read(int dirfd, const char *path, size_t max, size_t *size, struct er
 int file_create(int dirfd, const char *path, const void *data, size_t size, struct err *e)
 	__attribute__((warn_unused_result));
 
+/*
+ * Hands `name` below `dirfd` (a link itself, not what it leads to), or with "" the file `dirfd` itself, to a user and
+ * group; nothing is done where that user is ours. Returns 0, or -1 with errno.
+ */
+int file_give(int dirfd, const char *name, uid_t uid, gid_t gid) __attribute__((warn_unused_result));
+
 /* fsync of the file or directory at `path`. Returns 0 or -1. */
 int path_sync(const char *path, struct err *e) __attribute__((warn_unused_result));
 

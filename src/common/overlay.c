@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "fdio.h"
+#include "json.h"
 #include "process.h"
 
 /* Overlays that are made at the same time. */
@@ -69,4 +70,13 @@ int overlay_create(const struct overlay *list, size_t n, int64_t deadline, int i
 		if (create_some(list + i, n - i < AT_ONCE ? n - i : AT_ONCE, deadline, interrupt, e) < 0)
 			return -1;
 	return 0;
+}
+
+json_t *overlay_action(const char *backend, const char *node, const char *path, const char *new_node)
+{
+	bool has_backend = backend && backend[0];
+
+	return json_of("{s:s, s:{s:s, s:s, s:s, s:s, s:s}}", "type", "blockdev-snapshot-sync", "data",
+		       has_backend ? "device" : "node-name", has_backend ? backend : node, "snapshot-file", path,
+		       "snapshot-node-name", new_node, "format", "qcow2", "mode", "existing");
 }

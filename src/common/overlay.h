@@ -6,6 +6,7 @@
 #ifndef MPLCR_OVERLAY_H
 #define MPLCR_OVERLAY_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,5 +32,12 @@ char **overlay_command(const struct overlay *o);
  */
 int overlay_create(const struct overlay *list, size_t n, int64_t deadline, int interrupt, struct err *e)
 	__attribute__((warn_unused_result));
+
+/*
+ * The action of QMP `transaction` that puts the overlay at `path`, made before, on a disk of a running VM (QEMU
+ * qapi/block-core.json, blockdev-snapshot-sync with mode "existing"): the one of the block backend `backend` or, where
+ * that is "" or NULL, of the root node `node`. `new_node` is what the overlay's node is called. The caller's.
+ */
+json_t *overlay_action(const char *backend, const char *node, const char *path, const char *new_node);
 
 #endif

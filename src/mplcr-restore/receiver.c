@@ -5,6 +5,7 @@
  * the guest runs; from the transaction on there is no way back, only one forward.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -262,21 +263,17 @@ static int check_disks(struct receiver *r, struct err *e)
 /* Hands a file of the run directory, or the directory, to QEMU's user, where it runs as another one. */
 static int give_to_qemu(const struct receiver *r, const char *path, struct err *e)
 {
-	if (r->uid == geteuid() || lchown(path, r->uid, r->gid) == 0)
+	if (file_give(AT_FDCWD, path, r->uid, r->gid) == 0)
 		return 0;
 	return err_sys(e, errno, "cannot give '%s' to the receiver's user", path);
 }
 
-static json_t *overlay_action(const struct receiver *r, size_t i)
+static json_t *receiver_action(const struct receiver *r, size_t i)
 {
-	const char *backend = json_text(r->entries[i], "device");
 	const char *node = json_string_value(json_path(r->entries[i], "inserted", "node-name", NULL));
 	_cleanup_free_ char *new_node = text_of("mplcr-receiver-%zu", i);
-	bool has_backend = backend && *backend;
 
-	return json_of("{s:s, s:{s:s, s:s, s:s, s:s, s:s}}", "type", "blockdev-snapshot-sync", "data",
-		       has_backend ? "device" : "node-name", has_backend ? backend : node ? node : "", "snapshot-file",
-		       r->p->overlays[i], "snapshot-node-name", new_node, "format", "qcow2", "mode", "existing");
+	return overlay_action(json_text(r->entries[i], "device"), node ? node : "", r->p->overlays[i], new_node);
 }
 
 /* Makes the overlays that are needed, and the transaction that puts them on; an empty list where none is. */
@@ -296,7 +293,7 @@ static int make_overlays(const struct receiver *r, json_t *actions, struct err *
 			continue;
 		if (give_to_qemu(r, p->overlays[i], e) < 0)
 			return -1;
-		json_array_append_new(actions, overlay_action(r, i));
+		json_array_append_new(actions, receiver_action(r, i));
 	}
 	return 0;
 }

@@ -6,15 +6,9 @@
  */
 #include "trigger.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "clock.h"
 
-/*
- * Where its live stage has sent everything but does not end, for this long, it never will (measured: about half
- * of the runs without a limit of bandwidth).
- */
+/* Where its live stage has sent everything but does not end, for this long, it never will: see steer.c. */
 #define STUCK_MS 2000
 
 /* The guest runs again very soon after "completed". */

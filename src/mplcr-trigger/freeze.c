@@ -29,7 +29,7 @@ static int claim_file(const char *path, const struct survey *s, struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, errno, "cannot create the overlay '%s'", path);
-	if (s->proc_known && s->uid != geteuid() && fchown(fd, s->uid, s->gid) < 0)
+	if (s->proc_known && file_give(fd, "", s->uid, s->gid) < 0)
 		return err_sys(e, errno, "cannot give the overlay '%s' to QEMU's user", path);
 	return 0;
 }
@@ -92,13 +92,9 @@ int freeze_prepare(const struct plan *p, const struct survey *s, struct changes 
 	return 0;
 }
 
-static json_t *overlay_action(const struct disk_plan *dp)
+static json_t *freeze_action(const struct disk_plan *dp)
 {
-	const struct disk *d = dp->disk;
-
-	return json_of("{s:s, s:{s:s, s:s, s:s, s:s, s:s}}", "type", "blockdev-snapshot-sync", "data",
-		       d->backend[0] ? "device" : "node-name", d->backend[0] ? d->backend : d->node, "snapshot-file",
-		       dp->overlay, "snapshot-node-name", dp->node, "format", "qcow2", "mode", "existing");
+	return overlay_action(dp->disk->backend, dp->disk->node, dp->overlay, dp->node);
 }
 
 int freeze_run(const struct plan *p, struct qmp *q, struct err *e)
@@ -107,7 +103,7 @@ int freeze_run(const struct plan *p, struct qmp *q, struct err *e)
 
 	for (size_t i = 0; i < p->n_disks; i++)
 		if (p->disks[i].freeze)
-			json_array_append_new(actions, overlay_action(&p->disks[i]));
+			json_array_append_new(actions, freeze_action(&p->disks[i]));
 	if (json_array_size(actions) == 0) {
 		json_decref(actions);
 		return 0;

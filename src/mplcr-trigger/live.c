@@ -23,7 +23,7 @@
 #include "fdio.h"
 #include "interrupt.h"
 
-/* How long end-live waits for the other's word: the live stage is looked at ten times a second. */
+/* How long end-live waits for the other's word: the live stage is looked at twenty times a second and more. */
 #define ANSWER_MS 5000
 
 struct live {

@@ -10,7 +10,7 @@
 #include "fdio.h"
 #include "json.h"
 
-/* query-memory-size-summary, and no memory backend for every guest's memory before 5.0. */
+/* query-memory-size-summary came with it. */
 #define SUMMARY_VERSION 21100
 
 /* The names of guest RAM blocks are those of the memory backends. */

@@ -141,10 +141,8 @@ int patch_off(struct changes *c, struct qmp *q, struct err *e)
 		result = -1;
 	if (turn(q, "disable-max-migration-rate-limit", &p->max_rate, false, e) < 0)
 		result = -1;
-	if (p->mplm) {
-		if (qmp_run(q, "set-mplm-migration", mplm_settings(&usual, true), NULL, e) < 0)
-			result = -1;
-	}
+	if (p->mplm && qmp_run(q, "set-mplm-migration", mplm_settings(&usual, true), NULL, e) < 0)
+		result = -1;
 	p->mplm = false;
 	return result;
 }

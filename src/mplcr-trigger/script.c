@@ -44,8 +44,12 @@ static char *shell_word(const char *text)
 	char *word = memory_of(4 * strlen(text) + 3, 1), *to = word;
 
 	*to++ = '\'';
-	for (; *text; text++)
-		to = *text == '\'' ? stpcpy(to, "'\\''") : (*to = *text, to + 1);
+	for (; *text; text++) {
+		if (*text == '\'')
+			to = stpcpy(to, "'\\''");
+		else
+			*to++ = *text;
+	}
 	*to = '\'';
 	return word;
 }
@@ -65,7 +69,7 @@ static int job_file(int dirfd, const char *name, const char *text, const struct 
 {
 	if (file_create(dirfd, name, text, strlen(text), e) < 0)
 		return -1;
-	if (s->proc_known && s->uid != geteuid() && fchownat(dirfd, name, s->uid, s->gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if (s->proc_known && file_give(dirfd, name, s->uid, s->gid) < 0)
 		return err_sys(e, errno, "cannot give '%s' to QEMU's user", name);
 	return 0;
 }
@@ -89,7 +93,7 @@ static int make_job(const struct options *o, const struct plan *p, const struct 
 	if (job_file(dirfd, "command", command, s, e) < 0 || job_file(dirfd, "files", files, s, e) < 0 ||
 	    job_file(dirfd, "seconds", seconds, s, e) < 0)
 		return -1;
-	if (s->proc_known && s->uid != geteuid() && fchown(dirfd, s->uid, s->gid) < 0)
+	if (s->proc_known && file_give(dirfd, "", s->uid, s->gid) < 0)
 		return err_sys(e, errno, "cannot give '%s' to QEMU's user", job);
 	return 0;
 }

@@ -75,13 +75,12 @@ static int set_interval(struct engine_job *j, uint64_t interval_s, struct err *e
 	return patch_set(j->changes, &m, true, j->q, e);
 }
 
-static int set_parameter(struct engine_job *j, const char *name, int64_t value, struct err *e)
+/* Noted, to be put back. */
+static int raise_limit(struct engine_job *j, struct err *e)
 {
-	json_t *wanted = json_of("{s:I}", name, (json_int_t)value);
-	int result = changes_parameters(j->changes, j->q, j->survey->parameters, wanted, e);
+	_cleanup_json_ json_t *wanted = json_of("{s:I}", "downtime-limit", (json_int_t)LONGEST_LIMIT_MS);
 
-	json_decref(wanted);
-	return result;
+	return changes_parameters(j->changes, j->q, j->survey->parameters, wanted, e);
 }
 
 /* Always sent, even where it is what the VM had before; that is noted already. */
@@ -118,7 +117,7 @@ static int near_end(struct steer *st, struct engine_job *j, struct err *e)
 	if (!j->changes->patch.extended) {
 		if (go(st, STEER_END, j, CRAWL, e) < 0)
 			return -1;
-		return set_parameter(j, "downtime-limit", LONGEST_LIMIT_MS, e);
+		return raise_limit(j, e);
 	}
 	if (st->step >= STEER_WAIT)
 		return 0;
