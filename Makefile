@@ -34,8 +34,8 @@ endif
 CFLAGS   ?= -O2 -g
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Werror -Wmissing-prototypes -Wshadow \
              -Wstrict-prototypes -Isrc/common -pthread -MMD -MP $(CFLAGS) $(SANITIZE_FLAGS)
-ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANITIZE_FLAGS)
-LIBS     := -ljansson -lzstd -lxxhash -lm
+ALL_LDFLAGS = -pthread -Wl,--as-needed $(LDFLAGS) $(SANITIZE_FLAGS)
+LIBS     := -ljansson -lzstd -lxxhash -lbtrfsutil -lm
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
@@ -125,6 +125,9 @@ check-mplcr: $(if $(MPLCR_QEMU),deps-check fetched all test-programs)
 bench: all guest $(BENCHES) $(HELPERS) fetched | deps-check
 	$(Q)$(TEST_ENV) bench/run
 	$(Q)$(TEST_ENV) bench/trace
+	$(Q)$(TEST_ENV) bench/disks
+	$(Q)$(TEST_ENV) bench/snap
+	$(Q)$(TEST_ENV) bench/chain
 
 lint: all | deps-check
 	$(Q)BIN=$(abspath $(BIN)) tests/lint $(TOOLS)

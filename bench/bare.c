@@ -4,6 +4,7 @@
  *
  *   bare SOCKET background STATE OVERLAY   stop, overlay, background migration into STATE, cont as soon as it may
  *   bare SOCKET stop STATE                 stop, migrate exec:cat, cont
+ *   bare SOCKET pause                      stop, cont
  *   bare SOCKET savevm                     HMP savevm
  *   bare SOCKET loadvm                     HMP loadvm of what savevm saved
  *
@@ -176,7 +177,10 @@ int main(int argc, char **argv)
 		background(q, argv[3], argv[4]);
 	else if (strcmp(mode, "stop") == 0 && argc == 4)
 		stop(q, argv[3]);
-	else if (strcmp(mode, "savevm") == 0 || strcmp(mode, "loadvm") == 0) {
+	else if (strcmp(mode, "pause") == 0) {
+		run_only(q, "stop", NULL);
+		cont(q);
+	} else if (strcmp(mode, "savevm") == 0 || strcmp(mode, "loadvm") == 0) {
 		char *line = text_of("%s bench", mode);
 
 		hmp(q, line);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # bash completion for mplcr-trigger                                    shellcheck shell=bash
 
-_mplcr_trigger_options='--socket --name --dir --layout --compress --disks --device --leave-out --engine
+_mplcr_trigger_options='--socket --name --dir --layout --compress --disks --device --leave-out --include --include-from
+    --engine
     --max-bandwidth --max-pause --at-freeze --at-freeze-timeout --passes --accept-unsafe-precopy --timeout
     --leave-paused --dry-run --mplm --max-rate --extend-live --uri --json --quiet --progress --help --version'
 _mplcr_trigger_end_live_options='--socket --quiet --progress --help --version'
@@ -37,7 +38,8 @@ _mplcr_trigger() {
     --engine | -e) words='auto background precopy mplcr stop' ;;
     --layout) words='pages stream' ;;
     --compress) words='zstd' ;;
-    --disks) words='overlay none' ;;
+    --disks) words='overlay reflink subvolume auto none' ;;
+    --include | --include-from) _mplcr_trigger_files "$current" -f && return ;;
     --progress) words='always never auto' ;;
     --at-freeze) mapfile -t COMPREPLY < <(compgen -A command -- "$current") && return ;;
     --mplm) words='interval= dirty= relax=on relax=off first-nondirty=on first-nondirty=off' && compopt -o nospace ;;

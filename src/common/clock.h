@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <time.h>
 
 #define NS_PER_MS 1000000LL
@@ -48,6 +49,23 @@ static inline struct timespec *clock_left(int64_t deadline, struct timespec *lef
 		ns = 0;
 	*left = (struct timespec){ ns / NS_PER_S, ns % NS_PER_S };
 	return left;
+}
+
+/*
+ * The wall clock now, as it is written for people and programs of any place: UTC in the form of RFC 3339 with
+ * milliseconds, "2026-01-01T00:00:00.000Z". Returns `text`.
+ */
+static inline char *clock_utc(char text[32])
+{
+	struct timespec now;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	n = strftime(text, 32, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, 32 - n, ".%03dZ", (int)(now.tv_nsec / NS_PER_MS));
+	return text;
 }
 
 /* Sleeps `ms` milliseconds, or until a signal comes. */

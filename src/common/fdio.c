@@ -31,6 +31,24 @@ int fd_write_all(int fd, const void *data, size_t size)
 	return 0;
 }
 
+ssize_t fd_read_at(int fd, void *data, size_t size, uint64_t offset)
+{
+	size_t used = 0;
+
+	while (used < size) {
+		ssize_t n = pread(fd, (char *)data + used, size - used, (off_t)(offset + used));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		used += (size_t)n;
+	}
+	return (ssize_t)used;
+}
+
 void fd_drain(int fd)
 {
 	_cleanup_free_ char *dropped = memory_of(65536, 1);
@@ -99,6 +117,32 @@ int file_create(int dirfd, const char *path, const void *data, size_t size, stru
 		return -1;
 	}
 	return 0;
+}
+
+/* Gives `partial` its name. Returns 0 or -1. */
+static int publish(const char *partial, const char *path, mode_t mode, bool replace, struct err *e)
+{
+	_cleanup_free_ char *dir = path_dir(path);
+
+	if (chmod(partial, mode) < 0)
+		return err_sys(e, errno, "cannot set the mode of '%s'", partial);
+	if (renameat2(AT_FDCWD, partial, AT_FDCWD, path, replace ? 0 : RENAME_NOREPLACE) < 0)
+		return err_sys(e, errno, "cannot rename '%s' to '%s'", partial, path);
+	return path_sync(dir, e);
+}
+
+int file_publish(const char *path, const void *data, size_t size, mode_t mode, bool replace, struct err *e)
+{
+	_cleanup_free_ char *partial = text_of("%s.partial", path);
+
+	if (replace)
+		unlink(partial);
+	if (file_create(AT_FDCWD, partial, data, size, e) < 0)
+		return -1;
+	if (publish(partial, path, mode, replace, e) == 0)
+		return 0;
+	unlink(partial);
+	return -1;
 }
 
 int file_give(int dirfd, const char *name, uid_t uid, gid_t gid)

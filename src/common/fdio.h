@@ -16,6 +16,12 @@
 /* Writes all `size` bytes. Returns 0, or -1 with errno set. */
 int fd_write_all(int fd, const void *data, size_t size) __attribute__((warn_unused_result));
 
+/*
+ * pread of `size` bytes from `offset` on, or of what there is up to the end of the file. Returns how many, or -1 with
+ * errno.
+ */
+ssize_t fd_read_at(int fd, void *data, size_t size, uint64_t offset) __attribute__((warn_unused_result));
+
 /* Reads and drops what comes until the end of file or an error. */
 void fd_drain(int fd);
 
@@ -27,6 +33,13 @@ char *file_read(int dirfd, const char *path, size_t max, size_t *size, struct er
 
 /* Creates `path` below `dirfd` with O_EXCL and mode 0600 and writes the bytes durably (fsync). Returns 0 or -1. */
 int file_create(int dirfd, const char *path, const void *data, size_t size, struct err *e)
+	__attribute__((warn_unused_result));
+
+/*
+ * Writes a whole file of that mode, or none: into PATH.partial, which is made durable and then renamed. `replace`: a
+ * file that is there is replaced; else that is a failure (errno EEXIST in e->sys). Returns 0 or -1.
+ */
+int file_publish(const char *path, const void *data, size_t size, mode_t mode, bool replace, struct err *e)
 	__attribute__((warn_unused_result));
 
 /*

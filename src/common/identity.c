@@ -17,20 +17,11 @@
 static int hash_header(int fd, char hex[33])
 {
 	_cleanup_free_ char *bytes = memory_of(HEADER_BYTES, 1);
-	size_t used = 0;
+	ssize_t n = fd_read_at(fd, bytes, HEADER_BYTES, 0);
 
-	while (used < HEADER_BYTES) {
-		ssize_t n = pread(fd, bytes + used, HEADER_BYTES - used, (off_t)used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		used += (size_t)n;
-	}
-	digest_bytes(bytes, used, hex);
+	if (n < 0)
+		return -1;
+	digest_bytes(bytes, (size_t)n, hex);
 	return 0;
 }
 

@@ -38,7 +38,14 @@ static json_t *image_to_json(const struct manifest_image *image, const char *tre
 		set_text(object, "relative", relative);
 	set_text(object, "format", image->format);
 	json_object_set_new(object, "identity", identity_to_json(&image->id));
+	if (image->data)
+		json_object_set_new(object, "data_file", image_to_json(image->data, tree));
 	return object;
+}
+
+const char *manifest_method_name(enum manifest_method method)
+{
+	return method == MANIFEST_REFLINK ? "reflink" : method == MANIFEST_SUBVOLUME ? "subvolume" : "overlay";
 }
 
 static json_t *disk_to_json(const struct manifest_disk *disk, const char *tree)
@@ -51,6 +58,7 @@ static json_t *disk_to_json(const struct manifest_disk *disk, const char *tree)
 	set_text(object, "node", disk->node);
 	set_text(object, "qdev", disk->qdev);
 	set_text(object, "frozen", disk->n_chain ? disk->chain[0].path : NULL);
+	set_text(object, "method", disk->read_only ? NULL : manifest_method_name(disk->method));
 	set_text(object, "active", disk->active);
 	json_object_set_new(object, "read_only", json_boolean(disk->read_only));
 	set_number(object, "virtual_size", disk->virtual_size);
@@ -115,6 +123,26 @@ static json_t *files_to_json(const struct manifest *m)
 	return array;
 }
 
+static json_t *included_to_json(const struct manifest *m, const char *tree)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < m->n_included; i++) {
+		const struct manifest_included *included = &m->included[i];
+		const char *relative = path_below(tree, included->path);
+		json_t *object = json_object();
+
+		set_text(object, "path", included->path);
+		if (relative)
+			set_text(object, "relative", relative);
+		set_text(object, "file", included->copy.name);
+		set_number(object, "size", included->copy.size);
+		set_text(object, "xxh3", included->copy.xxh3);
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
 static json_t *receiver_to_json(const struct manifest *m)
 {
 	json_t *object = json_object();
@@ -148,32 +176,50 @@ json_t *manifest_to_json(const struct manifest *m)
 	json_object_set_new(object, "ram_blocks", blocks_to_json(m));
 	json_object_set_new(object, "files", files_to_json(m));
 	json_object_set_new(object, "disks", disks);
+	json_object_set_new(object, "included", included_to_json(m, tree));
 	json_object_set_new(object, "left_out", strings_to_json(m->left_out));
 	return object;
 }
 
+void manifest_image_release(struct manifest_image *image)
+{
+	free(image->path);
+	free(image->recorded);
+	free(image->format);
+	if (image->data)
+		manifest_image_release(image->data);
+	free(image->data);
+}
+
 static void free_disk(struct manifest_disk *disk)
 {
-	for (size_t i = 0; i < disk->n_chain; i++) {
-		free(disk->chain[i].path);
-		free(disk->chain[i].recorded);
-		free(disk->chain[i].format);
-	}
+	for (size_t i = 0; i < disk->n_chain; i++)
+		manifest_image_release(&disk->chain[i]);
 	free(disk->chain);
 	free(disk->device);
 	free(disk->node);
 	free(disk->qdev);
 	free(disk->active);
+	free(disk->active_recorded);
+}
+
+static void free_file(struct manifest_file *file)
+{
+	free(file->name);
+	free(file->xxh3);
+	free(file->block);
 }
 
 static void free_arrays(struct manifest *m)
 {
 	for (size_t i = 0; i < m->n_disks; i++)
 		free_disk(&m->disks[i]);
-	for (size_t i = 0; i < m->n_files; i++) {
-		free(m->files[i].name);
-		free(m->files[i].xxh3);
-		free(m->files[i].block);
+	for (size_t i = 0; i < m->n_files; i++)
+		free_file(&m->files[i]);
+	for (size_t i = 0; i < m->n_included; i++) {
+		free(m->included[i].path);
+		free(m->included[i].recorded);
+		free_file(&m->included[i].copy);
 	}
 	for (size_t i = 0; i < m->n_blocks; i++)
 		free(m->blocks[i].name);
@@ -181,6 +227,7 @@ static void free_arrays(struct manifest *m)
 	text_list_free(m->left_out);
 	free(m->disks);
 	free(m->files);
+	free(m->included);
 	free(m->blocks);
 }
 
@@ -235,29 +282,35 @@ static int check_sum(int fd, const struct manifest_file *file, const char *dir, 
 	return err_hint(e, "the checkpoint cannot be trusted: use another one, or a copy of this file");
 }
 
-static int check_file(int dirfd, const struct manifest_file *file, const char *dir, bool sums, struct err *e)
+enum manifest_fault manifest_check_file(const struct manifest_file *file, const char *dir, bool sums, struct err *e)
 {
-	_cleanup_close_ int fd = openat(dirfd, file->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_free_ char *path = path_join(dir, file->name);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(e, errno, "the checkpoint is not complete: cannot open '%s/%s'", dir, file->name);
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, "'%s/%s' is not a regular file", dir, file->name);
-	if ((uint64_t)st.st_size != file->size)
-		return err_set(e, "'%s/%s' is damaged: it has %lld bytes, the manifest says %llu", dir, file->name,
-			       (long long)st.st_size, (unsigned long long)file->size);
-	return sums ? check_sum(fd, file, dir, e) : 0;
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		err_sys(e, errno, "the checkpoint is not complete: cannot open '%s/%s'", dir, file->name);
+		return MANIFEST_MISSING;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		err_set(e, "'%s/%s' is not a regular file", dir, file->name);
+		return MANIFEST_MISSING;
+	}
+	if ((uint64_t)st.st_size != file->size) {
+		err_set(e, "'%s/%s' is damaged: it has %lld bytes, the manifest says %llu", dir, file->name,
+			(long long)st.st_size, (unsigned long long)file->size);
+		return MANIFEST_SIZE;
+	}
+	return sums && check_sum(fd, file, dir, e) < 0 ? MANIFEST_SUM : MANIFEST_SOUND;
 }
 
 int manifest_check_files(const struct manifest *m, const char *dir, bool sums, struct err *e)
 {
-	_cleanup_close_ int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (dirfd < 0)
-		return err_sys(e, errno, "cannot open '%s'", dir);
 	for (size_t i = 0; i < m->n_files; i++)
-		if (check_file(dirfd, &m->files[i], dir, sums, e) < 0)
+		if (manifest_check_file(&m->files[i], dir, sums, e) != MANIFEST_SOUND)
+			return -1;
+	for (size_t i = 0; i < m->n_included; i++)
+		if (manifest_check_file(&m->included[i].copy, dir, sums, e) != MANIFEST_SOUND)
 			return -1;
 	return 0;
 }
@@ -268,6 +321,8 @@ static int check_image(const struct manifest *m, const struct manifest_disk *dis
 	struct identity now;
 	const char *difference;
 
+	if (image->data && check_image(m, disk, image->data, e) < 0)
+		return -1;
 	if (identity_read(image->path, &now, e) < 0)
 		return err_prefix(e, "an image of disk '%s' is missing", disk->device);
 	difference = identity_difference(&image->id, &now);

@@ -23,6 +23,10 @@
 #define MANIFEST_SCHEMA "mplcr.trigger.checkpoint/1"
 #define MANIFEST_NAME "checkpoint.json"
 
+/* Directories of a checkpoint: of the images that were cloned, and of the files that were included. */
+#define CLONES_DIR "disks"
+#define INCLUDED_DIR "include"
+
 /* One image of a chain. */
 struct manifest_image {
 	char *path;           /* absolute */
@@ -30,6 +34,14 @@ struct manifest_image {
 	char *format;         /* "qcow2", "raw", …, as QEMU calls its driver */
 	struct identity id;
 	bool moved;           /* loaded only: resolved relative to the checkpoint, and not the path that was recorded */
+	struct manifest_image *data; /* its external data file, an image of format "raw"; NULL where it has none */
+};
+
+/* How the content of a disk was kept as it was at the instant of the checkpoint. */
+enum manifest_method {
+	MANIFEST_OVERLAY,   /* the VM went on with a new overlay; the image that it wrote to before is frozen */
+	MANIFEST_REFLINK,   /* the VM goes on with the image; a clone of it in the checkpoint is frozen */
+	MANIFEST_SUBVOLUME, /* the same with the image in a snapshot of its btrfs subvolume */
 };
 
 /* One disk of the VM. */
@@ -42,7 +54,10 @@ struct manifest_disk {
 	struct manifest_image
 		*chain; /* chain[0] is the frozen image, each next one the backing file of the one before */
 	size_t n_chain;
-	char *active;         /* the overlay that the VM went on with; the frozen image itself where there is none */
+	enum manifest_method method; /* of a disk that the VM could write */
+	char *active;         /* what the VM went on with: the overlay; with the other methods the image that it wrote to
+			       * before, too; the frozen image itself where the disk is read-only */
+	char *active_recorded; /* loaded only: the path that it had at the checkpoint */
 };
 
 /* One file of the checkpoint directory. */
@@ -51,6 +66,13 @@ struct manifest_file {
 	uint64_t size;        /* bytes */
 	char *xxh3;           /* XXH3-128 of the content, hexadecimal */
 	char *block;          /* the RAM block whose pages it holds, or NULL */
+};
+
+/* A file of the user's that was copied in the pause, because it must be of the same instant. */
+struct manifest_included {
+	char *path;           /* absolute, of the original */
+	char *recorded;       /* loaded only: the path that it had at the checkpoint */
+	struct manifest_file copy; /* in the checkpoint directory */
 };
 
 /* One RAM block of the VM. */
@@ -91,6 +113,8 @@ struct manifest {
 	size_t n_files;
 	struct manifest_disk *disks;
 	size_t n_disks;
+	struct manifest_included *included;
+	size_t n_included;
 	char **left_out; /* names of writable disks that were not frozen, by the user's wish: their content is not in
 			  * the checkpoint; NULL-terminated, or NULL where there are none */
 };
@@ -108,11 +132,24 @@ json_t *manifest_to_json(const struct manifest *m);
 
 void manifest_free(struct manifest *m);
 
+/* Frees what the image owns. */
+void manifest_image_release(struct manifest_image *image);
+
 /*
  * Checks that the files of the checkpoint are there and of their recorded sizes, and, with `sums`, that their contents
  * have the recorded sums. `dir` is the checkpoint directory. Returns 0 or -1.
  */
 int manifest_check_files(const struct manifest *m, const char *dir, bool sums, struct err *e)
+	__attribute__((warn_unused_result));
+
+/* "overlay", "reflink", "subvolume". */
+const char *manifest_method_name(enum manifest_method method);
+
+/* What can be wrong with one file. */
+enum manifest_fault { MANIFEST_SOUND, MANIFEST_MISSING, MANIFEST_SIZE, MANIFEST_SUM };
+
+/* The same of one file, for those who want to hear of all; *e says what is wrong. */
+enum manifest_fault manifest_check_file(const struct manifest_file *file, const char *dir, bool sums, struct err *e)
 	__attribute__((warn_unused_result));
 
 /* The file named `name`, or the one that holds the pages of RAM block `block`; NULL where there is none. */

@@ -80,6 +80,27 @@ int number_parse_seconds(const char *text, const char *what, uint64_t *ms, struc
 	return 0;
 }
 
+int number_parse_duration(const char *text, const char *what, uint64_t *seconds, struct err *e)
+{
+	static const struct {
+		char letter;
+		uint64_t seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 604800 } };
+	const uint64_t max = 1000000;
+	const char *end;
+	uint64_t value;
+
+	if (digits(text, what, max, &value, &end, e) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		if (end[0] != units[i].letter || end[1])
+			continue;
+		*seconds = value * units[i].seconds;
+		return 0;
+	}
+	return err_usage(e, "%s: '%s' is not a time: digits, then s, m, h, d or w", what, text);
+}
+
 char *number_bytes(uint64_t bytes, char buf[16])
 {
 	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };

@@ -22,6 +22,10 @@ int number_parse_bytes(const char *text, const char *what, uint64_t *out, struct
 int number_parse_seconds(const char *text, const char *what, uint64_t *ms, struct err *e)
 	__attribute__((warn_unused_result));
 
+/* As number_parse, for a time with its unit: s, m, h, d or w ("90m", "7d"); *seconds gets it in seconds. */
+int number_parse_duration(const char *text, const char *what, uint64_t *seconds, struct err *e)
+	__attribute__((warn_unused_result));
+
 /* Writes bytes for a person into `buf`: "812 B", "3.4 MiB". Returns buf. */
 char *number_bytes(uint64_t bytes, char buf[16]);
 

@@ -2,8 +2,10 @@
 #include "overlay.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "fdio.h"
@@ -24,6 +26,19 @@ char **overlay_command(const struct overlay *o)
 		argv[i] = text_copy(words[i]);
 	argv[n] = text_of("%" PRIu64, o->size);
 	return argv;
+}
+
+int overlay_claim(const char *path, uid_t uid, gid_t gid, struct err *e)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot create the overlay '%s'", path);
+	if (file_give(fd, "", uid, gid) == 0)
+		return 0;
+	err_sys(e, errno, "cannot give the overlay '%s' to QEMU's user", path);
+	unlink(path);
+	return -1;
 }
 
 static int start(const struct overlay *o, struct process *process, struct err *e)

@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "err.h"
 
@@ -25,6 +26,12 @@ struct overlay {
 
 /* The qemu-img command that makes it: malloc'd, NULL-terminated; text_list_free frees it. */
 char **overlay_command(const struct overlay *o);
+
+/*
+ * Claims the name of an overlay before qemu-img writes it, with an empty file that nobody else can read, so that
+ * nobody's file is overwritten; hands it to the user and group that QEMU runs as. Returns 0, or -1: nothing is left.
+ */
+int overlay_claim(const char *path, uid_t uid, gid_t gid, struct err *e) __attribute__((warn_unused_result));
 
 /*
  * Makes `n` overlays, several at the same time, each within `deadline` (clock.h) and until `interrupt` (-1: none) is

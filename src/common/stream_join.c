@@ -150,19 +150,12 @@ static int add_page(struct join *j, const struct source *src, uint64_t offset, u
 
 static int read_pages(struct join *j, const struct source *src, uint64_t at, size_t len, struct err *e)
 {
-	size_t used = 0;
+	ssize_t n = fd_read_at(src->fd, j->pages, len, at);
 
-	while (used < len) {
-		ssize_t n = pread(src->fd, j->pages + used, len - used, (off_t)(at + used));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, errno, "cannot read '%s'", src->name->path);
-		if (n == 0)
-			return err_set(e, "'%s' became shorter while it was read", src->name->path);
-		used += (size_t)n;
-	}
+	if (n < 0)
+		return err_sys(e, errno, "cannot read '%s'", src->name->path);
+	if ((size_t)n < len)
+		return err_set(e, "'%s' became shorter while it was read", src->name->path);
 	return 0;
 }
 

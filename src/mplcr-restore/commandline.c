@@ -176,6 +176,7 @@ static int build_recorded(const struct commandline_request *r, struct args *a, s
 	merge_monitor(r, a, c);
 	if (commandline_outside(r, a, c, e) < 0 || commandline_disks(r, a, c, e) < 0)
 		return -1;
+	commandline_included(r, a);
 	commandline_memory(r, a, c);
 	return 0;
 }

@@ -12,13 +12,14 @@
  *              the new one.
  *   disks      the argument that gives a disk (by id or node name, else by image) gets the fresh overlay, as qcow2; all
  *              its other properties stay. Read-only disks keep their image, by the path that it has now.
+ *   included   a file that the checkpoint includes is this run's copy of it, wherever it is a whole value.
  *   machine    an alias becomes the machine type that it stood for.
  *   memory     lazily, each RAM block with a file of pages is mapped from it, private (share=off), by the memory
  *              backend that has the block's name, or by a new one for the machine's main memory; otherwise memory is
  *              plain, and never a file of another checkpoint.
  *   started    -qmp, -incoming and, unless told otherwise, -S are added; -name where a name was given.
  *
- * A command line that the user gives is taken as it is: {disk:DEVICE} and {ram} are replaced, and of the rules above
+ * A command line that the user gives is taken as it is: {disk:DEVICE}, {include:PATH} and {ram} are replaced, and of the rules above
  * only `memory` (where {ram} does not occur) and `started` are used.
  */
 #ifndef MPLCR_COMMANDLINE_H
@@ -42,6 +43,7 @@ struct commandline_request {
 	const char *socket;          /* of the new QMP monitor, absolute */
 	const char *vm_name;         /* for -name, or NULL */
 	char *const *overlays;       /* of each disk of the manifest, absolute; NULL for one that is read-only */
+	char *const *included;       /* of each file that the manifest includes, this run's copy, absolute */
 	const char *incoming;        /* "defer", "exec:…" */
 	bool stopped;                /* add -S */
 };

@@ -71,11 +71,30 @@ static char *plain_filename(const char *filename)
 	return text_of("%s", inner ? inner : filename);
 }
 
+/* The path that a file's name on the recorded command line means; malloc'd. */
+static char *whole_path(const struct commandline_request *r, const char *name)
+{
+	_cleanup_free_ char *plain = plain_filename(name);
+	_cleanup_free_ char *joined = path_join(r->m->cwd ? r->m->cwd : "/", plain);
+
+	return tidy(joined);
+}
+
+bool path_is_named(const struct commandline_request *r, const char *name, const char *recorded, const char *now)
+{
+	_cleanup_free_ char *whole = whole_path(r, name);
+
+	return strcmp(whole, recorded) == 0 || strcmp(whole, now) == 0 || image_same(whole, now);
+}
+
 int disk_chain_index(const struct commandline_request *r, const struct manifest_disk *disk, const char *filename)
 {
-	_cleanup_free_ char *plain = plain_filename(filename);
-	_cleanup_free_ char *joined = path_join(r->m->cwd ? r->m->cwd : "/", plain), *whole = tidy(joined);
+	_cleanup_free_ char *whole = whole_path(r, filename);
 
+	/* the VM went on with the image whose clone is frozen, so its command line names that one */
+	if (disk->method != MANIFEST_OVERLAY && disk->active &&
+	    path_is_named(r, filename, disk->active_recorded ? disk->active_recorded : disk->active, disk->active))
+		return 0;
 	for (size_t i = 0; i < disk->n_chain; i++)
 		if (strcmp(whole, disk->chain[i].recorded) == 0 || strcmp(whole, disk->chain[i].path) == 0)
 			return (int)i;

@@ -26,6 +26,12 @@ int commandline_outside(const struct commandline_request *r, struct args *a, str
 int commandline_disks(const struct commandline_request *r, struct args *a, struct commandline *c, struct err *e)
 	__attribute__((warn_unused_result));
 
+/*
+ * Whether the recorded command line means, with `name`, the file that was at the path `recorded` at the checkpoint and
+ * is at `now`.
+ */
+bool path_is_named(const struct commandline_request *r, const char *name, const char *recorded, const char *now);
+
 /* Where in the chain of `disk` the image `filename` is, as the recorded command line names it; -1 where it is not. */
 int disk_chain_index(const struct commandline_request *r, const struct manifest_disk *disk, const char *filename);
 
@@ -50,6 +56,12 @@ int blockdev_replace(struct args *a, struct arg *arg, const struct manifest_disk
 
 /* Drops the -blockdev nodes that nothing refers to since blockdev_replace. */
 void blockdev_drop_unused(struct args *a);
+
+/* commandline_included.c */
+void commandline_included(const struct commandline_request *r, struct args *a);
+
+/* This run's copy of the included file that is called `name`, or NULL. */
+const char *included_copy(const struct commandline_request *r, const char *name);
 
 /* commandline_memory.c */
 void commandline_memory(const struct commandline_request *r, struct args *a, struct commandline *c);

@@ -10,7 +10,7 @@
 #include "fdio.h"
 #include "keyval.h"
 
-static const char disk_mark[] = "{disk:", ram_mark[] = "{ram}";
+static const char disk_mark[] = "{disk:", include_mark[] = "{include:", ram_mark[] = "{ram}";
 
 static int unknown_disk(const struct manifest *m, const char *name, size_t length, struct err *e)
 {
@@ -25,30 +25,34 @@ static int unknown_disk(const struct manifest *m, const char *name, size_t lengt
 	return err_hint(e, "its disks are: %s", known[0] ? known : "none");
 }
 
-/* The path that the placeholder at `text` stands for, and where it ends; *path is NULL where it is no placeholder. */
-static int placeholder(const struct commandline_request *r, const char *text, struct commandline *c, const char **path,
-		       const char **end, bool *ram, struct err *e)
+static bool begins_with(const char *text, const char *mark)
+{
+	return strncmp(text, mark, strlen(mark)) == 0;
+}
+
+static int ram_path(const struct commandline_request *r, const char **path, bool *ram, struct err *e)
 {
 	const struct manifest_file *file = memory_main_file(r->m);
-	const char *name = text + sizeof(disk_mark) - 1;
-	size_t length;
 
-	*path = NULL;
-	if (strncmp(text, ram_mark, sizeof(ram_mark) - 1) == 0) {
-		if (!file || !r->lazy) {
-			err_usage(e, "{ram} needs a lazy restore, which this is not");
-			return -1;
-		}
-		*ram = true;
-		*path = file->name;
-		*end = text + sizeof(ram_mark) - 1;
-		return 0;
-	}
-	if (strncmp(text, disk_mark, sizeof(disk_mark) - 1) != 0)
-		return 0;
-	length = strcspn(name, "}");
-	if (!name[length])
-		return err_usage(e, "'%s': '}' is missing", text);
+	if (!file || !r->lazy)
+		return err_usage(e, "{ram} needs a lazy restore, which this is not");
+	*ram = true;
+	*path = file->name;
+	return 0;
+}
+
+static int include_path(const struct commandline_request *r, const char *name, size_t length, const char **path,
+			struct err *e)
+{
+	_cleanup_free_ char *file = text_of("%.*s", (int)length, name);
+
+	*path = included_copy(r, file);
+	return *path ? 0 : err_usage(e, "checkpoint '%s' does not include '%s'", r->m->name, file);
+}
+
+static int disk_path(const struct commandline_request *r, const char *name, size_t length, struct commandline *c,
+		     const char **path, struct err *e)
+{
 	for (size_t i = 0; i < r->m->n_disks; i++) {
 		const struct manifest_disk *disk = &r->m->disks[i];
 
@@ -56,10 +60,34 @@ static int placeholder(const struct commandline_request *r, const char *text, st
 			continue;
 		c->used[i] = true;
 		*path = r->overlays[i] ? r->overlays[i] : disk->chain[0].path;
-		*end = name + length + 1;
 		return 0;
 	}
 	return unknown_disk(r->m, name, length, e);
+}
+
+/* The path that the placeholder at `text` stands for, and where it ends; *path is NULL where it is no placeholder. */
+static int placeholder(const struct commandline_request *r, const char *text, struct commandline *c, const char **path,
+		       const char **end, bool *ram, struct err *e)
+{
+	const char *mark = begins_with(text, disk_mark)	     ? disk_mark
+			   : begins_with(text, include_mark) ? include_mark
+							     : NULL;
+	const char *name;
+	size_t length;
+
+	*path = NULL;
+	if (begins_with(text, ram_mark)) {
+		*end = text + sizeof(ram_mark) - 1;
+		return ram_path(r, path, ram, e);
+	}
+	if (!mark)
+		return 0;
+	name = text + strlen(mark);
+	length = strcspn(name, "}");
+	if (!name[length])
+		return err_usage(e, "'%s': '}' is missing", text);
+	*end = name + length + 1;
+	return mark == disk_mark ? disk_path(r, name, length, c, path, e) : include_path(r, name, length, path, e);
 }
 
 /* `path` as it stands in an argument: by itself, in JSON, or in an option string, where commas are doubled. */
@@ -82,8 +110,8 @@ static char *quoted(const char *path, bool alone, bool json)
 
 static bool is_json(const char *text)
 {
-	return text[0] == '{' && strncmp(text, disk_mark, sizeof(disk_mark) - 1) != 0 &&
-	       strncmp(text, ram_mark, sizeof(ram_mark) - 1) != 0;
+	return text[0] == '{' && !begins_with(text, disk_mark) && !begins_with(text, include_mark) &&
+	       !begins_with(text, ram_mark);
 }
 
 /*

@@ -76,8 +76,9 @@ static const struct cli cli = {
 		 "--receiver SOCKET [OPTION]... CHECKPOINT",
 	.about = "Starts a VM from a checkpoint that mplcr-trigger made, as often as wanted: each run gets\n"
 		 "fresh overlays, and neither the checkpoint nor its images are changed. QEMU gets the command\n"
-		 "line that the VM had, or the one after --, in which {disk:DEVICE} and {ram} stand for the\n"
-		 "overlay of a disk and the memory file.",
+		 "line that the VM had, or the one after --, in which {disk:DEVICE}, {include:PATH} and\n"
+		 "{ram} stand for the overlay of a disk, this run's copy of a file that the checkpoint\n"
+		 "includes, and the memory file.",
 	.options = option_table,
 	.set = set_option,
 };

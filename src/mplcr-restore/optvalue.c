@@ -144,6 +144,41 @@ void optvalue_rename(struct optvalue *o, const char *key, const char *to)
 	}
 }
 
+/* The same in one JSON value and all below it. (What jansson can read is at most 2048 deep.) */
+static bool json_replace(json_t *at, const char *(*other)(void *, const char *), void *ctx)
+{
+	const char *text = json_string_value(at), *new = text ? other(ctx, text) : NULL;
+	bool any = new && json_string_set(at, new) == 0;
+	const char *key;
+	json_t *value;
+	size_t i;
+
+	json_object_foreach(at, key, value)
+		any |= json_replace(value, other, ctx);
+	json_array_foreach(at, i, value)
+		any |= json_replace(value, other, ctx);
+	return any;
+}
+
+bool optvalue_replace(struct optvalue *o, const char *(*other)(void *, const char *), void *ctx)
+{
+	bool any = false;
+
+	if (o->json)
+		return json_replace(o->json, other, ctx);
+	for (size_t i = 0; i < o->kv.n; i++) {
+		struct keyval_item *item = &o->kv.items[i];
+		const char *new = item->form == KEYVAL_BARE ? NULL : other(ctx, item->value);
+
+		if (!new)
+			continue;
+		free(item->value);
+		item->value = text_copy(new);
+		any = true;
+	}
+	return any;
+}
+
 char *optvalue_text(const struct optvalue *o)
 {
 	char *text = o->json ? json_dumps(o->json, JSON_COMPACT) : keyval_text(&o->kv);

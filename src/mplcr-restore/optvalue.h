@@ -44,6 +44,11 @@ void optvalue_remove(struct optvalue *o, const char *key);
 /* Renames `key` (a plain value) to `to`, where it is there. */
 void optvalue_rename(struct optvalue *o, const char *key, const char *to);
 
+/*
+ * Puts what `other` returns in place of each text, wherever it stands; NULL: it stays. Returns whether there was any.
+ */
+bool optvalue_replace(struct optvalue *o, const char *(*other)(void *ctx, const char *text), void *ctx);
+
 /* The value as QEMU takes it; malloc'd. */
 char *optvalue_text(const struct optvalue *o);
 

@@ -11,13 +11,13 @@
 #include "restore.h"
 
 /*
- * Headers name backing files by where they were when they were written. Where images behind the frozen one have moved,
+ * Headers name backing files, and data files, by where they were when they were written. Where images behind the frozen one have moved,
  * those names lead nowhere, and the overlay has to say for the whole chain where it is now.
  */
 static bool has_stale_names(const struct manifest_disk *disk)
 {
-	for (size_t i = 1; i < disk->n_chain; i++)
-		if (disk->chain[i].moved)
+	for (size_t i = 0; i < disk->n_chain; i++)
+		if ((i > 0 && disk->chain[i].moved) || (disk->chain[i].data && disk->chain[i].data->moved))
 			return true;
 	return false;
 }
@@ -31,6 +31,9 @@ static json_t *describe_chain(const struct manifest_disk *disk)
 		json_t *above = json_of("{s:s, s:{s:s, s:s}}", "driver", image->format, "file", "driver", "file",
 					"filename", image->path);
 
+		if (image->data)
+			json_object_set_new(above, "data-file",
+					    json_of("{s:s, s:s}", "driver", "file", "filename", image->data->path));
 		if (node)
 			json_object_set_new(above, "backing", node);
 		node = above;
@@ -57,7 +60,7 @@ static char *backing_of(const struct manifest_disk *disk, struct err *e)
 		disk->device, OVERLAY_BACKING_MAX);
 	if (chain)
 		err_hint(e, "its images were moved, and each must be named: move them back to where '%s' was, or "
-			    "make a symbolic link there", disk->chain[1].recorded);
+			    "make a symbolic link there", disk->chain[disk->n_chain - 1].recorded);
 	return NULL;
 }
 

@@ -54,7 +54,8 @@ int prepare_run(struct plan *p, int interrupt, struct err *e)
 	mode_t old = umask(0077);
 	int result = -1;
 
-	if (make_parent(p, e) == 0 && make_dir(p, e) == 0 && make_overlays(p, interrupt, e) == 0)
+	if (make_parent(p, e) == 0 && make_dir(p, e) == 0 && make_overlays(p, interrupt, e) == 0 &&
+	    included_copy_all(p, e) == 0)
 		result = 0;
 	umask(old);
 	return result;

@@ -55,6 +55,24 @@ static int print_overlays(const struct plan *p, struct err *e)
 	return 0;
 }
 
+static void print_included(const struct plan *p)
+{
+	if (p->m->n_included == 0)
+		return;
+	fputs("mkdir -m 700 ", stdout);
+	print_word(p->dir);
+	puts("/" INCLUDED_DIR);
+	for (size_t i = 0; i < p->m->n_included; i++) {
+		_cleanup_free_ char *from = path_join(p->m->checkpoint, p->m->included[i].copy.name);
+
+		fputs("install -m 600 ", stdout);
+		print_word(from);
+		putchar(' ');
+		print_word(p->included[i]);
+		putchar('\n');
+	}
+}
+
 /* QEMU in the background of the shell, its words in the log; with --foreground as it is. */
 static void print_qemu(const struct plan *p)
 {
@@ -101,6 +119,7 @@ int print_commands(const struct plan *p, struct err *e)
 	putchar('\n');
 	if (print_overlays(p, e) < 0)
 		return -1;
+	print_included(p);
 	print_qemu(p);
 	print_cont(p);
 	return cli_flush(e);

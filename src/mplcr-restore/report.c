@@ -25,6 +25,20 @@ static json_t *disks_json(const struct plan *p)
 	return disks;
 }
 
+static json_t *included_json(const struct plan *p)
+{
+	json_t *included = json_array();
+
+	for (size_t i = 0; i < p->m->n_included && !p->o->receiver; i++) {
+		json_t *one = json_object();
+
+		json_object_set_new(one, "path", json_string_of(p->m->included[i].path));
+		json_object_set_new(one, "file", json_string_of(p->included[i]));
+		json_array_append_new(included, one);
+	}
+	return included;
+}
+
 static json_t *moved_json(const struct plan *p)
 {
 	json_t *moved = json_array();
@@ -63,6 +77,7 @@ static int report_json(const struct plan *p, const struct vm *vm, double total_m
 	json_object_set_new(object, "mode", json_string(mode_of(p)));
 	json_object_set_new(object, "running", json_boolean(!p->o->paused));
 	json_object_set_new(object, "disks", disks_json(p));
+	json_object_set_new(object, "included", included_json(p));
 	json_object_set_new(object, "moved", moved_json(p));
 	json_object_set_new(object, "log",
 			    p->o->foreground || p->o->receiver ? json_null() : json_string_of(p->log));

@@ -3,7 +3,7 @@
  * mplcr-restore: starts a VM from a checkpoint. The way through:
  *
  *   options → plan (reads and checks everything, changes nothing; --print ends here)
- *           → prepare (run directory, a fresh overlay on each frozen image)
+ *           → prepare (run directory, a fresh overlay on each frozen image, copies of included files)
  *           → start (QEMU, until its monitor greets)
  *           → load (feed the state, check the disks, let the guest run)
  *           → report
@@ -53,6 +53,7 @@ struct plan {
 	char *log;        /* QEMU's output, where it runs in the background */
 	char *cwd;        /* QEMU's working directory; NULL: ours */
 	char **overlays;  /* of each disk, absolute; NULL where it is read-only */
+	char **included;  /* of each file that the checkpoint includes: this run's copy, absolute */
 	struct commandline c;
 	bool made_parent, made_dir; /* by prepare */
 };
@@ -91,6 +92,10 @@ void prepare_undo(struct plan *p);
  */
 struct overlay *run_overlays(const struct plan *p, size_t *n, struct err *e);
 void run_overlays_free(struct overlay *list, size_t n);
+
+/* included.c: names this run's copies of the files that the checkpoint includes; makes them. */
+void included_name(struct plan *p);
+int included_copy_all(const struct plan *p, struct err *e) __attribute__((warn_unused_result));
 
 /* start.c: starts QEMU and waits until its monitor greets; vm_kill ends it. */
 int vm_start(struct vm *vm, const struct plan *p, struct err *e) __attribute__((warn_unused_result));

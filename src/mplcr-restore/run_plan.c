@@ -235,6 +235,7 @@ static int build_command_line(struct plan *p, struct err *e)
 		.socket = p->socket,
 		.vm_name = p->o->own ? NULL : p->o->name,
 		.overlays = p->overlays,
+		.included = p->included,
 		.incoming = "defer",
 		.stopped = !p->o->print || p->o->paused,
 	};
@@ -263,6 +264,7 @@ int plan_name_run(struct plan *p, unsigned *n, struct err *e)
 	free(p->log);
 	p->log = text_of("%s/qemu.log", p->dir);
 	name_overlays(p);
+	included_name(p);
 	if (p->o->receiver)
 		return 0;
 	if (choose_socket(p, e) < 0)
@@ -281,6 +283,8 @@ static int plan_receiver(struct plan *p, struct err *e)
 	for (size_t i = 0; p->m->left_out && p->m->left_out[i]; i++)
 		cli_note("disk '%s' was left out of the checkpoint: the receiver uses what it was given",
 			 p->m->left_out[i]);
+	if (p->m->n_included > 0)
+		cli_note("the receiver has files of its own, and not those that the checkpoint includes");
 	p->c.used = memory_of(p->m->n_disks, sizeof(bool));
 	return choose_parent(p, e) < 0 ? -1 : plan_name_run(p, &n, e);
 }
@@ -306,6 +310,7 @@ int plan_restore(struct plan *p, const struct options *o, struct err *e)
 	if (!p->m)
 		return -1;
 	p->overlays = memory_of(p->m->n_disks, sizeof(*p->overlays));
+	p->included = memory_of(p->m->n_included, sizeof(*p->included));
 	if (check_layout(p, e) < 0 || check_state(p, e) < 0 ||
 	    manifest_check_files(p->m, p->m->checkpoint, o->verify, e) < 0 || check_images(p, e) < 0)
 		return -1;
@@ -317,6 +322,9 @@ void plan_free(struct plan *p)
 	for (size_t i = 0; p->overlays && i < p->m->n_disks; i++)
 		free(p->overlays[i]);
 	free(p->overlays);
+	for (size_t i = 0; p->included && i < p->m->n_included; i++)
+		free(p->included[i]);
+	free(p->included);
 	manifest_free(p->m);
 	free(p->binary);
 	free(p->parent);

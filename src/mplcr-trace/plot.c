@@ -2,8 +2,6 @@
 /* mplcr-trace plot: what is drawn, and where the picture goes. */
 #include "plot.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -215,22 +213,6 @@ static int read_logs(struct plot *p, struct model *models, const struct options 
 
 /* --- where it goes ---------------------------------------------------------------------------------------------- */
 
-/* The whole file under its name, or none. */
-static int write_file(const struct options *o, const char *bytes, size_t size, struct err *e)
-{
-	_cleanup_free_ char *partial = text_of("%s.partial", o->output);
-
-	if (o->force)
-		unlink(partial);
-	if (file_create(AT_FDCWD, partial, bytes, size, e) < 0)
-		return -1;
-	if (renameat2(AT_FDCWD, partial, AT_FDCWD, o->output, o->force ? 0 : RENAME_NOREPLACE) == 0)
-		return 0;
-	err_sys(e, errno, "cannot rename '%s' to '%s'", partial, o->output);
-	unlink(partial);
-	return -1;
-}
-
 /* Without the blanks that fill each line, the form feeds between drawings, and the empty lines at the top. */
 static void print_text(const char *bytes, size_t size)
 {
@@ -254,7 +236,7 @@ static void print_text(const char *bytes, size_t size)
 static int deliver(const struct plot *p, const struct options *o, const char *bytes, size_t size, struct err *e)
 {
 	if (o->output)
-		return write_file(o, bytes, size, e);
+		return file_publish(o->output, bytes, size, 0600, o->force, e);
 	if (p->type == PLOT_TEXT)
 		print_text(bytes, size);
 	else

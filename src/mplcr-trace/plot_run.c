@@ -77,11 +77,10 @@ static int read_picture(int fd, char **bytes, size_t *size, struct err *e)
 	if (st.st_size == 0)
 		return err_set(e, "gnuplot drew nothing");
 	*bytes = memory_of((size_t)st.st_size, 1);
-	for (*size = 0; *size < (size_t)st.st_size; *size += (size_t)n) {
-		n = pread(fd, *bytes + *size, (size_t)st.st_size - *size, (off_t)*size);
-		if (n <= 0)
-			return err_sys(e, n < 0 ? errno : EIO, "cannot read what gnuplot drew");
-	}
+	n = fd_read_at(fd, *bytes, (size_t)st.st_size, 0);
+	if (n < st.st_size)
+		return err_sys(e, n < 0 ? errno : EIO, "cannot read what gnuplot drew");
+	*size = (size_t)n;
 	return 0;
 }
 

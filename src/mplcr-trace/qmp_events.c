@@ -159,7 +159,7 @@ static int frozen(struct qmp_events *q, struct err *e)
 	json_t *action;
 	size_t i;
 
-	json_array_foreach (q->freeze, i, action) {
+	json_array_foreach(q->freeze, i, action) {
 		const json_t *data = json_object_get(action, "data");
 
 		if (!json_text(data, "snapshot-file"))

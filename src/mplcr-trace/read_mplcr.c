@@ -19,7 +19,7 @@ static bool from_json(struct event *ev, const json_t *object)
 	if (ev->kind == EVENT_KINDS)
 		return false;
 	ev->checkpoint = json_int(object, "checkpoint", 1) > 0 ? (uint64_t)json_int(object, "checkpoint", 1) : 1;
-	json_object_foreach ((json_t *)object, key, value) {
+	json_object_foreach((json_t *)object, key, value) {
 		enum event_field field = field_named(key, strlen(key));
 
 		if (field == EVENT_FIELDS)

@@ -53,7 +53,7 @@ static int switch_matching(struct switched *s, struct qmp *q, const char *patter
 
 	if (qmp_run(q, "trace-event-get-state", json_of("{s:s}", "name", pattern), &list, e) < 0)
 		return -1;
-	json_array_foreach (list, i, event) {
+	json_array_foreach(list, i, event) {
 		const char *state = json_text(event, "state");
 
 		*known += state && strcmp(state, "unavailable") != 0;

@@ -13,14 +13,15 @@
 #include "fdio.h"
 #include "process.h"
 
-char *at_freeze_list(const struct options *o, const struct plan *p)
+char *at_freeze_list(const struct plan *p)
 {
 	char *list = text_of("%s", "");
 
 	for (size_t i = 0; i < p->n_disks; i++) {
 		const struct disk_plan *dp = &p->disks[i];
 		_cleanup_free_ char *before = list;
-		bool whole = dp->freeze || (o->no_disks && !dp->disk->read_only && dp->disk->chain[0].path);
+		bool whole = dp->freeze ||
+			     (p->method->mode == DISKS_NONE && !dp->disk->read_only && dp->disk->chain[0].path);
 
 		list = whole ? text_of("%s%s\n", before, dp->disk->chain[0].path) : steal_ptr(before);
 	}
@@ -38,9 +39,9 @@ void at_freeze_show(const char *output)
 }
 
 /* The list as a file to read from, since a pipe could be too small for it. -1 with an error. */
-static int list_fd(const struct options *o, const struct plan *p, struct err *e)
+static int list_fd(const struct plan *p, struct err *e)
 {
-	_cleanup_free_ char *list = at_freeze_list(o, p);
+	_cleanup_free_ char *list = at_freeze_list(p);
 	int fd = memfd_create("frozen", MFD_CLOEXEC);
 
 	if (fd >= 0 && fd_write_all(fd, list, strlen(list)) == 0 && lseek(fd, 0, SEEK_SET) == 0)
@@ -51,19 +52,15 @@ static int list_fd(const struct options *o, const struct plan *p, struct err *e)
 	return -1;
 }
 
-int at_freeze_run(const struct options *o, const struct plan *p, int64_t deadline, int interrupt, struct err *e)
+int at_freeze_run(const struct options *o, const struct plan *p, int64_t deadline, int interrupt, char **output,
+		  struct err *e)
 {
-	char *argv[] = { "sh", "-c", (char *)o->at_freeze, NULL };
-	_cleanup_close_ int list = list_fd(o, p, e);
-	_cleanup_free_ char *output = NULL;
+	char *argv[] = { "env", AT_FREEZE_MARK, "sh", "-c", (char *)o->at_freeze, NULL };
+	_cleanup_close_ int list = list_fd(p, e);
 	int64_t until = clock_in_ms((int64_t)o->at_freeze_ms);
 	struct process command;
 
 	if (list < 0 || process_start(&command, argv, list, e) < 0)
 		return -1;
-	if (process_finish(&command, AT_FREEZE_COMMAND, until < deadline ? until : deadline, interrupt, &output, e) <
-	    0)
-		return -1;
-	at_freeze_show(output);
-	return 0;
+	return process_finish(&command, AT_FREEZE_COMMAND, until < deadline ? until : deadline, interrupt, output, e);
 }

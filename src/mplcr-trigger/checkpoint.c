@@ -35,6 +35,10 @@ struct run {
 	struct survey survey;
 	struct choice choice;
 	struct plan plan;
+	struct freeze freeze;
+	struct script *script; /* of a QEMU that pauses by itself */
+	int64_t frozen;        /* our clock, when the disks were frozen */
+	char *said;            /* what the command of --at-freeze printed, or NULL */
 	struct engine_job job;
 	struct receiver *receiver; /* NULL where the state goes elsewhere */
 	struct live *live;         /* while its live stage is extended */
@@ -62,13 +66,28 @@ static void phase_done(struct run *r, const char *name)
 
 /* --- what the engine calls ------------------------------------------------------------------------------------- */
 
-static int at_pause(void *ctx, struct err *e)
+/* What is done in the pause. With the patched QEMU, on a thread of its own: see script.c. */
+static int do_at_pause(void *ctx, struct err *e)
 {
 	struct run *r = ctx;
 
-	if (freeze_run(&r->plan, r->q, e) < 0)
+	/* the includes first: where these fail, no overlay has to be taken back */
+	if (clones_make(&r->plan.includes, e) < 0 || freeze_run(&r->freeze, e) < 0)
 		return -1;
-	return r->options->at_freeze ? at_freeze_run(r->options, &r->plan, r->deadline, r->interrupt, e) : 0;
+	r->frozen = clock_ns();
+	return r->options->at_freeze ? at_freeze_run(r->options, &r->plan, r->deadline, r->interrupt, &r->said, e) : 0;
+}
+
+static int at_pause(void *ctx, struct err *e)
+{
+	struct run *r = ctx;
+	int64_t began = clock_ns();
+
+	if (do_at_pause(ctx, e) < 0)
+		return -1;
+	trace_note(r->trace, "disks frozen in %.2f ms", clock_ms_between(began, r->frozen));
+	at_freeze_show(r->said);
+	return 0;
 }
 
 /* The same for a QEMU that freezes by itself. */
@@ -76,8 +95,11 @@ static int arm_freeze(void *ctx, struct err *e)
 {
 	struct run *r = ctx;
 
-	if (r->options->at_freeze)
-		return script_arm(r->options, &r->plan, &r->survey, r->changes, r->q, e);
+	if (plan_needs_pause(&r->plan, r->options)) {
+		r->script = script_arm(do_at_pause, r, r->options->at_freeze ? r->options->at_freeze_ms : 0, &r->survey,
+				       r->changes, r->q, e);
+		return r->script ? 0 : -1;
+	}
 	return queue_overlays(&r->plan, &r->survey.sticky, r->q, e);
 }
 
@@ -143,8 +165,19 @@ static int survey_and_plan(struct run *r, struct err *e)
 
 static int prepare(struct run *r, struct err *e)
 {
-	if (make_partial(r, e) < 0 ||
-	    freeze_prepare(&r->plan, &r->survey, r->changes, r->deadline, r->interrupt, e) < 0)
+	if (make_partial(r, e) < 0)
+		return -1;
+	r->freeze = (struct freeze){
+		.plan = &r->plan,
+		.survey = &r->survey,
+		.changes = r->changes,
+		.q = r->q,
+		.dirfd = r->dirfd,
+		.deadline = r->deadline,
+		.interrupt = r->interrupt,
+	};
+	if (freeze_prepare(&r->freeze, e) < 0 ||
+	    clones_open(&r->plan.includes, r->plan.partial, r->dirfd, INCLUDED_DIR, e) < 0)
 		return -1;
 	if (!r->options->uri) {
 		r->receiver = receive_start(r->pipe, r->dirfd, r->options, &r->survey, r->q, r->changes, e);
@@ -179,8 +212,12 @@ static int after_pause(struct run *r, struct err *e)
 {
 	if (r->choice.engine != ENGINE_MPLCR)
 		return 0;
-	if (r->options->at_freeze)
-		return script_result(&r->survey, r->changes, e);
+	if (r->script) {
+		if (script_result(r->script, &r->survey, r->changes, e) < 0)
+			return -1;
+		at_freeze_show(r->said);
+		return 0;
+	}
 	sticky_queue_clear(&r->survey.sticky); /* QEMU has made them */
 	return sticky_store(&r->survey.sticky, e);
 }
@@ -231,11 +268,11 @@ static int store(struct run *r, struct err *e)
 
 static int check_and_publish(struct run *r, struct err *e)
 {
-	if (store(r, e) < 0 || freeze_check(&r->plan, &r->survey, r->q, e) < 0)
+	if (store(r, e) < 0 || freeze_check(&r->freeze, e) < 0 || clones_close(&r->plan.includes, INCLUDED_DIR, e) < 0)
 		return -1;
 	phase_done(r, "check");
 	r->outcome.total_ms = clock_ms_between(r->began, clock_ns());
-	r->manifest = record_build(r->options, &r->survey, &r->choice, &r->plan, &r->outcome, e);
+	r->manifest = record_build(r->options, &r->survey, &r->choice, &r->plan, &r->outcome, r->dirfd, e);
 	if (!r->manifest)
 		return -1;
 	return record_publish(r->manifest, r->trace, &r->plan, r->dirfd, e);
@@ -284,6 +321,8 @@ static void undo(struct run *r, struct err *e)
 	struct err why;
 
 	cli_progress_end();
+	script_end(r->script); /* QEMU waits for it, and answers nobody */
+	r->script = NULL;
 	if (r->survey.sticky.n_queue > 0)
 		cli_warn("overlays stay queued in QEMU, which cannot take them back: its next checkpoint makes them");
 	if (r->changes && r->changes->patch.stuck)
@@ -299,11 +338,13 @@ static void close_run(struct run *r)
 {
 	guardian_dismiss(&r->guardian);
 	manifest_free(r->manifest);
+	script_end(r->script);
 	receive_free(r->receiver);
 	qmp_close(r->q);
 	plan_release(&r->plan);
 	survey_release(&r->survey);
 	json_decref(r->outcome.phases);
+	free(r->said);
 	trace_free(r->trace);
 	for (int i = 0; i < 2; i++)
 		if (r->pipe[i] >= 0)

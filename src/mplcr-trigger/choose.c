@@ -117,7 +117,8 @@ static const char *no_mplcr(const struct options *o, const struct survey *s)
 		return s->mplcr_refusal;
 	if (o->max_pause_ms)
 		return "it cannot keep to --max-pause";
-	if ((s->sticky.script || o->at_freeze) && !o->no_disks)
+	if ((s->sticky.script || o->at_freeze || o->include.n > 0) &&
+	    (o->disks == DISKS_OVERLAY || o->disks == DISKS_AUTO))
 		return "it makes no overlays beside a command in the pause";
 	return NULL;
 }

@@ -14,9 +14,14 @@ static const struct cli_option option_table[] = {
 	  "where NAME.ckpt and the overlays go (default: beside the image\nof the VM's first disk)" },
 	{ "layout", 0, "LAYOUT", "pages (default; restores lazily) or stream (one file)" },
 	{ "compress", 0, "METHOD", "zstd or zstd:LEVEL (1 to 19), for layout stream" },
-	{ "disks", 0, "MODE", "overlay (default) or none: no disk is frozen" },
+	{ "disks", 0, "MODE",
+	  "overlay (default), reflink or subvolume: clones in NAME.ckpt/disks,\nand the chain does not grow; auto: "
+	  "reflink "
+	  "where possible, else\noverlay; none: no disk is frozen" },
 	{ "device", 0, "DEV[=FILE]", "freeze only this disk, its overlay in FILE; repeatable" },
 	{ "leave-out", 0, "DEV", "do not freeze this writable disk; repeatable" },
+	{ "include", 0, "FILE", "keep this file too, as it is in the pause; repeatable" },
+	{ "include-from", 0, "LIST", "the same for the files named in LIST, one a line; - is standard\ninput" },
 	{ NULL, 0, NULL, "How:" },
 	{ "engine", 'e', "ENGINE", "auto (default), background, precopy, mplcr or stop" },
 	{ "max-bandwidth", 0, "BYTES",
@@ -49,7 +54,8 @@ int main(int argc, char **argv)
 		.tool = "mplcr-trigger",
 		.usage = "--socket PATH [OPTION]... [SECONDS]\nend-live --socket PATH",
 		.about = "Takes a checkpoint of a running QEMU VM: memory and disks of one instant, in NAME.ckpt.\n"
-			 "The VM goes on; its disks write to new overlays from that instant on.",
+			 "The VM goes on; its disks write to new overlays from that instant on, or, where the\n"
+			 "filesystem can clone them, to the same images (--disks reflink).",
 		.options = option_table,
 		.set = options_set,
 	};

@@ -2,9 +2,12 @@
 /* The options of mplcr-trigger: each one read, and what goes together checked. */
 #include "trigger.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "fdio.h"
@@ -60,10 +63,30 @@ static int set_time(const char *option, const char *value, uint64_t *ms, struct 
 
 static int set_disks(struct options *o, const char *value, struct err *e)
 {
-	o->no_disks = strcmp(value, "none") == 0;
-	if (!o->no_disks && strcmp(value, "overlay") != 0)
-		return err_usage(e, "--disks: '%s' is not overlay or none", value);
-	return 0;
+	static const struct {
+		const char *name;
+		enum disks_mode mode;
+	} modes[] = {
+		{ "overlay", DISKS_OVERLAY },     { "auto", DISKS_AUTO }, { "reflink", DISKS_REFLINK },
+		{ "subvolume", DISKS_SUBVOLUME }, { "none", DISKS_NONE },
+	};
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		o->disks = modes[i].mode;
+		if (strcmp(value, modes[i].name) == 0)
+			return 0;
+	}
+	return err_usage(e, "--disks: '%s' is not overlay, reflink, subvolume, auto or none", value);
+}
+
+/* The paths in the file `list`, one a line. */
+static int add_includes(struct options *o, const char *list, struct err *e)
+{
+	_cleanup_close_ int fd = strcmp(list, "-") == 0 ? dup(STDIN_FILENO) : open(list, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, errno, "--include-from: cannot open '%s'", list);
+	return path_list_read_fd(&o->include, fd, "--include-from", false, e);
 }
 
 static int add_device(struct options *o, const char *value, struct err *e)
@@ -200,6 +223,10 @@ int options_set(void *ctx, const char *name, const char *value, struct err *e)
 		return add_device(o, value, e);
 	else if (strcmp(name, "leave-out") == 0)
 		return add_leave_out(o, value);
+	else if (strcmp(name, "include") == 0)
+		path_list_add(&o->include, value);
+	else if (strcmp(name, "include-from") == 0)
+		return add_includes(o, value, e);
 	else if (strcmp(name, "max-bandwidth") == 0)
 		return number_parse_bytes(value, "--max-bandwidth", &o->max_bandwidth, e);
 	else if (strcmp(name, "max-pause") == 0)
@@ -240,6 +267,9 @@ static int check_mplcr(struct options *o, struct err *e)
 	o->engine = ENGINE_MPLCR;
 	if (o->max_rate && o->max_bandwidth)
 		return err_usage(e, "--max-rate does not go with --max-bandwidth");
+	if (o->uri && o->disks != DISKS_OVERLAY && o->disks != DISKS_NONE)
+		return err_usage(
+			e, "--uri goes with --disks overlay: the receiver's own overlays stand on the VM's images");
 	if (o->uri && o->stream)
 		return err_usage(e, "--layout does not go with --uri: the state is not stored here");
 	return 0;
@@ -256,6 +286,17 @@ static int take_operands(struct options *o, int n, char **operands, struct err *
 	return err_hint(e, "the VM is named with --socket; mplcr-trigger --help");
 }
 
+static int check_disks(const struct options *o, struct err *e)
+{
+	if (o->disks == DISKS_NONE && o->n_devices > 0)
+		return err_usage(e, "--device does not go with --disks none");
+	for (size_t i = 0; i < o->n_devices; i++)
+		if (o->devices[i].file && o->disks != DISKS_OVERLAY)
+			return err_usage(e, "--device %s=%s names an overlay, which goes with --disks overlay only",
+					 o->devices[i].device, o->devices[i].file);
+	return 0;
+}
+
 int options_check(struct options *o, int n_operands, char **operands, struct err *e)
 {
 	if (take_operands(o, n_operands, operands, e) < 0)
@@ -267,8 +308,8 @@ int options_check(struct options *o, int n_operands, char **operands, struct err
 	}
 	if (o->zstd_level && !o->stream)
 		return err_usage(e, "--compress goes with --layout stream");
-	if (o->no_disks && o->n_devices > 0)
-		return err_usage(e, "--device does not go with --disks none");
+	if (check_disks(o, e) < 0)
+		return -1;
 	if (o->at_freeze && !o->at_freeze[0])
 		return err_usage(e, "--at-freeze: the command is empty");
 	return check_mplcr(o, e);
@@ -284,4 +325,5 @@ void options_release(struct options *o)
 		free(o->leave_out[i]);
 	free(o->devices);
 	free(o->leave_out);
+	path_list_release(&o->include);
 }

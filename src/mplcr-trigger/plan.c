@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "trigger.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,27 +11,21 @@
 
 #include "cleanup.h"
 #include "fdio.h"
+#include "image.h"
 #include "json.h"
 #include "number.h"
+#include "overlay_name.h"
 
-/* What a checkpoint needs besides memory: device state, manifest, trace; and what an empty overlay needs. */
+/* What a checkpoint needs besides memory: device state, manifest, trace; and what an empty overlay or a clone needs. */
 #define STATE_EXTRA (32ULL << 20)
 #define OVERLAY_BYTES (1ULL << 20)
 
-#define MAX_NAME 100
-#define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
-
 /* --- the disks -------------------------------------------------------------------------------------------------- */
 
-static bool names_disk(const char *name, const struct disk *d)
-{
-	return strcmp(name, d->device) == 0 || strcmp(name, d->node) == 0 || (d->qdev && strcmp(name, d->qdev) == 0);
-}
-
-static const struct device_choice *chosen(const struct options *o, const struct disk *d)
+const struct device_choice *plan_choice(const struct options *o, const struct disk *d)
 {
 	for (size_t i = 0; i < o->n_devices; i++)
-		if (names_disk(o->devices[i].device, d))
+		if (disk_has_name(d, o->devices[i].device))
 			return &o->devices[i];
 	return NULL;
 }
@@ -42,20 +33,9 @@ static const struct device_choice *chosen(const struct options *o, const struct 
 static bool left_out(const struct options *o, const struct disk *d)
 {
 	for (size_t i = 0; i < o->n_leave_out; i++)
-		if (names_disk(o->leave_out[i], d))
+		if (disk_has_name(d, o->leave_out[i]))
 			return true;
-	return o->no_disks;
-}
-
-/* The name of every disk that --device and --leave-out may mean, for a message. */
-static int no_such_disk(const char *option, const char *name, const struct survey *s, struct err *e)
-{
-	char known[256] = "";
-
-	for (size_t i = 0; i < s->n_disks; i++)
-		snprintf(known + strlen(known), sizeof(known) - strlen(known), " %s", s->disks[i].device);
-	err_usage(e, "%s: the VM has no disk '%s'", option, name);
-	return err_hint(e, "its disks are:%s", known[0] ? known : " none");
+	return o->disks == DISKS_NONE;
 }
 
 static int check_disk_options(const struct options *o, const struct survey *s, struct err *e)
@@ -66,17 +46,24 @@ static int check_disk_options(const struct options *o, const struct survey *s, s
 		bool found = false;
 
 		for (size_t k = 0; k < s->n_disks; k++)
-			found |= names_disk(name, &s->disks[k]);
+			found |= disk_has_name(&s->disks[k], name);
 		if (!found)
-			return no_such_disk(is_device ? "--device" : "--leave-out", name, s, e);
+			return disk_unknown(is_device ? "--device" : "--leave-out", name, s->disks, s->n_disks, e);
 	}
 	return 0;
+}
+
+int plan_refuse(const struct disk *d, const char *why, struct err *e)
+{
+	err_set(e, "disk '%s' cannot be frozen: %s", d->device, why);
+	return err_hint(e, "detach it, or say --leave-out %s: its content then does not belong to the checkpoint",
+			d->device);
 }
 
 static int plan_disk(struct disk_plan *dp, const struct options *o, struct err *e)
 {
 	const struct disk *d = dp->disk;
-	const struct device_choice *choice = chosen(o, d);
+	const struct device_choice *choice = plan_choice(o, d);
 
 	if (d->read_only) {
 		if (!choice)
@@ -90,12 +77,8 @@ static int plan_disk(struct disk_plan *dp, const struct options *o, struct err *
 			d->device);
 		return err_hint(e, "name it with --device too, or say --leave-out %s", d->device);
 	}
-	if (d->refusal) {
-		err_set(e, "disk '%s' cannot be frozen: %s", d->device, d->refusal);
-		return err_hint(e,
-				"detach it, or say --leave-out %s: its content then does not belong to the checkpoint",
-				d->device);
-	}
+	if (d->refusal)
+		return plan_refuse(d, d->refusal, e);
 	dp->freeze = true;
 	return 0;
 }
@@ -119,19 +102,7 @@ static int plan_disks(struct plan *p, const struct options *o, const struct surv
 	return 0;
 }
 
-/* --- names ------------------------------------------------------------------------------------------------------ */
-
-static int check_name(const char *name, struct err *e)
-{
-	size_t n = strlen(name);
-
-	if (n == 0 || n > MAX_NAME || name[0] == '.' || name[0] == '-' || strspn(name, NAME_BYTES) != n)
-		return err_usage(e,
-				 "--name: '%s' is not a name: letters, digits, '.', '_' and '-', at most %d of them, "
-				 "not beginning with '.' or '-'",
-				 name, MAX_NAME);
-	return 0;
-}
+/* --- where it goes ------------------------------------------------------------------------------------------- */
 
 /* The directory of the checkpoint: --dir, else that of the first disk's image. */
 static int plan_dir(struct plan *p, const struct options *o, const struct survey *s, struct err *e)
@@ -152,241 +123,6 @@ static int plan_dir(struct plan *p, const struct options *o, const struct survey
 	p->dir = path_real(dir);
 	return p->dir ? 0 : err_sys(e, errno, "cannot use the directory '%s'", dir);
 }
-
-/* The image's file name without its last extension. */
-static char *stem_of(const char *path)
-{
-	const char *base = path_base(path), *dot = strrchr(base, '.');
-
-	return text_of("%.*s", dot && dot > base ? (int)(dot - base) : (int)strlen(base), base);
-}
-
-static bool is_overlay_name(const char *path)
-{
-	size_t n = strlen(path);
-
-	return n > 4 && strcmp(path + n - 4, ".ovl") == 0;
-}
-
-/*
- * The checkpoint whose overlay `path` is, by its name, STEM_NAME.ovl: malloc'd NAME, or NULL. A name may have '_' in
- * it, so each is tried until DIR/NAME.ckpt lists the image as what the VM went on with.
- */
-static char *parent_of(const char *dir, const char *path)
-{
-	_cleanup_free_ char *stem = stem_of(path);
-
-	if (!is_overlay_name(path))
-		return NULL;
-	for (const char *at = strchr(stem, '_'); at; at = strchr(at + 1, '_')) {
-		_cleanup_free_ char *ckpt = text_of("%s/%s.ckpt", dir, at + 1);
-		struct manifest *m;
-		struct err ignored;
-		bool found = false;
-
-		if (access(ckpt, F_OK) < 0 || !(m = manifest_load(ckpt, &ignored)))
-			continue;
-		for (size_t i = 0; i < m->n_disks; i++)
-			found |= m->disks[i].active && strcmp(m->disks[i].active, path) == 0;
-		manifest_free(m);
-		if (found)
-			return text_copy(at + 1);
-	}
-	return NULL;
-}
-
-/*
- * What the overlay's name begins with: the image's own, where that is not an overlay; else the image's without the name
- * of the checkpoint that made it, so that snap_01.ovl is followed by snap_x1.ovl and that by snap_x2.ovl.
- */
-static char *overlay_stem(const struct plan *p, const char *path)
-{
-	char *stem = stem_of(path), *cut;
-	size_t n = strlen(stem), parent = p->parent ? strlen(p->parent) : 0;
-
-	if (!is_overlay_name(path))
-		return stem;
-	if (parent && n > parent + 1 && stem[n - parent - 1] == '_' && strcmp(stem + n - parent, p->parent) == 0)
-		cut = stem + n - parent - 1;
-	else
-		cut = strrchr(stem, '_');
-	if (cut && cut > stem)
-		*cut = '\0';
-	return stem;
-}
-
-static bool overlay_taken(const struct plan *p, size_t i)
-{
-	for (size_t k = 0; k < i; k++)
-		if (p->disks[k].freeze && strcmp(p->disks[k].overlay, p->disks[i].overlay) == 0)
-			return true;
-	return false;
-}
-
-/* The device's name as part of a file name. */
-static char *safe_device(const char *device)
-{
-	char *name = text_copy(device);
-
-	for (char *c = name; *c; c++)
-		if (!strchr(NAME_BYTES, *c))
-			*c = '-';
-	return name;
-}
-
-/* QMP and the manifest are JSON, which has no way to write other bytes. */
-static int check_text(const char *path, struct err *e)
-{
-	json_t *text = json_string_of(path);
-	bool same = strcmp(json_string_value(text), path) == 0;
-
-	json_decref(text);
-	return same ? 0 : err_set(e, "'%s' is not valid UTF-8: QEMU cannot be told that name", path);
-}
-
-/* Fills in the path of each overlay for the checkpoint name `name`. */
-static int name_overlays(struct plan *p, const struct options *o, const char *name, struct err *e)
-{
-	for (size_t i = 0; i < p->n_disks; i++) {
-		struct disk_plan *dp = &p->disks[i];
-		const struct device_choice *choice = chosen(o, dp->disk);
-		_cleanup_free_ char *stem = NULL;
-
-		if (!dp->freeze)
-			continue;
-		free(dp->overlay);
-		if (choice && choice->file) {
-			dp->overlay = path_real_parent(choice->file);
-			if (!dp->overlay)
-				return err_sys(e, errno, "cannot use the directory of the overlay '%s'", choice->file);
-		} else {
-			stem = overlay_stem(p, dp->disk->chain[0].path);
-			dp->overlay = text_of("%s/%s_%s.ovl", p->dir, stem, name);
-			if (overlay_taken(p, i)) {
-				_cleanup_free_ char *device = safe_device(dp->disk->device);
-
-				free(dp->overlay);
-				dp->overlay = text_of("%s/%s-%s_%s.ovl", p->dir, stem, device, name);
-			}
-		}
-		if (overlay_taken(p, i))
-			return err_usage(e, "two disks would get the same overlay '%s'", dp->overlay);
-		if (check_text(dp->overlay, e) < 0)
-			return -1;
-		if (strlen(dp->overlay) >= PATH_MAX || strlen(path_base(dp->overlay)) > NAME_MAX)
-			return err_set(e, "the overlay's path is too long: '%s'", dp->overlay);
-	}
-	return 0;
-}
-
-static bool exists(const char *path)
-{
-	struct stat st;
-
-	return lstat(path, &st) == 0;
-}
-
-/* The first of the names that this checkpoint needs and that is there already, or NULL. */
-static const char *name_in_use(const struct plan *p)
-{
-	if (exists(p->final))
-		return p->final;
-	if (exists(p->partial))
-		return p->partial;
-	for (size_t i = 0; i < p->n_disks; i++)
-		if (p->disks[i].freeze && exists(p->disks[i].overlay))
-			return p->disks[i].overlay;
-	return NULL;
-}
-
-static int try_name(struct plan *p, const struct options *o, const char *name, struct err *e)
-{
-	free(p->name);
-	free(p->final);
-	free(p->partial);
-	p->name = text_copy(name);
-	p->final = text_of("%s/%s.ckpt", p->dir, name);
-	p->partial = text_of("%s/%s.ckpt.partial", p->dir, name);
-	if (strlen(p->partial) >= PATH_MAX)
-		return err_set(e, "the directory's path is too long: '%s'", p->dir);
-	if (check_text(p->final, e) < 0)
-		return -1;
-	return name_overlays(p, o, name, e);
-}
-
-static int plan_names(struct plan *p, const struct options *o, struct err *e)
-{
-	for (size_t i = 0; i < p->n_disks && !p->parent; i++)
-		if (p->disks[i].freeze)
-			p->parent = parent_of(p->dir, p->disks[i].disk->chain[0].path);
-	if (o->name) {
-		if (check_name(o->name, e) < 0 || try_name(p, o, o->name, e) < 0)
-			return -1;
-		if (!name_in_use(p))
-			return 0;
-		err_set(e, "'%s' exists", name_in_use(p));
-		if (exists(p->partial))
-			return err_hint(
-				e, "it was left over by a checkpoint that died, or one is under way: remove it if not");
-		return err_hint(e, "choose another --name, or none: then the next free one is taken");
-	}
-	for (int n = 1; n < 1000000; n++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "x%d", n);
-		if (try_name(p, o, name, e) < 0)
-			return -1;
-		if (!name_in_use(p))
-			return 0;
-		for (size_t i = 0; i < o->n_devices; i++)
-			if (o->devices[i].file && exists(o->devices[i].file)) {
-				err_set(e, "'%s' exists", o->devices[i].file);
-				return err_hint(e, "an overlay is never written over another file");
-			}
-	}
-	return err_set(e, "no free name from x1 on in '%s'", p->dir);
-}
-
-/* Node names of at most 31 bytes that the VM does not have: QEMU refuses longer ones (qapi/block-core.json). */
-static void name_nodes(struct plan *p, const struct survey *s)
-{
-	unsigned salt = 0;
-
-	for (size_t i = 0; i < p->n_disks; i++) {
-		bool taken;
-
-		do {
-			taken = false;
-			if (strlen(p->name) <= 16 && salt == 0)
-				snprintf(p->disks[i].node, sizeof(p->disks[i].node), "mplcr-%.16s-%u", p->name,
-					 (unsigned)i % 1000);
-			else
-				snprintf(p->disks[i].node, sizeof(p->disks[i].node), "mplcr-%.10s-%u-%u", p->name,
-					 salt % 100000, (unsigned)i % 1000);
-			for (size_t k = 0; k < s->n_nodes; k++)
-				taken |= strcmp(s->nodes[k], p->disks[i].node) == 0;
-			salt += taken;
-		} while (taken);
-	}
-}
-
-/*
- * What the overlay's header names as its backing file: exactly what QEMU calls the image, where that name leads to it
- * from the overlay too (else QEMU would show the disk as "json:…" from then on); its absolute path otherwise.
- */
-static char *backing_name(const struct disk_plan *dp)
-{
-	const struct disk *d = dp->disk;
-	_cleanup_free_ char *dir = path_dir(dp->overlay);
-	_cleanup_free_ char *there = path_join(dir, d->shown);
-	_cleanup_free_ char *real = path_real(there);
-
-	if (real && strcmp(real, d->chain[0].path) == 0 && !strchr(d->shown, ':'))
-		return text_copy(d->shown);
-	return text_copy(d->chain[0].path);
-}
-
-/* --- space and rights ------------------------------------------------------------------------------------------- */
 
 static int check_dir(const char *dir, uint64_t need, const char *what, struct err *e)
 {
@@ -415,7 +151,7 @@ static int check_space(const struct plan *p, struct err *e)
 	for (size_t i = 0; i < p->n_disks; i++) {
 		_cleanup_free_ char *dir = NULL;
 
-		if (!p->disks[i].freeze)
+		if (!p->disks[i].overlay)
 			continue;
 		dir = path_dir(p->disks[i].overlay);
 		if (check_dir(dir, OVERLAY_BYTES, "an overlay", e) < 0)
@@ -424,18 +160,53 @@ static int check_space(const struct plan *p, struct err *e)
 	return 0;
 }
 
+/* What the checkpoint's directory may need, bytes. */
+static uint64_t space_needed(const struct plan *p, const struct options *o, const struct survey *s)
+{
+	uint64_t need = (o->uri ? 0 : s->populated) + STATE_EXTRA + p->clones.n * OVERLAY_BYTES;
+	struct stat st;
+
+	for (size_t i = 0; i < p->includes.n; i++)
+		need += p->includes.list[i].copy && stat(p->includes.list[i].from, &st) == 0 ? (uint64_t)st.st_size
+											     : OVERLAY_BYTES;
+	return need;
+}
+
+/* --- what is asked of a plan ------------------------------------------------------------------------------------ */
+
+char *plan_frozen(const struct plan *p, const struct disk_plan *dp)
+{
+	return dp->clone ? path_join(p->final, dp->clone) : text_copy(dp->disk->chain[0].path);
+}
+
+const char *plan_active(const struct disk_plan *dp)
+{
+	return dp->overlay ? dp->overlay : dp->disk->chain[0].path;
+}
+
+bool plan_includes(const struct plan *p, const struct disk *d)
+{
+	for (size_t i = 0; i < p->includes.n; i++)
+		if (d->chain[0].path && image_same(p->includes.list[i].from, d->chain[0].path))
+			return true;
+	return false;
+}
+
+bool plan_needs_pause(const struct plan *p, const struct options *o)
+{
+	return o->at_freeze || p->includes.n > 0 || p->method->mode == DISKS_REFLINK ||
+	       p->method->mode == DISKS_SUBVOLUME;
+}
+
 /* --- the whole -------------------------------------------------------------------------------------------------- */
 
 int plan_make(struct plan *p, const struct options *o, const struct survey *s, struct err *e)
 {
 	*p = (struct plan){ 0 };
-	if (plan_disks(p, o, s, e) < 0 || plan_dir(p, o, s, e) < 0 || plan_names(p, o, e) < 0)
+	if (plan_disks(p, o, s, e) < 0 || plan_dir(p, o, s, e) < 0 || freeze_plan(p, o, e) < 0 ||
+	    include_plan(p, o, e) < 0 || plan_names(p, o, s, e) < 0)
 		return -1;
-	name_nodes(p, s);
-	for (size_t i = 0; i < p->n_disks; i++)
-		if (p->disks[i].freeze)
-			p->disks[i].backing = backing_name(&p->disks[i]);
-	p->space = (o->uri ? 0 : s->populated) + STATE_EXTRA;
+	p->space = space_needed(p, o, s);
 	return check_space(p, e);
 }
 
@@ -444,30 +215,53 @@ void plan_release(struct plan *p)
 	for (size_t i = 0; i < p->n_disks; i++) {
 		free(p->disks[i].overlay);
 		free(p->disks[i].backing);
+		free(p->disks[i].clone);
+		free(p->disks[i].data);
 	}
+	clones_release(&p->clones);
+	clones_release(&p->includes);
 	free(p->disks);
+	free(p->subvolume);
 	free(p->name);
 	free(p->dir);
 	free(p->final);
 	free(p->partial);
 	free(p->parent);
+	free(p->maker);
 }
 
-json_t *plan_to_json(const struct plan *p, const struct survey *s, const struct choice *c)
+static json_t *disks_to_json(const struct plan *p)
 {
 	json_t *disks = json_array();
 
 	for (size_t i = 0; i < p->n_disks; i++) {
 		const struct disk_plan *dp = &p->disks[i];
+		_cleanup_free_ char *frozen = dp->freeze ? plan_frozen(p, dp) : NULL;
 
-		json_array_append_new(disks, json_of("{s:s, s:s, s:o*, s:b, s:o*}", "device", dp->disk->device, "node",
-						     dp->disk->node, "frozen",
-						     dp->freeze ? json_string_of(dp->disk->chain[0].path) : NULL,
-						     "read_only", dp->disk->read_only, "active",
-						     dp->freeze ? json_string_of(dp->overlay) : NULL));
+		json_array_append_new(disks, json_of("{s:s, s:s, s:o*, s:b, s:s*, s:o*}", "device", dp->disk->device,
+						     "node", dp->disk->node, "frozen",
+						     frozen ? json_string_of(frozen) : NULL, "read_only",
+						     dp->disk->read_only, "method", frozen ? p->method->name : NULL,
+						     "active", frozen ? json_string_of(plan_active(dp)) : NULL));
 	}
-	return json_of("{s:s, s:b, s:s, s:o, s:s, s:s, s:f, s:I, s:I, s:o}", "schema", "mplcr.trigger.plan/1",
+	return disks;
+}
+
+static json_t *included_to_json(const struct plan *p)
+{
+	json_t *included = json_array();
+
+	for (size_t i = 0; i < p->includes.n; i++)
+		json_array_append_new(included, json_of("{s:o, s:o}", "path", json_string_of(p->includes.list[i].from),
+							"file", json_string_of(p->includes.list[i].to)));
+	return included;
+}
+
+json_t *plan_to_json(const struct plan *p, const struct survey *s, const struct choice *c)
+{
+	return json_of("{s:s, s:b, s:s, s:o, s:s, s:s, s:f, s:I, s:I, s:o, s:o}", "schema", "mplcr.trigger.plan/1",
 		       "dry_run", 1, "name", p->name, "checkpoint", json_string_of(p->final), "engine",
 		       engine_of(c->engine)->name, "why", c->why, "predicted_pause_ms", choice_predicted_ms(c),
-		       "memory_bytes", (json_int_t)s->memory, "space_bytes", (json_int_t)p->space, "disks", disks);
+		       "memory_bytes", (json_int_t)s->memory, "space_bytes", (json_int_t)p->space, "disks",
+		       disks_to_json(p), "included", included_to_json(p));
 }

@@ -81,6 +81,8 @@ int queue_plan(struct plan *p, const struct options *o, const struct survey *s, 
 {
 	size_t n = 0;
 
+	if (p->method->mode == DISKS_REFLINK || p->method->mode == DISKS_SUBVOLUME)
+		return 0;
 	for (size_t i = 0; i < p->n_disks; i++) {
 		if (!p->disks[i].freeze)
 			continue;
@@ -92,18 +94,19 @@ int queue_plan(struct plan *p, const struct options *o, const struct survey *s, 
 	if (n > QUEUE_MAX)
 		return err_set(e, "the VM has %zu disks to freeze, and the patched QEMU freezes at most %d", n,
 			       QUEUE_MAX);
-	if (n > 0 && o->at_freeze) {
+	if (n > 0 && plan_needs_pause(p, o)) {
 		err_set(e, "the patched QEMU either makes overlays or runs a command in the pause, not both");
-		return err_hint(e, "--at-freeze goes with --disks none there: let the command freeze the disks");
+		return err_hint(e, "%s goes with --disks none there, or reflink, or subvolume",
+				o->at_freeze ? "--at-freeze" : "--include");
 	}
 	if (n > 0 && s->sticky.script) {
 		err_set(e,
 			"this QEMU process was given a command for the pause before, and runs that instead of making "
 			"overlays until it ends");
-		return err_hint(e, "use --disks none with --at-freeze, or --engine stop, or restart QEMU");
+		return err_hint(e, "use --disks reflink, subvolume or none, or --engine stop, or restart QEMU");
 	}
 	p->queued = true;
-	return o->at_freeze ? 0 : take_over_queue(p, &s->sticky, e);
+	return plan_needs_pause(p, o) ? 0 : take_over_queue(p, &s->sticky, e);
 }
 
 /* A word of an HMP command line: in quotes, with backslashes (monitor.c, get_str). Malloc'd. */

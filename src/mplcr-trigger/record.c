@@ -7,25 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "digest.h"
 #include "fdio.h"
 #include "json.h"
-
-static char *utc_now(void)
-{
-	struct timespec now;
-	struct tm tm;
-	char text[32];
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	return text_of("%s.%03ldZ", text, now.tv_nsec / 1000000);
-}
 
 static char **copy_arguments(char **argv)
 {
@@ -40,7 +28,26 @@ static char **copy_arguments(char **argv)
 	return copy;
 }
 
-static int record_disk(struct manifest_disk *to, const struct disk_plan *dp, struct err *e)
+/*
+ * An image of a chain, and its data file: as the VM has them or, where they are named, their clones, which are in the
+ * partial directory yet.
+ */
+static int record_image(struct manifest_image *to, const struct manifest_image *from, const struct plan *p,
+			const char *clone, const char *data, struct err *e)
+{
+	_cleanup_free_ char *now = clone ? path_join(p->partial, clone) : text_copy(from->path);
+
+	to->path = clone ? path_join(p->final, clone) : text_copy(from->path);
+	to->format = text_copy(from->format);
+	if (identity_read(now, &to->id, e) < 0)
+		return -1;
+	if (!from->data)
+		return 0;
+	to->data = memory_of(1, sizeof(*to->data));
+	return record_image(to->data, from->data, p, data, NULL, e);
+}
+
+static int record_disk(struct manifest_disk *to, const struct plan *p, const struct disk_plan *dp, struct err *e)
 {
 	const struct disk *d = dp->disk;
 
@@ -50,14 +57,12 @@ static int record_disk(struct manifest_disk *to, const struct disk_plan *dp, str
 	to->virtual_size = d->virtual_size;
 	to->read_only = d->read_only;
 	to->chain = memory_of(d->n_chain, sizeof(*to->chain));
-	for (size_t i = 0; i < d->n_chain; i++) {
-		to->chain[i].path = text_copy(d->chain[i].path);
-		to->chain[i].format = text_copy(d->chain[i].format);
-		to->n_chain++;
-		if (identity_read(d->chain[i].path, &to->chain[i].id, e) < 0)
+	to->method = p->method->recorded;
+	to->active = text_copy(plan_active(dp));
+	for (size_t i = 0; i < d->n_chain; i++)
+		if (record_image(&to->chain[to->n_chain++], &d->chain[i], p, i == 0 ? dp->clone : NULL,
+				 i == 0 ? dp->data : NULL, e) < 0)
 			return -1;
-	}
-	to->active = text_copy(dp->freeze ? dp->overlay : to->chain[0].path);
 	return 0;
 }
 
@@ -116,7 +121,7 @@ static json_t *prediction(const struct choice *c, const struct outcome *out)
 
 /*
  * The disks whose content belongs to the checkpoint: the frozen ones, and the read-only ones that are local files. Of
- * the writable ones that were left out the names are kept.
+ * the writable ones that were left out the names are kept, unless their images were included.
  */
 static int record_disks(struct manifest *m, const struct plan *p, struct err *e)
 {
@@ -127,22 +132,25 @@ static int record_disks(struct manifest *m, const struct plan *p, struct err *e)
 	for (size_t i = 0; i < p->n_disks; i++) {
 		const struct disk *d = p->disks[i].disk;
 
+		if (!p->disks[i].freeze && !d->read_only && plan_includes(p, d))
+			continue;
 		if (!p->disks[i].freeze && !d->read_only)
 			m->left_out[left_out++] = text_copy(d->device);
-		else if (!d->refusal && record_disk(&m->disks[m->n_disks++], &p->disks[i], e) < 0)
+		else if (!d->refusal && record_disk(&m->disks[m->n_disks++], p, &p->disks[i], e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
 struct manifest *record_build(const struct options *o, const struct survey *s, const struct choice *ch,
-			      const struct plan *p, const struct outcome *out, struct err *e)
+			      const struct plan *p, const struct outcome *out, int dirfd, struct err *e)
 {
 	struct manifest *m = memory_of(1, sizeof(*m));
+	char now[32];
 
 	m->name = text_copy(p->name);
 	m->checkpoint = text_copy(p->final);
-	m->created = utc_now();
+	m->created = text_copy(clock_utc(now));
 	m->parent = text_copy(p->parent);
 	m->engine = text_copy(engine_of(ch->engine)->name);
 	m->layout = text_copy(o->uri ? "receiver" : o->stream ? "stream" : "pages");
@@ -158,7 +166,7 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 		record_state(m, out->result);
 	else
 		m->files = memory_of(1, sizeof(*m->files));
-	if (record_disks(m, p, e) < 0) {
+	if (record_disks(m, p, e) < 0 || include_record(m, p, dirfd, e) < 0) {
 		manifest_free(m);
 		return NULL;
 	}

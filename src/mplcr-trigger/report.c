@@ -4,7 +4,9 @@
 
 #include <stdio.h>
 
+#include "cleanup.h"
 #include "cli.h"
+#include "fdio.h"
 #include "json.h"
 #include "number.h"
 
@@ -18,11 +20,11 @@ static void note_checkpoint(const struct plan *p, const struct outcome *out, con
 		cli_note("%s: the state is in the QEMU that waited at '%s'", m->name, m->receiver);
 	for (size_t i = 0; i < p->n_disks; i++) {
 		const struct disk_plan *dp = &p->disks[i];
+		_cleanup_free_ char *frozen = plan_frozen(p, dp);
 
 		if (dp->freeze)
-			cli_note("%s: frozen '%s', active '%s'", dp->disk->device, dp->disk->chain[0].path,
-				 dp->overlay);
-		else if (!dp->disk->read_only)
+			cli_note("%s: frozen '%s', active '%s'", dp->disk->device, frozen, plan_active(dp));
+		else if (!dp->disk->read_only && !plan_includes(p, dp->disk))
 			cli_warn("disk '%s' was left out: its content does not belong to the checkpoint",
 				 dp->disk->device);
 	}
@@ -61,10 +63,15 @@ static void print_plan(const struct choice *ch, const struct plan *p)
 	for (size_t i = 0; i < p->n_disks; i++) {
 		const struct disk_plan *dp = &p->disks[i];
 
-		if (dp->freeze)
+		if (dp->freeze && dp->overlay)
 			printf("freeze %s %s\noverlay %s %s\n", dp->disk->device, dp->disk->chain[0].path,
 			       dp->disk->device, dp->overlay);
+		else if (dp->freeze)
+			printf("freeze %s %s\n%s %s %s/%s\n", dp->disk->device, dp->disk->chain[0].path,
+			       p->method->name, dp->disk->device, p->final, dp->clone);
 	}
+	for (size_t i = 0; i < p->includes.n; i++)
+		printf("include %s %s/%s\n", p->includes.list[i].from, p->final, p->includes.list[i].to);
 }
 
 int report_plan(const struct options *o, const struct survey *s, const struct choice *ch, const struct plan *p,

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The user's command in the pause of the patched QEMU. QEMU runs a script of ours with system(), as its own user, and
- * drops its exit status and output; and it runs it again at each later checkpoint. So the script does nothing unless a
- * job stands beside it, and leaves there what became of it:
+ * The pause of the patched QEMU. QEMU goes through it by itself, and runs a script of ours there with system(), as its
+ * own user; and it runs it again at each later checkpoint. So the script does nothing unless a job stands beside it,
+ * and is our meeting point: it says that the pause is there and waits, while a thread of ours does what is to be done
+ * in the pause, as with any other engine; then it says that the pause is over.
  *
  *   SOCKET.mplcr/run           the script
  *   SOCKET.mplcr/job/          QEMU's user's, for one checkpoint:
- *       command, files, seconds    the user's command; the frozen images, one a line, its standard input; its time
- *       begun, output, status      that it began; what it printed; its exit status, where it came to an end in time
+ *       seconds                how long the script waits at most
+ *       pause, answer          two FIFOs: from the script, to the script
+ *
+ * We have both FIFOs open, so that the script never waits for us to open them; where we die, it reads the end of file
+ * and lets the guest run. Only where it says in the end that it still waited did the guest stand still all the time.
  */
 #include "trigger.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,66 +27,105 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "fdio.h"
 #include "json.h"
-#include "process.h"
 
 /* QEMU cuts it at this length (MPLM_SCRIPT_NAME_LEN, with the NUL). */
 #define LINE_LIMIT 200
 
-#define OUTPUT_MAX_BYTES (1 << 20)
+/* What cloning may take, in the script's eyes, beside the user's command. */
+#define CLONING_MS 60000
+
+/* The script answers at once. */
+#define ACKNOWLEDGE_MS 5000
 
 static const char script[] =
 	"#!/bin/sh\n"
 	"# QEMU runs this in the pause of each live checkpoint. Without a job it does nothing. Made by mplcr-trigger.\n"
 	"cd -- \"${0%/*}/job\" 2>/dev/null || exit 0\n"
-	"[ -e begun ] && exit 0\n"
-	"read -r seconds <seconds && : >begun || exit\n"
-	"timeout -k 1 \"$seconds\" sh -c 'sh ./command <files >output 2>&1; echo $? >status'\n";
+	"read -r seconds <seconds || exit\n"
+	"exec timeout -k 1 \"$seconds\" sh -c 'exec 3<answer 4>pause; echo begun >&4; read -r word <&3 && echo over "
+	">&4'\n";
 
-/* `text` as one word of a shell: in single quotes. Malloc'd. */
-static char *shell_word(const char *text)
+struct script {
+	int pause, answer; /* the FIFOs */
+	int stop[2];       /* a pipe: closed at its writing end when the thread is to end */
+	int (*work)(void *ctx, struct err *e);
+	void *ctx;
+	pthread_t thread;
+	bool joined;
+	/* The thread's, until it is joined. */
+	bool begun; /* the script was run */
+	bool over;  /* and waited until we had done */
+	int result;
+	struct err why;
+};
+
+/* --- the thread ------------------------------------------------------------------------------------------------- */
+
+/* Waits for a line of the script. False where we are told to end, or `until` has passed. */
+static bool hear(const struct script *s, int64_t until)
 {
-	char *word = memory_of(4 * strlen(text) + 3, 1), *to = word;
+	struct pollfd fds[] = { { .fd = s->pause, .events = POLLIN }, { .fd = s->stop[0], .events = POLLIN } };
+	char line[16];
+	struct timespec left;
+	int n;
 
-	*to++ = '\'';
-	for (; *text; text++) {
-		if (*text == '\'')
-			to = stpcpy(to, "'\\''");
-		else
-			*to++ = *text;
-	}
-	*to = '\'';
-	return word;
+	do
+		n = ppoll(fds, 2, clock_left(until, &left), NULL);
+	while (n < 0 && errno == EINTR);
+	return n > 0 && fds[0].revents && read(s->pause, line, sizeof(line)) > 0;
 }
 
-/* The command as it would run here: in our directory, with our PATH. Malloc'd. */
-static char *command_text(const char *command)
+static void *attend(void *script_pointer)
 {
-	_cleanup_free_ char *cwd = path_real(".");
-	_cleanup_free_ char *dir = shell_word(cwd ? cwd : "/");
-	_cleanup_free_ char *path = shell_word(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+	struct script *s = script_pointer;
 
-	return text_of("cd -- %s || exit 126\nPATH=%s; export PATH\n%s\n", dir, path, command);
+	if (!hear(s, CLOCK_NEVER))
+		return NULL;
+	s->begun = true;
+	s->result = s->work(s->ctx, &s->why);
+	s->over = write(s->answer, "go\n", 3) == 3 && hear(s, clock_in_ms(ACKNOWLEDGE_MS));
+	return NULL;
 }
 
-/* A file of the job, readable by QEMU's user. */
-static int job_file(int dirfd, const char *name, const char *text, const struct survey *s, struct err *e)
+static void end_thread(struct script *s)
 {
-	if (file_create(dirfd, name, text, strlen(text), e) < 0)
-		return -1;
-	if (s->proc_known && file_give(dirfd, name, s->uid, s->gid) < 0)
-		return err_sys(e, errno, "cannot give '%s' to QEMU's user", name);
-	return 0;
+	if (s->stop[1] >= 0)
+		close(s->stop[1]);
+	s->stop[1] = -1;
+	if (!s->joined)
+		pthread_join(s->thread, NULL);
+	s->joined = true;
 }
 
-static int make_job(const struct options *o, const struct plan *p, const struct survey *s, struct changes *c,
-		    struct err *e)
+/* --- the job ---------------------------------------------------------------------------------------------------- */
+
+static int give(int dirfd, const char *name, const struct survey *s, struct err *e)
+{
+	return !s->proc_known || file_give(dirfd, name, s->uid, s->gid) == 0
+		       ? 0
+		       : err_sys(e, errno, "cannot give '%s' to QEMU's user", name[0] ? name : "job");
+}
+
+/* A FIFO, open at both ends, so that it has a reader and a writer as long as we live. */
+static int make_fifo(int dirfd, const char *name, const struct survey *s, struct err *e)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (mkfifoat(dirfd, name, 0600) < 0)
+		return err_sys(e, errno, "cannot make the FIFO '%s'", name);
+	fd = openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open the FIFO '%s'", name);
+	return give(dirfd, name, s, e) < 0 ? -1 : steal_fd(&fd);
+}
+
+static int make_job(struct script *sc, uint64_t limit_ms, const struct survey *s, struct changes *c, struct err *e)
 {
 	_cleanup_free_ char *job = path_join(s->sticky.dir, "job");
-	_cleanup_free_ char *command = command_text(o->at_freeze);
-	_cleanup_free_ char *files = at_freeze_list(o, p);
-	_cleanup_free_ char *seconds = text_of("%.3f\n", (double)o->at_freeze_ms / 1000);
+	_cleanup_free_ char *seconds = text_of("%.3f\n", (double)limit_ms / 1000);
 	_cleanup_close_ int dirfd = -1;
 
 	dir_remove(job);
@@ -90,12 +135,13 @@ static int make_job(const struct options *o, const struct plan *p, const struct 
 	dirfd = open(job, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dirfd < 0)
 		return err_sys(e, errno, "cannot open '%s'", job);
-	if (job_file(dirfd, "command", command, s, e) < 0 || job_file(dirfd, "files", files, s, e) < 0 ||
-	    job_file(dirfd, "seconds", seconds, s, e) < 0)
+	if (file_create(dirfd, "seconds", seconds, strlen(seconds), e) < 0 || give(dirfd, "seconds", s, e) < 0)
 		return -1;
-	if (s->proc_known && file_give(dirfd, "", s->uid, s->gid) < 0)
-		return err_sys(e, errno, "cannot give '%s' to QEMU's user", job);
-	return 0;
+	sc->pause = make_fifo(dirfd, "pause", s, e);
+	if (sc->pause < 0)
+		return -1;
+	sc->answer = make_fifo(dirfd, "answer", s, e);
+	return sc->answer < 0 ? -1 : give(dirfd, "", s, e);
 }
 
 static int make_script(const char *path, struct err *e)
@@ -126,8 +172,21 @@ static char *shell_line(const struct sticky *k, const char *path, struct err *e)
 	return NULL;
 }
 
-int script_arm(const struct options *o, const struct plan *p, struct survey *s, struct changes *c, struct qmp *q,
-	       struct err *e)
+static int start_thread(struct script *s, struct err *e)
+{
+	int failed;
+
+	if (pipe2(s->stop, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "cannot make a pipe");
+	failed = pthread_create(&s->thread, NULL, attend, s);
+	if (failed)
+		return err_sys(e, failed, "cannot start a thread");
+	s->joined = false;
+	return 0;
+}
+
+/* Hands the script to QEMU, which keeps it. */
+static int arm(struct script *sc, uint64_t limit_ms, struct survey *s, struct changes *c, struct qmp *q, struct err *e)
 {
 	_cleanup_free_ char *path = path_join(s->sticky.dir, "run");
 	_cleanup_free_ char *line = shell_line(&s->sticky, path, e);
@@ -135,61 +194,55 @@ int script_arm(const struct options *o, const struct plan *p, struct survey *s, 
 	if (!line)
 		return -1;
 	s->sticky.script = true;
-	if (sticky_store(&s->sticky, e) < 0 || make_script(path, e) < 0 || make_job(o, p, s, c, e) < 0)
+	if (sticky_store(&s->sticky, e) < 0 || make_script(path, e) < 0 || make_job(sc, limit_ms, s, c, e) < 0 ||
+	    start_thread(sc, e) < 0)
 		return -1;
 	if (patch_enable(c, q, e) < 0) /* QEMU takes no script before */
 		return -1;
 	return qmp_run(q, "mplcr-post-checkpointing-script", json_of("{s:s}", "uri", line), NULL, e);
 }
 
-/*
- * The beginning of a file of the job, malloc'd; NULL where there is none. QEMU's user may have put anything there, a
- * link to what he cannot read as well.
- */
-static char *job_text(int dirfd, const char *name)
+struct script *script_arm(int (*work)(void *, struct err *), void *ctx, uint64_t command_ms, struct survey *s,
+			  struct changes *c, struct qmp *q, struct err *e)
 {
-	_cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	char *text = fd >= 0 ? memory_of(OUTPUT_MAX_BYTES + 1, 1) : NULL;
-	ssize_t n = text ? read(fd, text, OUTPUT_MAX_BYTES) : 0;
+	struct script *sc = memory_of(1, sizeof(*sc));
 
-	if (n >= 0)
-		return text;
-	free(text);
+	*sc = (struct script){
+		.pause = -1, .answer = -1, .stop = { -1, -1 }, .work = work, .ctx = ctx, .joined = true
+	};
+	if (arm(sc, command_ms + CLONING_MS, s, c, q, e) == 0)
+		return sc;
+	script_end(sc);
 	return NULL;
 }
 
-/* The exit status that the script left, or -1 where it did not run to its end. */
-static int read_status(int dirfd)
+int script_result(struct script *sc, const struct survey *s, struct changes *c, struct err *e)
 {
-	_cleanup_free_ char *text = job_text(dirfd, "status");
-	char *end;
-	long status = text ? strtol(text, &end, 10) : -1;
-
-	return text && end > text && status >= 0 && status <= 255 ? (int)status : -1;
-}
-
-int script_result(const struct survey *s, struct changes *c, struct err *e)
-{
-	_cleanup_close_ int dirfd = open(c->patch.job, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_free_ char *output = NULL;
-	bool begun;
-	int status;
-
-	if (dirfd < 0)
-		return err_sys(e, errno, "cannot open '%s'", c->patch.job);
-	output = job_text(dirfd, "output");
-	status = read_status(dirfd);
-	begun = faccessat(dirfd, "begun", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	end_thread(sc);
 	dir_remove(c->patch.job);
 	c->patch.job[0] = '\0';
-	if (status > 0)
-		return process_failed(AT_FREEZE_COMMAND, output, e);
-	if (status == 0) {
-		at_freeze_show(output);
-		return 0;
+	if (!sc->begun) {
+		err_set(e, "QEMU did not run the script in its pause");
+		return err_hint(e, "can its user run '%s/run'?", s->sticky.dir);
 	}
-	if (begun)
-		return err_set(e, "%s did not end in time", AT_FREEZE_COMMAND);
-	err_set(e, "QEMU did not run %s", AT_FREEZE_COMMAND);
-	return err_hint(e, "can its user run '%s/run'?", s->sticky.dir);
+	if (sc->result < 0) {
+		*e = sc->why;
+		return -1;
+	}
+	return sc->over ? 0 : err_set(e, "QEMU's pause was over before all was done in it");
+}
+
+void script_end(struct script *sc)
+{
+	if (!sc)
+		return;
+	end_thread(sc);
+	for (int i = 0; i < 2; i++)
+		if (sc->stop[i] >= 0)
+			close(sc->stop[i]);
+	if (sc->pause >= 0)
+		close(sc->pause);
+	if (sc->answer >= 0)
+		close(sc->answer);
+	free(sc);
 }

@@ -8,6 +8,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "fdio.h"
+#include "image.h"
 #include "json.h"
 
 /* No single question of the survey may keep us waiting longer. */
@@ -189,6 +190,23 @@ static void read_process(struct survey *s, struct qmp *q)
 		s->populated = s->proc.memory;
 }
 
+char *disk_image_path(const char *shown, const struct survey *s)
+{
+	return image_path(shown, s->proc_known ? s->proc.cwd : NULL, s->pid);
+}
+
+static int survey_disks(struct survey *s, struct qmp *q, struct err *e)
+{
+	struct vm_disks v;
+	int result = vm_disks_read(&v, q, s->pid, s->proc_known ? s->proc.cwd : NULL, e);
+
+	s->disks = v.disks;
+	s->n_disks = v.n_disks;
+	s->nodes = v.nodes;
+	s->n_nodes = v.n_nodes;
+	return result;
+}
+
 int survey_vm(struct survey *s, const char *socket, struct qmp *q, struct changes *c, struct err *e)
 {
 	*s = (struct survey){ 0 };
@@ -206,32 +224,14 @@ int survey_vm(struct survey *s, const char *socket, struct qmp *q, struct change
 	return 0;
 }
 
-static void disk_release(struct disk *d)
-{
-	for (size_t i = 0; i < d->n_chain; i++) {
-		free(d->chain[i].path);
-		free(d->chain[i].format);
-	}
-	free(d->chain);
-	free(d->device);
-	free(d->backend);
-	free(d->node);
-	free(d->qdev);
-	free(d->shown);
-	free(d->refusal);
-}
-
 void survey_release(struct survey *s)
 {
-	for (size_t i = 0; i < s->n_disks; i++)
-		disk_release(&s->disks[i]);
-	free(s->disks);
+	struct vm_disks disks = { s->disks, s->n_disks, s->nodes, s->n_nodes };
+
+	vm_disks_release(&disks);
 	for (size_t i = 0; i < s->n_ram; i++)
 		free(s->ram[i]);
 	free(s->ram);
-	for (size_t i = 0; i < s->n_nodes; i++)
-		free(s->nodes[i]);
-	free(s->nodes);
 	json_decref(s->capabilities);
 	json_decref(s->parameters);
 	free(s->package);

@@ -5,11 +5,15 @@
  *   main.c        the command line; options.c reads it                    -> struct options
  *   checkpoint.c  the way itself, and what happens when it ends early
  *   survey.c      asks QEMU and the host what this VM is and can do       -> struct survey
- *   memory.c      its memory, disks.c its disks: parts of the survey      -> struct disk
- *   plan.c        names, disks, space: everything decided, nothing done   -> struct plan
+ *   memory.c      its memory: a part of the survey
+ *   plan.c        disks, space: everything decided, nothing done          -> struct plan
+ *   plan_names.c  what the checkpoint and its overlays are called
  *   choose.c      the engine, and what its pause is predicted to be       -> struct choice
  *   engine*.c     one file per engine: QMP only, knows no files           -> struct engine_job
- *   freeze.c      the disks at the pause: overlays
+ *   freeze.c      the disks at the pause; one file per way of freezing them: freeze_overlay.c, freeze_reflink.c,
+ *                 freeze_subvolume.c                                      -> struct freeze_method
+ *   clones.c      files that are cloned at the pause                      -> struct clones
+ *   include.c     other files of the same instant
  *   at_freeze.c   the user's command at the pause
  *   receive.c     the stream: pipe, thread, sink
  *   record.c      manifest and publication
@@ -23,7 +27,7 @@
  *   patch.c       its commands: known, switched on, switched off
  *   steer.c       its live stage brought to an end
  *   queue.c       its own way of freezing disks: overlays that it makes at the pause
- *   script.c      its own way of running a command at the pause
+ *   script.c      its pause, in which it waits for us
  *   sticky.c      what one QEMU process was given and keeps
  *   live.c        a live stage that the user ends: mplcr-trigger end-live
  */
@@ -39,14 +43,18 @@
 
 #include "err.h"
 #include "manifest.h"
+#include "path_list.h"
 #include "procinfo.h"
 #include "qmp.h"
 #include "sink.h"
 #include "trace.h"
+#include "vm_disks.h"
 
 /* --- options (main.c) ------------------------------------------------------------------------------------------- */
 
 enum engine_kind { ENGINE_AUTO, ENGINE_BACKGROUND, ENGINE_PRECOPY, ENGINE_MPLCR, ENGINE_STOP };
+
+enum disks_mode { DISKS_OVERLAY, DISKS_REFLINK, DISKS_SUBVOLUME, DISKS_NONE, DISKS_AUTO };
 
 /* --mplm: how the patched QEMU sends memory in its live stage. */
 struct mplm {
@@ -70,11 +78,12 @@ struct options {
 	enum engine_kind engine;
 	bool stream;    /* layout stream instead of pages */
 	int zstd_level; /* 0: not compressed */
-	bool no_disks;  /* --disks none */
+	enum disks_mode disks;
 	struct device_choice *devices;
 	size_t n_devices;
 	char **leave_out; /* --leave-out: writable disks that are not frozen, by the user's wish */
 	size_t n_leave_out;
+	struct path_list include; /* --include, --include-from: as they were given */
 	uint64_t max_bandwidth; /* bytes per second, 0: no limit */
 	uint64_t max_pause_ms;  /* 0: no limit */
 	uint64_t timeout_ms;    /* for the whole checkpoint, 0: no limit */
@@ -107,21 +116,7 @@ void options_release(struct options *o);
 /* The name of the first option given that only the engine mplcr has, or NULL. */
 const char *options_of_mplcr(const struct options *o);
 
-/* --- the survey (survey.c, disks.c) ----------------------------------------------------------------------------- */
-
-/* One disk of the VM that has an image in it. */
-struct disk {
-	char *device;                 /* stable name that users see, see manifest.h */
-	char *backend;                /* block backend name for QMP commands, "" where it has none */
-	char *node;                   /* root node name */
-	char *qdev;                   /* or NULL */
-	char *shown;                  /* the root image's file name as QEMU shows it */
-	struct manifest_image *chain; /* path and format of each image, top first; identities come after the freeze */
-	size_t n_chain;
-	uint64_t virtual_size; /* bytes */
-	bool read_only;
-	char *refusal; /* why it cannot be frozen, or NULL */
-};
+/* --- the survey (survey.c, memory.c) ---------------------------------------------------------------------------- */
 
 /*
  * What we gave a patched QEMU process that it keeps and does not tell: kept beside its socket, for that process only.
@@ -181,17 +176,11 @@ struct changes;
 int survey_vm(struct survey *s, const char *socket, struct qmp *q, struct changes *c, struct err *e);
 void survey_release(struct survey *s);
 
-/* The disks: fills s->disks. */
-int survey_disks(struct survey *s, struct qmp *q, struct err *e);
-
 /* The memory: fills s->memory, s->ram. */
 int survey_memory(struct survey *s, struct qmp *q, struct err *e);
 
 /* The absolute path of an image by the name that QEMU shows; malloc'd, or NULL where no such file can be found. */
 char *disk_image_path(const char *shown, const struct survey *s);
-
-/* The root node name and its file, in query-block's answer `blocks`, of the disk with that backend or qdev. */
-const json_t *disk_find(const json_t *blocks, const struct disk *d);
 
 /* --- the choice of engine (choose.c) ---------------------------------------------------------------------------- */
 
@@ -215,31 +204,95 @@ double choice_predicted_ms(const struct choice *c);
 double predict_background_ms(uint64_t memory, uint64_t populated);
 double predict_precopy_ms(uint64_t populated, double dirty_rate, double bandwidth, uint64_t passes);
 
-/* --- the plan (plan.c) ------------------------------------------------------------------------------------------ */
+/* --- files that are cloned in the pause (clones.c) -------------------------------------------------------------- */
+
+struct clone {
+	char *from; /* absolute */
+	char *to;   /* below the checkpoint's directory: "disks/vm1.qcow2" */
+	bool copy;  /* the filesystem cannot clone it: it is copied */
+	int from_fd, to_fd; /* from clones_open on, else -1 */
+};
+
+struct clones {
+	struct clone *list;
+	size_t n;
+	char *in; /* the checkpoint's directory, for messages; from clones_open on */
+};
+
+/*
+ * Adds the file at `from`, to be cloned to DIR/NAME, where NAME is that of the file; or TAG-NAME, or TAG-NUMBER-NAME
+ * where another of the list has that. Returns its `to`, the list's.
+ */
+const char *clones_add(struct clones *c, const char *dir, const char *from, const char *tag);
+/* Whether the filesystem of the directory `dir` can clone the file. Returns 0, or -1 with the reason. */
+int clone_possible(const char *from, const char *dir, struct err *e);
+/*
+ * Makes `sub` below the directory `in`, which is `dirfd`, and the empty files in it; opens both ends and writes back what
+ * is dirty.
+ */
+int clones_open(struct clones *c, const char *in, int dirfd, const char *sub, struct err *e);
+/* In the pause: clones them all. */
+int clones_make(const struct clones *c, struct err *e);
+/* Makes the clones durable, and closes both ends. Returns 0 or -1. */
+int clones_close(struct clones *c, const char *sub, struct err *e);
+void clones_release(struct clones *c);
+
+/* --- the plan (plan.c, plan_names.c) ---------------------------------------------------------------------------- */
 
 /* What happens to one disk of the survey. */
 struct disk_plan {
 	const struct disk *disk;
-	bool freeze;   /* an overlay is made */
-	char *overlay; /* absolute path, where `freeze` */
+	bool freeze;
+	char *overlay; /* absolute path, where the VM goes on with one, else NULL */
 	char *backing; /* what the overlay's header says of its backing file */
 	char node[32]; /* node name of the overlay, where we give it one */
+	char *clone;   /* of its image, below the checkpoint's directory, where that is what is frozen, else NULL */
+	char *data;    /* the same of its external data file */
 };
+
+struct freeze_method;
 
 struct plan {
 	char *name;
 	char *dir;               /* absolute, holds the checkpoint directory */
 	char *final;             /* dir/NAME.ckpt */
 	char *partial;           /* dir/NAME.ckpt.partial */
-	char *parent;            /* or NULL */
+	char *parent;            /* name of the checkpoint before, or NULL */
+	char *maker;             /* name of the one that made the overlays that the VM writes to now, or NULL */
+	const struct freeze_method *method;
 	struct disk_plan *disks; /* one per disk of the survey */
 	size_t n_disks;
+	char *subvolume;        /* that a snapshot is made of, or NULL */
+	struct clones clones;   /* of the images */
+	struct clones includes; /* of other files */
 	bool queued;    /* QEMU itself makes the overlays (engine mplcr) */
 	uint64_t space; /* bytes that the state may need */
 };
 
 int plan_make(struct plan *p, const struct options *o, const struct survey *s, struct err *e);
 void plan_release(struct plan *p);
+
+/* Chooses the names that are free; p->dir, p->disks and p->method are set. Returns 0 or -1. */
+int plan_names(struct plan *p, const struct options *o, const struct survey *s, struct err *e);
+
+/* What --device says of the disk, or NULL. */
+const struct device_choice *plan_choice(const struct options *o, const struct disk *d);
+
+/* The absolute path of what is frozen of the disk, once the checkpoint has its name; malloc'd. */
+char *plan_frozen(const struct plan *p, const struct disk_plan *dp);
+/* What the VM writes to after the checkpoint. */
+const char *plan_active(const struct disk_plan *dp);
+/* Whether the disk's image is one of the files that are included. */
+bool plan_includes(const struct plan *p, const struct disk *d);
+/* Whether there is anything to do in the pause but to put overlays on. */
+bool plan_needs_pause(const struct plan *p, const struct options *o);
+/* That the disk cannot be frozen, and `why`. Always returns -1. */
+int plan_refuse(const struct disk *d, const char *why, struct err *e);
+
+/* The files of --include (include.c): whether and how each can be copied. */
+int include_plan(struct plan *p, const struct options *o, struct err *e);
+/* Records them, after the pause; `dirfd` is the checkpoint's directory. */
+int include_record(struct manifest *m, const struct plan *p, int dirfd, struct err *e);
 
 /* The plan for --dry-run: one JSON object, the caller's. */
 json_t *plan_to_json(const struct plan *p, const struct survey *s, const struct choice *c);
@@ -405,30 +458,67 @@ int engine_precopy_run(struct engine_job *j, struct err *e);
 int engine_mplcr_run(struct engine_job *j, struct err *e);
 int engine_stop_run(struct engine_job *j, struct err *e);
 
-/* --- disks at the pause (freeze.c) ------------------------------------------------------------------------------ */
+/* --- disks at the pause (freeze.c, freeze_*.c) ------------------------------------------------------------------ */
+
+/* All that the freezing needs; borrowed. */
+struct freeze {
+	struct plan *plan;
+	const struct survey *survey;
+	struct changes *changes;
+	struct qmp *q;
+	int dirfd; /* the checkpoint's directory, which is still the partial one */
+	int64_t deadline;
+	int interrupt;
+};
+
+/* One way of freezing the disks. */
+struct freeze_method {
+	enum disks_mode mode;
+	enum manifest_method recorded;
+	const char *name;
+	/* Whether it can be, and into which files; p->dir and p->disks[].freeze are set. Changes nothing. */
+	int (*plan)(struct plan *p, struct err *e);
+	/* Before the pause: makes the files. */
+	int (*prepare)(const struct freeze *f, struct err *e);
+	/* In the pause. */
+	int (*run)(const struct freeze *f, struct err *e);
+	/* After it: whether the disk writes to what it should, by QEMU's query-block. */
+	int (*check)(const struct freeze *f, const struct disk_plan *dp, const json_t *blocks, struct err *e);
+	/* Makes what is frozen complete in itself, and durable. */
+	int (*settle)(const struct freeze *f, struct err *e);
+};
+
+extern const struct freeze_method freeze_overlay, freeze_reflink, freeze_subvolume;
+
+/* The method for p->disks, auto resolved; its own plan is made. Returns 0 or -1. */
+int freeze_plan(struct plan *p, const struct options *o, struct err *e);
+int freeze_prepare(const struct freeze *f, struct err *e);
+int freeze_run(const struct freeze *f, struct err *e);
+/* Compares QEMU's own answer with the plan, and makes what is frozen durable. */
+int freeze_check(const struct freeze *f, struct err *e);
+
+/* Parts that methods share. Whether the disk goes on with the image that it had. */
+int freeze_check_same(const struct freeze *f, const struct disk_plan *dp, const json_t *blocks, struct err *e);
+/*
+ * Makes the names in the header of each clone of an image lead from the checkpoint to its backing file and to the clone
+ * of its data file.
+ */
+int freeze_relink(const struct freeze *f, struct err *e);
 
 /*
- * Makes the overlay files, before the pause, within `deadline` and until `interrupt` is readable; where QEMU makes
- * them itself, claims their names with empty files.
+ * Runs the user's command, with the paths of the images that stand still on its standard input, one a line. *output
+ * (malloc'd, or NULL) gets what it printed. Returns 0 where it ended with status 0 in time and before `deadline`, else -1.
  */
-int freeze_prepare(const struct plan *p, const struct survey *s, struct changes *c, int64_t deadline, int interrupt,
-		   struct err *e);
-/* One transaction for all disks. */
-int freeze_run(const struct plan *p, struct qmp *q, struct err *e);
-/* Compares QEMU's own answer with the plan, and makes the frozen images durable. */
-int freeze_check(const struct plan *p, const struct survey *s, struct qmp *q, struct err *e);
-
-/*
- * Runs the user's command, with the paths of the frozen images on its standard input, one a line, and says what it
- * said. Returns 0 where it ended with status 0 in time and before `deadline`, else -1.
- */
-int at_freeze_run(const struct options *o, const struct plan *p, int64_t deadline, int interrupt, struct err *e);
+int at_freeze_run(const struct options *o, const struct plan *p, int64_t deadline, int interrupt, char **output,
+		  struct err *e);
 /* The paths of the images that stand still in the pause, one a line; malloc'd. */
-char *at_freeze_list(const struct options *o, const struct plan *p);
+char *at_freeze_list(const struct plan *p);
 /* Shows the user what the command printed (NULL: nothing). */
 void at_freeze_show(const char *output);
 /* What it is called in messages. */
 #define AT_FREEZE_COMMAND "the command of --at-freeze"
+/* What its environment has: mplcr-snap may copy images that a VM has open for writing, since they stand still. */
+#define AT_FREEZE_MARK "MPLCR_AT_FREEZE=1"
 
 /* --- the patched QEMU (patch.c, steer.c, queue.c, script.c, sticky.c, live.c)
  * ------------------------------------------------------- */
@@ -450,16 +540,26 @@ bool patch_any(const struct changed_patch *p);
 /* Switches off what is on. Returns 0 or -1. */
 int patch_off(struct changes *c, struct qmp *q, struct err *e);
 
-/* Whether the patched QEMU can freeze the disks so: its limits. Marks the plan as queued. Returns 0 or -1. */
+/*
+ * Whether the patched QEMU can freeze the disks so: its limits. Marks the plan as queued where it makes overlays. Returns
+ * 0 or -1.
+ */
 int queue_plan(struct plan *p, const struct options *o, const struct survey *s, struct err *e);
 /* Queues all overlays. They cannot be taken from the queue again. */
 int queue_overlays(const struct plan *p, struct sticky *k, struct qmp *q, struct err *e);
 
-/* Gives QEMU the script that runs the user's command in the pause. */
-int script_arm(const struct options *o, const struct plan *p, struct survey *s, struct changes *c, struct qmp *q,
-	       struct err *e);
-/* What became of the command, as at_freeze_run says it. */
-int script_result(const struct survey *s, struct changes *c, struct err *e);
+struct script;
+
+/*
+ * Gives QEMU the script with which it tells us that its pause is there: a thread then calls `work`, while QEMU waits, and
+ * answers nobody. `command_ms`: how long the user's command in it may take. Returns NULL with an error.
+ */
+struct script *script_arm(int (*work)(void *ctx, struct err *e), void *ctx, uint64_t command_ms, struct survey *s,
+			  struct changes *c, struct qmp *q, struct err *e);
+/* After the pause: what became of the work. Returns 0 where it succeeded and the guest stood still all the time. */
+int script_result(struct script *sc, const struct survey *s, struct changes *c, struct err *e);
+/* Waits until the work, where it is under way, is done. NULL is allowed. */
+void script_end(struct script *sc);
 /* Reads what is kept of the process `pid` that listens on `socket`; nothing is no failure. Returns 0 or -1. */
 int sticky_load(struct sticky *k, const char *socket, pid_t pid, struct err *e);
 /* Stores it; where nothing is kept, removes the directory. */
@@ -531,9 +631,12 @@ struct outcome {
 	const struct sink_result *result; /* NULL where the state went elsewhere (--uri) */
 };
 
-/* Builds the manifest, with the identities of the frozen images as they are now. Returns it, the caller's, or NULL. */
+/*
+ * Builds the manifest, with the identities of the frozen images as they are now; `dirfd` is the checkpoint's directory.
+ * Returns it, the caller's, or NULL.
+ */
 struct manifest *record_build(const struct options *o, const struct survey *s, const struct choice *ch,
-			      const struct plan *p, const struct outcome *out, struct err *e);
+			      const struct plan *p, const struct outcome *out, int dirfd, struct err *e);
 
 /* Writes manifest and trace into the partial directory, makes it durable and gives it its final name. */
 int record_publish(struct manifest *m, struct trace *t, const struct plan *p, int dirfd, struct err *e);

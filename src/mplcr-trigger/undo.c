@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "block_job.h"
+#include "ckpt_remove.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "fdio.h"
@@ -107,75 +109,6 @@ static int overlay_in_use(struct qmp *q, const struct changed_overlay *o, char *
 	return 0;
 }
 
-enum job { JOB_RUNS, JOB_READY, JOB_GONE };
-
-static int job_state(struct qmp *q, const char *job, enum job *state, struct err *e)
-{
-	_cleanup_json_ json_t *jobs = NULL;
-	const json_t *one;
-	size_t i;
-
-	if (qmp_run(q, "query-block-jobs", NULL, &jobs, e) < 0)
-		return -1;
-	*state = JOB_GONE;
-	json_array_foreach(jobs, i, one)
-		if (json_text(one, "device") && strcmp(json_text(one, "device"), job) == 0)
-			*state = json_flag(one, "ready") ? JOB_READY : JOB_RUNS;
-	return 0;
-}
-
-/* Waits until the job has come so far. */
-static int wait_job(struct qmp *q, const char *job, enum job wanted, struct err *e)
-{
-	int64_t until = clock_in_ms(COMMIT_MS);
-	enum job state;
-
-	for (;; clock_sleep_ms(2)) {
-		if (job_state(q, job, &state, e) < 0)
-			return -1;
-		if (state >= wanted)
-			return 0;
-		if (clock_over(until))
-			return err_set(e, "the commit of an overlay ('%s') does not end", job);
-	}
-}
-
-/* Stops the guest. Returns 1 where it ran, 0 where it stood anyway, -1 on error. */
-static int hold_guest(struct qmp *q, struct err *e)
-{
-	_cleanup_json_ json_t *status = NULL;
-
-	if (qmp_run(q, "query-status", NULL, &status, e) < 0)
-		return -1;
-	if (!json_flag(status, "running"))
-		return 0;
-	return qmp_run(q, "stop", NULL, NULL, e) < 0 ? -1 : 1;
-}
-
-/*
- * Runs a command about a commit job, and waits until that has come so far, while the guest stands still for a moment:
- * QEMU 7.2 can otherwise answer a read that is under way while images change places with an error (measured, IDE).
- */
-static int run_held(struct qmp *q, const char *command, json_t *arguments, const char *job, enum job wanted,
-		    struct err *e)
-{
-	int held = hold_guest(q, e), result;
-	struct err why;
-
-	if (held < 0) {
-		json_decref(arguments);
-		return -1;
-	}
-	result = qmp_run(q, command, arguments, NULL, e);
-	if (result == 0)
-		result = wait_job(q, job, wanted, e);
-	if (held == 1 && qmp_run(q, "cont", NULL, NULL, &why) < 0 && result == 0) {
-		*e = why;
-		result = -1;
-	}
-	return result;
-}
-
 /* The name of the commit job, and since when block-commit takes the name of a node (qapi/block-core.json). */
 #define COMMIT_JOB "mplcr-undo"
 #define BASE_NODE_VERSION 30100
@@ -187,9 +120,11 @@ static int commit_overlay(struct qmp *q, const struct changed_overlay *o, const 
 	json_t *what = json_of("{s:s, s:s, s:s}", "job-id", COMMIT_JOB, "device", node, by_node ? "base-node" : "base",
 			       by_node ? o->below : o->below_path);
 
-	if (run_held(q, "block-commit", what, COMMIT_JOB, JOB_RUNS, e) < 0 || wait_job(q, COMMIT_JOB, JOB_READY, e) < 0)
+	if (block_job_held(q, "block-commit", what, COMMIT_JOB, BLOCK_JOB_RUNS, COMMIT_MS, e) < 0 ||
+	    block_job_wait(q, COMMIT_JOB, BLOCK_JOB_READY, COMMIT_MS, e) < 0)
 		return -1;
-	return run_held(q, "block-job-complete", json_of("{s:s}", "device", COMMIT_JOB), COMMIT_JOB, JOB_GONE, e);
+	return block_job_held(q, "block-job-complete", json_of("{s:s}", "device", COMMIT_JOB), COMMIT_JOB,
+			      BLOCK_JOB_GONE, COMMIT_MS, e);
 }
 
 static int undo_overlay(struct qmp *q, const struct changed_overlay *o, struct err *e)
@@ -264,8 +199,8 @@ static int qemu_is_gone(struct changes *c, struct err *e)
 	struct remains r = { .text = "" };
 	struct err why;
 
-	if (c->partial[0])
-		dir_remove(c->partial);
+	if (c->partial[0] && checkpoint_dir_remove(c->partial, &why) < 0)
+		remains_add(&r, &why, "rm -r %s", c->partial);
 	if (c->patch.job[0])
 		dir_remove(c->patch.job);
 	for (size_t i = 0; i < c->n_overlays; i++) {
@@ -317,10 +252,8 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 		remains_add(&r, &why, "query-migrate-capabilities and query-migrate-parameters show what is set");
 	if (c->pipe) /* fails where the migration has taken it, as it should */
 		(void)!qmp_run(q, "closefd", json_of("{s:s}", "fdname", PIPE_NAME), NULL, &why);
-	if (c->partial[0] && dir_remove(c->partial) < 0 && errno != ENOENT) {
-		err_sys(&why, errno, "cannot remove '%s'", c->partial);
+	if (c->partial[0] && checkpoint_dir_remove(c->partial, &why) < 0)
 		remains_add(&r, &why, "rm -r %s", c->partial);
-	}
 	for (size_t i = c->n_overlays; i-- > 0;) /* the last first, so that a chain of ours would come down in order */
 		if (undo_overlay(q, &c->overlays[i], &why) < 0)
 			remains_add(&r, &why,

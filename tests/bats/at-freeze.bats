@@ -68,6 +68,7 @@ tail -n 1 vm.serial >fake.count1
 sleep 0.3
 tail -n 1 vm.serial >fake.count2
 cat >fake.list
+echo "$MPLCR_AT_FREEZE" >fake.mark
 mkdir fake.copy
 while read -r image; do cp "$image" fake.copy; done <fake.list
 END
@@ -77,6 +78,7 @@ END
         trigger 0 --engine "$engine" --leave-out out --name "$engine" --at-freeze 'sh ./fake.command'
         assert_equal "$(<fake.list)" "$frozen"
         assert_equal "$(jq .running fake.status)" false
+        assert_equal "$(<fake.mark)" 1
         assert_equal "$(<fake.count2)" "$(<fake.count1)"
         for file in $frozen; do
             cmp "$file" "fake.copy/${file##*/}"

@@ -10,6 +10,13 @@
 load helpers
 load trigger
 load mplcr
+load filesystems
+
+setup() { scratch_begin; }
+teardown() {
+    fs_end
+    scratch_end
+}
 
 # --- which engine ---------------------------------------------------------------------------------------------------
 
@@ -290,7 +297,7 @@ end_live() { run_tool "$1" "$BIN/mplcr-trigger" end-live --socket "${2:-$T/vm.qm
     facts=$(vm_facts)
     mplcr 3 --at-freeze true
     says "either makes overlays or runs a command in the pause, not both"
-    says "hint: --at-freeze goes with --disks none there"
+    says "hint: --at-freeze goes with --disks none there, or reflink, or subvolume"
     assert_equal "$(grep -c . "$T/vm.log")" 0
     mplcr 3 --disks none --at-freeze 'echo it went wrong; exit 7'
     says "it went wrong"
@@ -305,6 +312,45 @@ end_live() { run_tool "$1" "$BIN/mplcr-trigger" end-live --socket "${2:-$T/vm.qm
     rm -rf "$T/vm.qmp.mplcr"
     as_before "$facts"
     switched_off
+}
+
+@test "reflink, subvolume, --include, --at-freeze: QEMU waits in its pause until all is cloned; the chain does not grow" {
+    local least most mode
+    fs_mount btrfs "$T/m"
+    btrfs -q subvolume create "$T/m/vm"
+    make_disk "$T/m/vm/a.qcow2" qcow2 16M
+    make_disk "$T/m/vm/b.img" raw 16M
+    echo vars >"$T/vars.fd"
+    GUEST_WORDS=$quiet patched_start vm -m 64M -drive "file=$T/m/vm/a.qcow2,format=qcow2,if=ide" -drive "file=$T/m/vm/b.img,format=raw,if=ide"
+    vm_wait_count vm 5
+    mplcr 3 --include "$T/vars.fd"
+    says "hint: --include goes with --disks none there, or reflink, or subvolume"
+    for mode in reflink subvolume; do
+        least=$(vm_count vm)
+        # shellcheck disable=SC2016
+        mplcr 0 --name $mode --disks $mode --include "$T/vars.fd" --at-freeze 'while read -r f; do cp -- "$f" "$T/"; done; echo "$MPLCR_AT_FREEZE"'
+        most=$(vm_count vm)
+        says "at-freeze: 1"
+        assert_equal "$(active)" "$T/m/vm/a.qcow2 $T/m/vm/b.img"
+        cmp "$T/b.img" "$T/m/vm/$mode.ckpt/disks/b.img"
+        assert_equal "$(<"$T/m/vm/$mode.ckpt/include/vars.fd")" vars
+        run_tool 0 mplcr-restore --json --dir "$T" "$T/m/vm/$mode.ckpt"
+        vm_adopt again "$(jq -r .pid <<<"$output")"
+        ln -sf "$(jq -r .dir <<<"$output")/vm.serial" "$T/again.serial"
+        goes_on_from again "$least" "$most"
+        vm_kill again
+    done
+    # killed while QEMU waits: it goes on at once, and nothing is left
+    mplcr_begin --disks reflink --at-freeze "echo >'$T/fake.there'; sleep 20" --at-freeze-timeout 30
+    until [[ -e $T/fake.there ]]; do sleep 0.02; done
+    kill_and_wait "$mplcr_pid"
+    wait_all_gone
+    assert_equal "$(find "$T/m" -name '*.partial')" ''
+    vm_assert_counting vm 6
+    mplcr 3 --disks reflink --at-freeze 'exit 3'
+    mplcr 0 --disks reflink --name last
+    assert_equal "$(jq -r .parent "$T/m/vm/last.ckpt/checkpoint.json")" subvolume
+    vm_assert_counting vm 6
 }
 
 @test "a script of somebody else's in QEMU: no overlay is made, and the checkpoint knows" {

@@ -319,7 +319,7 @@ restores() {
     reject "--compress: 'gzip' is not zstd or zstd:LEVEL" -s s --layout stream --compress gzip
     reject "--compress: the level is 1 to 19" -s s --layout stream --compress zstd:0
     reject "--compress: '20' is too large, at most 19" -s s --layout stream --compress zstd:20
-    reject "--disks: 'x' is not overlay or none" -s s --disks x
+    reject "--disks: 'x' is not overlay, reflink, subvolume, auto or none" -s s --disks x
     reject "--device: '=x' is not DEV or DEV=FILE" -s s --device =x
     reject "--device does not go with --disks none" -s s --device a --disks none
     reject "--max-bandwidth: '1X' is not a size: digits, then K, M, G, T or nothing" -s s --max-bandwidth 1X

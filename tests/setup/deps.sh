@@ -11,11 +11,12 @@
 
 set -euo pipefail
 
-build=(gcc libc6-dev make pkg-config libjansson-dev libzstd-dev libxxhash-dev)
+build=(gcc libc6-dev make pkg-config libjansson-dev libzstd-dev libxxhash-dev libbtrfsutil-dev libqcow-dev
+       libnbd-dev)
 demo=("${build[@]}" qemu-system-x86 qemu-utils jq procps)
 check=("${demo[@]}" bats bats-support bats-assert bats-file socat mandoc man-db shellcheck
        cpio xz-utils zstd xxhash binutils util-linux e2fsprogs xfsprogs btrfs-progs
-       gnuplot-nox systemtap bpftrace systemtap-sdt-dev)
+       gnuplot-nox graphviz strace systemtap bpftrace systemtap-sdt-dev)
 
 usage() {
     echo "usage: deps.sh build|demo|check" >&2

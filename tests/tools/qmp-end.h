@@ -88,14 +88,19 @@ static inline bool end_connect(struct end *end, const char *path)
 	return true;
 }
 
-/* A new socket at `path` that listens. */
+/* A new socket at `path`, which is there as soon as it listens and not before. */
 static inline int end_listen(const char *path)
 {
-	struct sockaddr_un address = end_address(path);
+	char early[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct sockaddr_un address;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	unlink(path);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 8) < 0)
+	if (snprintf(early, sizeof(early), "%s~", path) >= (int)sizeof(early))
+		die(path);
+	address = end_address(early);
+	unlink(early);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 8) < 0 ||
+	    rename(early, path) < 0)
 		die(path);
 	return fd;
 }

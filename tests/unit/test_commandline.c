@@ -22,6 +22,8 @@ static struct commandline_request request;
 static struct commandline result;
 static struct err error;
 static char *overlays[3];
+static struct manifest_included included[1];
+static char *copies[1] = { "/run/r/include/v,1" };
 static char *words[MAX_WORDS];
 
 static void set_image(struct manifest_image *image, const char *path, const char *format)
@@ -308,14 +310,14 @@ static void test_drives(void)
 	ok(strstr(error.hint, "{disk:virtio0}"), "and how to go on: %s", error.hint);
 	given("-drive|file=/old/cd.iso,media=cdrom,readonly=on");
 	only_disk(2);
-	chain2[0] = (struct manifest_image){ "/new/cd.iso", "/old/cd.iso", "raw", { 0 }, true };
+	chain2[0] = (struct manifest_image){ "/new/cd.iso", "/old/cd.iso", "raw", { 0 }, true, NULL };
 	becomes("a moved CD", "-drive|file=/new/cd.iso,media=cdrom,readonly=on");
 	given("-drive|file=/old/ro.qcow2,readonly=on");
 	disks[0].read_only = true;
 	overlays[0] = NULL;
 	m.n_disks = 1;
-	chain0[0] = (struct manifest_image){ "/new/ro.qcow2", "/old/ro.qcow2", "qcow2", { 0 }, true };
-	chain0[1] = (struct manifest_image){ "/new/base", "/old/base", "raw", { 0 }, true };
+	chain0[0] = (struct manifest_image){ "/new/ro.qcow2", "/old/ro.qcow2", "qcow2", { 0 }, true, NULL };
+	chain0[1] = (struct manifest_image){ "/new/base", "/old/base", "raw", { 0 }, true, NULL };
 	becomes("a moved read-only chain", "-drive|file=/new/ro.qcow2,readonly=on,backing.driver=raw,"
 		"backing.file.driver=file,backing.file.filename=/new/base");
 }
@@ -416,8 +418,67 @@ static void test_own(void)
 	is_refused("no end", "}");
 }
 
+/* The VM went on with the images, whose clones are frozen: its command line names what was cloned. */
+static void cloned(const char *argv)
+{
+	given(argv);
+	disks[0].method = MANIFEST_REFLINK;
+	disks[0].active = "/now/a.qcow2";
+	disks[0].active_recorded = "/vm/a.qcow2";
+	set_image(&chain0[0], "/vm/x1.ckpt/disks/a.qcow2", "qcow2");
+	set_image(&chain0[1], "/vm/base.qcow2", "qcow2");
+	only_disk(0);
+}
+
+static void test_cloned(void)
+{
+	cloned("-drive|file=/vm/a.qcow2,if=virtio");
+	becomes("a cloned image", "-drive|file=/run/r/virtio0.ovl,if=virtio,format=qcow2");
+	cloned("-hda|a.qcow2");
+	becomes("by its relative name", "-drive|file=/run/r/virtio0.ovl,format=qcow2,index=0,media=disk");
+	cloned("-drive|file=/now/a.qcow2");
+	becomes("where it is now", "-drive|file=/run/r/virtio0.ovl,format=qcow2");
+	cloned("-drive|file=/vm/base.qcow2");
+	becomes("one below it", "-drive|file=/run/r/virtio0.ovl,format=qcow2");
+	cloned("-drive|file=/vm/a.qcow2");
+	disks[0].method = MANIFEST_OVERLAY;
+	is_refused("no clone: that is another image", "virtio0");
+}
+
+static void with_included(const char *argv)
+{
+	given_no_disks(argv);
+	included[0] = (struct manifest_included){ .path = "/now/v,1", .recorded = "/vm/v,1" };
+	m.included = included;
+	m.n_included = 1;
+	request.included = copies;
+}
+
+static void test_included(void)
+{
+	with_included("-bios|/vm/v,1|-drive|if=pflash,file=/vm/v,,1|-append|/vm/v,1|-name|/vm/v,1");
+	becomes("a whole option, and a part of one", "-bios|/run/r/include/v,1|-drive|if=pflash,file=/run/r/include/v,,1|"
+		"-append|/vm/v,1|-name|/vm/v,1");
+	with_included("-bios|v,1|-object|x,path=/now/v,,1,y=1|-drive|file=/vm/v,,12");
+	becomes("relative, and where it is now",
+		"-bios|/run/r/include/v,1|-object|x,path=/run/r/include/v,,1,y=1|-drive|file=/vm/v,,12");
+	with_included("-blockdev|{\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":\"/vm/v,1\"}}");
+	becomes("JSON", "-blockdev|{\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":\"/run/r/include/v,1\"}}");
+	with_included("-bios|{include:/vm/v,1}|-drive|if=pflash,file={include:/vm/v,1}|-bios|/vm/v,1");
+	request.own = true;
+	becomes("placeholders", "-bios|/run/r/include/v,1|-drive|if=pflash,file=/run/r/include/v,,1|-bios|/vm/v,1");
+	with_included("-bios|{include:/none}");
+	request.own = true;
+	is_refused("a file that is not included", "/none");
+	with_included("-bios|{include:/vm/v");
+	request.own = true;
+	is_refused("no end", "}");
+}
+
 int main(void)
 {
+	test_cloned();
+	test_included();
 	test_started();
 	test_machine();
 	test_memory();

@@ -74,16 +74,28 @@ static struct manifest *make(void)
 	if (identity_read(m->disks[0].chain[0].path, &m->disks[0].chain[0].id, &e) < 0 ||
 	    identity_read(m->disks[0].chain[1].path, &m->disks[0].chain[1].id, &e) < 0)
 		abort();
+	m->disks[0].chain[1].data = memory_of(1, sizeof(struct manifest_image));
+	*m->disks[0].chain[1].data =
+		(struct manifest_image){ .path = in_root("tree/d.data"), .format = text_of("raw") };
+	if (identity_read(m->disks[0].chain[1].data->path, &m->disks[0].chain[1].data->id, &e) < 0)
+		abort();
+	m->included = memory_of(1, sizeof(*m->included));
+	m->n_included = 1;
+	m->included[0].path = in_root("tree/vars.fd");
+	m->included[0].copy = (struct manifest_file){ .name = text_of("include/vars.fd"), .size = 4 };
+	m->included[0].copy.xxh3 = memory_of(DIGEST_HEX, 1);
+	digest_bytes("vars", 4, m->included[0].copy.xxh3);
 	return m;
 }
 
 static void make_tree(void)
 {
 	static const char *const dirs[] = {
-		"tree", "tree/x2.ckpt", "tree/x2.ckpt/ram", "bad", "empty", "y.ckpt.partial"
+		"tree", "tree/x2.ckpt", "tree/x2.ckpt/ram", "tree/x2.ckpt/include", "bad", "empty", "y.ckpt.partial"
 	};
 	static const char *const files[][2] = { { "tree/d.qcow2", "image" }, { "tree/d.x2.ovl", "overlay" },
-		{ "base, 1.img", "base" }, { "tree/x2.ckpt/ram/pc.ram", "ram" } };
+		{ "base, 1.img", "base" }, { "tree/x2.ckpt/ram/pc.ram", "ram" },
+		{ "tree/d.data", "data" }, { "tree/x2.ckpt/include/vars.fd", "vars" }, { "tree/vars.fd", "VARS" } };
 
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
 		_cleanup_free_ char *path = in_root(dirs[i]);
@@ -150,6 +162,10 @@ static void check_move(void)
 	ok(m->disks[0].chain[0].moved && strcmp(m->disks[0].chain[0].recorded, was) == 0, "and is known as moved");
 	ok(strcmp(m->disks[0].chain[1].path, base) == 0 && !m->disks[0].chain[1].moved, "one outside stayed");
 	ok(strcmp(m->disks[0].active, active) == 0, "the active overlay is found, too");
+	ok(m->disks[0].method == MANIFEST_OVERLAY && m->disks[0].chain[1].data->moved, "and a data file");
+	ok(strstr(m->disks[0].active_recorded, "/tree/d.x2.ovl") && strstr(m->included[0].recorded, "/tree/vars.fd") &&
+		   strstr(m->included[0].path, "/moved/vars.fd"),
+	   "and included files; where they were is known");
 	manifest_free(m);
 }
 
@@ -203,6 +219,7 @@ static void check_receivers(void)
 static void check_damage(void)
 {
 	_cleanup_free_ char *dir = in_root("moved/x2.ckpt"), *file = in_root("moved/x2.ckpt/ram/pc.ram");
+	_cleanup_free_ char *vars = in_root("moved/x2.ckpt/include/vars.fd");
 	struct err e = { 0 };
 	struct manifest *m = manifest_load(dir, &e);
 
@@ -211,6 +228,9 @@ static void check_damage(void)
 	ok(manifest_check_files(m, dir, true, &e) < 0 && strstr(e.text, "ram/pc.ram"), "but not with them: %s", e.text);
 	write_file(file, "ra");
 	ok(manifest_check_files(m, dir, false, &e) < 0 && strstr(e.text, "2 bytes"), "a cut file: %s", e.text);
+	write_file(file, "ram");
+	write_file(vars, "varz");
+	ok(manifest_check_files(m, dir, true, &e) < 0 && strstr(e.text, "include/vars.fd"), "a damaged included file");
 	unlink(file);
 	ok(manifest_check_files(m, dir, false, &e) < 0 && strstr(e.text, "not complete"), "a missing file: %s", e.text);
 	manifest_free(m);
@@ -277,6 +297,16 @@ static void refuse_all(void)
 	refuse("disks.0.chain.1.identity", json_object(), "disks[0].chain[1].identity");
 	refuse("disks.0.device", json_string(""), "disks[0].device");
 	refuse("disks.0.virtual_size", json_real(1.5), "virtual_size");
+	refuse("disks.0.method", json_string("tape"), "disks[0].method");
+	refuse("disks.0.chain.1.data_file", json_true(), "disks[0].chain[1].data_file");
+	refuse("disks.0.chain.1.data_file.relative", json_string("../d"), "leaves");
+	refuse("included", json_object(), "'included'");
+	refuse("included.0.path", json_string("vars.fd"), "absolute");
+	refuse("included.0.file", json_string("include/../../vars.fd"), "included[0].file");
+	refuse("included.0.file", json_string("ram/pc.ram"), "not directly in 'include'");
+	refuse("included.0.file", json_string("include/a/b"), "not directly in 'include'");
+	refuse("included.0.file", json_string("includes"), "not directly in 'include'");
+	refuse("included.0.xxh3", NULL, "included[0].xxh3");
 }
 
 static void refuse_dir(const char *name, const char *word)

@@ -72,6 +72,7 @@ int main(void)
 		bad(plain, never[i]);
 		bad(number_parse_bytes, never[i]);
 		bad(number_parse_seconds, never[i]);
+		bad(number_parse_duration, never[i]);
 	}
 	bad(plain, "1K");
 	bad(number_parse_bytes, "1KB");
@@ -79,6 +80,15 @@ int main(void)
 	bad(number_parse_bytes, "K");
 	bad(number_parse_bytes, "8388608T");
 	bad(number_parse_bytes, "9223372036854775808");
+	good(number_parse_duration, "30s", 30);
+	good(number_parse_duration, "90m", 5400);
+	good(number_parse_duration, "7d", 604800);
+	good(number_parse_duration, "1w", 604800);
+	good(number_parse_duration, "0h", 0);
+	bad(number_parse_duration, "7");
+	bad(number_parse_duration, "7dd");
+	bad(number_parse_duration, "d");
+	bad(number_parse_duration, "1000001s");
 	bad(number_parse_seconds, "1.");
 	bad(number_parse_seconds, ".5");
 	bad(number_parse_seconds, "1.5.1");

@@ -200,8 +200,37 @@ static void together(void)
 	ok(is_usage(options_check(&o, 0, NULL, &e), &e, "--at-freeze"), "%s", e.text);
 }
 
+static void disks(void)
+{
+	static const struct {
+		const char *word;
+		enum disks_mode mode;
+	} modes[] = { { "overlay", DISKS_OVERLAY },
+		      { "reflink", DISKS_REFLINK },
+		      { "subvolume", DISKS_SUBVOLUME },
+		      { "auto", DISKS_AUTO },
+		      { "none", DISKS_NONE } };
+	struct options o;
+	struct err e;
+
+	ok(check(&o, LIST(), 0, LIST(), &e) == 0 && o.disks == DISKS_OVERLAY, "overlays by default");
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
+		ok(check(&o, LIST("disks", (char *)modes[i].word), 0, LIST(), &e) == 0 && o.disks == modes[i].mode,
+		   "--disks %s", modes[i].word);
+	ok(is_usage(check(&o, LIST("disks", "auto", "device", "d=f"), 0, LIST(), &e), &e, "--disks overlay only"), "%s",
+	   e.text);
+	options_release(&o);
+	ok(check(&o, LIST("disks", "auto", "device", "d"), 0, LIST(), &e) == 0, "--device without a file goes with all");
+	options_release(&o);
+	ok(is_usage(check(&o, LIST("disks", "reflink", "uri", "tcp:h:1"), 0, LIST(), &e), &e, "--uri goes with"), "%s",
+	   e.text);
+	ok(check(&o, LIST("include", "a", "include", "b"), 0, LIST(), &e) == 0 && o.include.n == 2, "--include repeats");
+	options_release(&o);
+}
+
 int main(void)
 {
+	disks();
 	mplm();
 	uri();
 	times();

@@ -144,6 +144,39 @@ static void bounds(void)
 	   "it is ended on request: %s", e.text);
 }
 
+/* As `run`, with limits. */
+static int run_as(const char *script, struct process_setup setup, char **output, struct err *e)
+{
+	char *argv[] = { "sh", "-c", (char *)script, NULL };
+	struct process p;
+
+	*output = NULL;
+	if (process_start_as(&p, argv, &setup, e) < 0)
+		return -1;
+	return process_finish(&p, "the script", clock_in_ms(10000), -1, output, e);
+}
+
+static void setups(void)
+{
+	struct process_setup apart = { .input = -1, .errors_apart = true };
+	struct err e;
+	char *output;
+	int result = run_as("echo data; yes error | head -c 3000000 >&2; echo end", apart, &output, &e);
+
+	ok(says(result, output, "data\nend\n"), "errors apart, however many");
+	result = run_as("echo data; echo why >&2; exit 2", apart, &output, &e);
+	ok(result == -1 && strcmp(e.text, "the script failed: why") == 0 && strcmp(output, "data\n") == 0,
+	   "a failure still has its data: %s", e.text);
+	free(output);
+	result = run_as("x=$(head -c 100000000 /dev/zero | tr '\\0' x); echo ${#x}",
+			(struct process_setup){ .input = -1, .memory = 64 << 20 }, &output, &e);
+	ok(!output || strcmp(output, "100000000\n") != 0, "no more memory than it may");
+	free(output);
+	result = run_as("while :; do :; done", (struct process_setup){ .input = -1, .cpu_seconds = 1 }, &output, &e);
+	ok(result == -1 && strstr(e.text, "more processor time"), "%s", e.text);
+	free(output);
+}
+
 int main(void)
 {
 	sigset_t set;
@@ -154,5 +187,6 @@ int main(void)
 	input_and_output();
 	failures();
 	bounds();
+	setups();
 	return done();
 }

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* The files that the checkpoint includes: each run has its own copies, below its run directory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "clone.h"
+#include "fdio.h"
+#include "restore.h"
+
+void included_name(struct plan *p)
+{
+	for (size_t i = 0; i < p->m->n_included; i++) {
+		free(p->included[i]);
+		p->included[i] = path_join(p->dir, p->m->included[i].copy.name);
+	}
+}
+
+/* A clone or, where the filesystem cannot, a copy, which the VM may write. */
+static int copy_one(const char *from, const char *to, struct err *e)
+{
+	_cleanup_close_ int from_fd = open(from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), to_fd = -1;
+
+	if (from_fd < 0)
+		return err_sys(e, errno, "cannot open '%s'", from);
+	to_fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (to_fd < 0)
+		return err_sys(e, errno, "cannot create '%s'", to);
+	if (clone_fd(from_fd, to_fd) < 0 && clone_copy(from_fd, to_fd, NULL, NULL) < 0)
+		return err_sys(e, errno, "cannot copy '%s' to '%s'", from, to);
+	return 0;
+}
+
+int included_copy_all(const struct plan *p, struct err *e)
+{
+	_cleanup_free_ char *dir = path_join(p->dir, INCLUDED_DIR);
+
+	if (p->m->n_included == 0)
+		return 0;
+	if (mkdir(dir, 0700) < 0)
+		return err_sys(e, errno, "cannot make directory '%s'", dir);
+	for (size_t i = 0; i < p->m->n_included; i++) {
+		_cleanup_free_ char *from = path_join(p->m->checkpoint, p->m->included[i].copy.name);
+
+		if (copy_one(from, p->included[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}

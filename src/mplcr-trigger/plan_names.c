@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* What the checkpoint, its overlays and their nodes are called, and which checkpoint it follows. */
+#include "trigger.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "fdio.h"
+#include "overlay_name.h"
+
+/* --- the checkpoint before -------------------------------------------------------------------------------------- */
+
+static struct manifest *load_quietly(const char *ckpt)
+{
+	struct err ignored;
+
+	return access(ckpt, F_OK) == 0 ? manifest_load(ckpt, &ignored) : NULL;
+}
+
+static bool went_on_with(const struct manifest *m, const char *path)
+{
+	for (size_t i = 0; i < m->n_disks; i++)
+		if (m->disks[i].active && strcmp(m->disks[i].active, path) == 0)
+			return true;
+	return false;
+}
+
+static bool is_before(const struct manifest *m, const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_disks; i++)
+		if (p->disks[i].freeze && went_on_with(m, p->disks[i].disk->chain[0].path))
+			return true;
+	return false;
+}
+
+/* The newest checkpoint beside this one after which the VM went on with an image that is frozen now: its name. */
+static char *parent_of(const struct plan *p)
+{
+	DIR *dir = opendir(p->dir);
+	struct manifest *newest = NULL;
+	struct dirent *entry;
+	char *name;
+
+	while (dir && (entry = readdir(dir)) != NULL) {
+		const char *end = strrchr(entry->d_name, '.');
+		_cleanup_free_ char *ckpt = path_join(p->dir, entry->d_name);
+		struct manifest *m = end && strcmp(end, ".ckpt") == 0 ? load_quietly(ckpt) : NULL;
+
+		/* times of that form sort as texts */
+		if (m && m->created && is_before(m, p) && (!newest || strcmp(m->created, newest->created) > 0)) {
+			manifest_free(newest);
+			newest = m;
+		} else {
+			manifest_free(m);
+		}
+	}
+	if (dir)
+		closedir(dir);
+	name = newest ? text_copy(newest->name) : NULL;
+	manifest_free(newest);
+	return name;
+}
+
+/*
+ * The checkpoint whose overlay `path` is, by its name, STEM_NAME.ovl: malloc'd NAME, or NULL. A name may have '_' in
+ * it, so each is tried until DIR/NAME.ckpt lists the image as what the VM went on with.
+ */
+static char *maker_of(const char *dir, const char *path)
+{
+	_cleanup_free_ char *stem = overlay_name_stem(path);
+
+	if (!overlay_name_is(path))
+		return NULL;
+	for (const char *at = strchr(stem, '_'); at; at = strchr(at + 1, '_')) {
+		_cleanup_free_ char *ckpt = text_of("%s/%s.ckpt", dir, at + 1);
+		struct manifest *m = load_quietly(ckpt);
+		bool found = m && went_on_with(m, path);
+
+		manifest_free(m);
+		if (found)
+			return text_copy(at + 1);
+	}
+	return NULL;
+}
+
+/* --- overlays --------------------------------------------------------------------------------------------------- */
+
+static bool overlay_taken(const struct plan *p, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (p->disks[k].overlay && strcmp(p->disks[k].overlay, p->disks[i].overlay) == 0)
+			return true;
+	return false;
+}
+
+/* Fills in the path of each overlay for the checkpoint name `name`. */
+static int name_overlays(struct plan *p, const struct options *o, const char *name, struct err *e)
+{
+	for (size_t i = 0; i < p->n_disks; i++) {
+		struct disk_plan *dp = &p->disks[i];
+		const struct device_choice *choice = plan_choice(o, dp->disk);
+		_cleanup_free_ char *stem = NULL;
+
+		if (!dp->freeze)
+			continue;
+		free(dp->overlay);
+		if (choice && choice->file) {
+			dp->overlay = path_real_parent(choice->file);
+			if (!dp->overlay)
+				return err_sys(e, errno, "cannot use the directory of the overlay '%s'", choice->file);
+		} else {
+			stem = overlay_name_base(dp->disk->chain[0].path, p->maker);
+			dp->overlay = text_of("%s/%s_%s.ovl", p->dir, stem, name);
+			if (overlay_taken(p, i)) {
+				_cleanup_free_ char *device = overlay_name_device(dp->disk->device);
+
+				free(dp->overlay);
+				dp->overlay = text_of("%s/%s-%s_%s.ovl", p->dir, stem, device, name);
+			}
+		}
+		if (overlay_taken(p, i))
+			return err_usage(e, "two disks would get the same overlay '%s'", dp->overlay);
+		if (overlay_name_utf8(dp->overlay, e) < 0)
+			return -1;
+		if (strlen(dp->overlay) >= PATH_MAX || strlen(path_base(dp->overlay)) > NAME_MAX)
+			return err_set(e, "the overlay's path is too long: '%s'", dp->overlay);
+	}
+	return 0;
+}
+
+/* --- the checkpoint ---------------------------------------------------------------------------------------------- */
+
+static bool exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+/* The first of the names that this checkpoint needs and that is there already, or NULL. */
+static const char *name_in_use(const struct plan *p)
+{
+	if (exists(p->final))
+		return p->final;
+	if (exists(p->partial))
+		return p->partial;
+	for (size_t i = 0; i < p->n_disks; i++)
+		if (p->disks[i].overlay && exists(p->disks[i].overlay))
+			return p->disks[i].overlay;
+	return NULL;
+}
+
+static int try_name(struct plan *p, const struct options *o, const char *name, struct err *e)
+{
+	free(p->name);
+	free(p->final);
+	free(p->partial);
+	p->name = text_copy(name);
+	p->final = text_of("%s/%s.ckpt", p->dir, name);
+	p->partial = text_of("%s/%s.ckpt.partial", p->dir, name);
+	if (strlen(p->partial) >= PATH_MAX)
+		return err_set(e, "the directory's path is too long: '%s'", p->dir);
+	if (overlay_name_utf8(p->final, e) < 0)
+		return -1;
+	return p->method->mode == DISKS_OVERLAY ? name_overlays(p, o, name, e) : 0;
+}
+
+static int choose_name(struct plan *p, const struct options *o, struct err *e)
+{
+	if (o->name) {
+		if (overlay_name_check(o->name, e) < 0 || try_name(p, o, o->name, e) < 0)
+			return -1;
+		if (!name_in_use(p))
+			return 0;
+		err_set(e, "'%s' exists", name_in_use(p));
+		if (exists(p->partial))
+			return err_hint(
+				e, "it was left over by a checkpoint that died, or one is under way: remove it if not");
+		return err_hint(e, "choose another --name, or none: then the next free one is taken");
+	}
+	for (int n = 1; n < 1000000; n++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "x%d", n);
+		if (try_name(p, o, name, e) < 0)
+			return -1;
+		if (!name_in_use(p))
+			return 0;
+		for (size_t i = 0; i < o->n_devices; i++)
+			if (o->devices[i].file && exists(o->devices[i].file)) {
+				err_set(e, "'%s' exists", o->devices[i].file);
+				return err_hint(e, "an overlay is never written over another file");
+			}
+	}
+	return err_set(e, "no free name from x1 on in '%s'", p->dir);
+}
+
+static void name_nodes(struct plan *p, const struct survey *s)
+{
+	unsigned salt = 0;
+
+	for (size_t i = 0; i < p->n_disks; i++)
+		overlay_name_node(p->disks[i].node, p->name, i, s->nodes, s->n_nodes, &salt);
+}
+
+int plan_names(struct plan *p, const struct options *o, const struct survey *s, struct err *e)
+{
+	p->parent = parent_of(p);
+	for (size_t i = 0; i < p->n_disks && !p->maker; i++)
+		if (p->disks[i].freeze)
+			p->maker = maker_of(p->dir, p->disks[i].disk->chain[0].path);
+	if (choose_name(p, o, e) < 0)
+		return -1;
+	if (p->method->mode != DISKS_OVERLAY)
+		return 0;
+	name_nodes(p, s);
+	for (size_t i = 0; i < p->n_disks; i++)
+		if (p->disks[i].freeze)
+			p->disks[i].backing = disk_backing_name(p->disks[i].disk, p->disks[i].overlay);
+	return 0;
+}
