@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+/* Overlays on the disks of a running VM, all in one transaction: the images under them are frozen at one instant. */
+#include "tool.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "fdio.h"
+#include "interrupt.h"
+#include "json.h"
+#include "overlay.h"
+#include "overlay_name.h"
+#include "procinfo.h"
+#include "qmp.h"
+#include "vm_disks.h"
+
+/* How long another client may sit on the socket before we say so, and how long all may take. */
+#define GREETING_MS 5000
+#define LIVE_MS 60000
+
+/* One disk that is frozen. */
+struct frozen {
+	const struct disk *disk;
+	const struct live_device *choice; /* --device, or NULL */
+	char *overlay;                    /* absolute path */
+	char *backing;                    /* what its header says */
+	char node[OVERLAY_NODE_SIZE];
+	bool claimed; /* the file is ours */
+};
+
+struct live {
+	const struct overlay_options *options;
+	struct qmp *q;
+	int interrupt;
+	int64_t deadline;
+	uid_t uid; /* QEMU's */
+	gid_t gid;
+	struct vm_disks vm;
+	struct frozen *frozen;
+	size_t n;
+	char name[16]; /* where the options have none */
+};
+
+static const char *live_name(const struct live *l)
+{
+	return l->options->name ? l->options->name : l->name;
+}
+
+/* --- which disks ------------------------------------------------------------------------------------------------ */
+
+static int survey(struct live *l, struct err *e)
+{
+	struct procinfo proc = { 0 };
+	struct err ignored;
+	bool known = false;
+	pid_t pid = 0;
+	int result;
+
+	l->q = qmp_connect(l->options->socket, GREETING_MS, l->interrupt, e);
+	if (!l->q)
+		return -1;
+	qmp_set_deadline(l->q, l->deadline);
+	l->uid = geteuid();
+	if (qmp_peer(l->q, &pid, &l->uid, &l->gid, &ignored) == 0)
+		known = procinfo_read(pid, &proc, &ignored) == 0;
+	result = vm_disks_read(&l->vm, l->q, pid, known ? proc.cwd : NULL, e);
+	if (known)
+		procinfo_release(&proc);
+	return result;
+}
+
+static int check_devices(const struct live *l, struct err *e)
+{
+	for (size_t i = 0; i < l->options->n_devices; i++) {
+		const char *name = l->options->devices[i].device;
+		bool found = false;
+
+		for (size_t k = 0; k < l->vm.n_disks; k++)
+			found |= disk_has_name(&l->vm.disks[k], name);
+		if (!found)
+			return disk_unknown("--device", name, l->vm.disks, l->vm.n_disks, e);
+	}
+	return 0;
+}
+
+static const struct live_device *chosen(const struct live *l, const struct disk *d)
+{
+	for (size_t i = 0; i < l->options->n_devices; i++)
+		if (disk_has_name(d, l->options->devices[i].device))
+			return &l->options->devices[i];
+	return NULL;
+}
+
+static int choose_disk(struct live *l, const struct disk *d, struct err *e)
+{
+	const struct live_device *choice = chosen(l, d);
+	const char *refusal = d->refusal ? d->refusal : d->overlay_refusal;
+
+	if (!choice && (d->read_only || l->options->n_devices > 0))
+		return 0;
+	if (d->read_only)
+		return err_usage(e, "--device: disk '%s' is read-only, there is nothing to freeze", d->device);
+	if (refusal) {
+		err_set(e, "disk '%s' cannot be frozen: %s", d->device, refusal);
+		return err_hint(e, "name the others with --device, or detach it");
+	}
+	l->frozen[l->n++] = (struct frozen){ .disk = d, .choice = choice };
+	return 0;
+}
+
+static int choose_disks(struct live *l, struct err *e)
+{
+	if (check_devices(l, e) < 0)
+		return -1;
+	l->frozen = memory_of(l->vm.n_disks, sizeof(*l->frozen));
+	for (size_t i = 0; i < l->vm.n_disks; i++)
+		if (choose_disk(l, &l->vm.disks[i], e) < 0)
+			return -1;
+	return l->n > 0 ? 0 : err_set(e, "the VM has no disk that it can write to");
+}
+
+/* --- names ------------------------------------------------------------------------------------------------------ */
+
+static bool is_taken(const struct live *l, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(l->frozen[k].overlay, l->frozen[i].overlay) == 0)
+			return true;
+	return false;
+}
+
+/* Beside its image. Two disks may have images of the same name: then the device tells the overlays apart. */
+static void default_name(const struct live *l, size_t i, const char *name)
+{
+	struct frozen *f = &l->frozen[i];
+	const char *image = f->disk->chain[0].path;
+	_cleanup_free_ char *dir = path_dir(image), *base = overlay_name_base(image, NULL);
+	_cleanup_free_ char *device = overlay_name_device(f->disk->device);
+
+	f->overlay = text_of("%s/%s_%s.ovl", strcmp(dir, "/") == 0 ? "" : dir, base, name);
+	if (!is_taken(l, i))
+		return;
+	free(f->overlay);
+	f->overlay = text_of("%s/%s-%s_%s.ovl", strcmp(dir, "/") == 0 ? "" : dir, base, device, name);
+}
+
+static int name_overlay(const struct live *l, size_t i, const char *name, struct err *e)
+{
+	struct frozen *f = &l->frozen[i];
+
+	free(f->overlay);
+	f->overlay = NULL;
+	if (f->choice && f->choice->file) {
+		f->overlay = path_real_parent(f->choice->file);
+		if (!f->overlay)
+			return err_sys(e, errno, "cannot use the directory of the overlay '%s'", f->choice->file);
+	} else {
+		default_name(l, i, name);
+	}
+	if (is_taken(l, i))
+		return err_usage(e, "two disks would get the same overlay '%s'", f->overlay);
+	if (strlen(f->overlay) >= PATH_MAX || strlen(path_base(f->overlay)) > NAME_MAX)
+		return err_sys(e, ENAMETOOLONG, "cannot create the overlay '%s'", f->overlay);
+	return overlay_name_utf8(f->overlay, e);
+}
+
+/* Fills in the paths. Returns the first that exists already in *in_use, or NULL there. */
+static int try_name(struct live *l, const char *name, const struct frozen **in_use, struct err *e)
+{
+	*in_use = NULL;
+	for (size_t i = 0; i < l->n; i++) {
+		struct stat st;
+
+		if (name_overlay(l, i, name, e) < 0)
+			return -1;
+		if (!*in_use && lstat(l->frozen[i].overlay, &st) == 0)
+			*in_use = &l->frozen[i];
+	}
+	return 0;
+}
+
+static int name_exists(const struct frozen *f, struct err *e)
+{
+	err_set(e, "'%s' exists", f->overlay);
+	return err_hint(e, "an overlay is never written over another file");
+}
+
+static int choose_name(struct live *l, struct err *e)
+{
+	const struct frozen *in_use;
+
+	if (l->options->name) {
+		if (overlay_name_check(l->options->name, e) < 0 || try_name(l, l->options->name, &in_use, e) < 0)
+			return -1;
+		return in_use ? name_exists(in_use, e) : 0;
+	}
+	for (int n = 1; n < 1000000; n++) {
+		snprintf(l->name, sizeof(l->name), "x%d", n);
+		if (try_name(l, l->name, &in_use, e) < 0)
+			return -1;
+		if (!in_use)
+			return 0;
+		if (in_use->choice && in_use->choice->file)
+			return name_exists(in_use, e);
+	}
+	return err_set(e, "no free name from x1 on");
+}
+
+static int plan(struct live *l, struct err *e)
+{
+	unsigned salt = 0;
+
+	if (choose_disks(l, e) < 0 || choose_name(l, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l->n; i++) {
+		struct frozen *f = &l->frozen[i];
+
+		overlay_name_node(f->node, live_name(l), i, l->vm.nodes, l->vm.n_nodes, &salt);
+		f->backing = disk_backing_name(f->disk, f->overlay);
+		if (strlen(f->backing) > OVERLAY_BACKING_MAX)
+			return err_sys(e, ENAMETOOLONG, "cannot put an overlay on '%s'", f->backing);
+	}
+	return 0;
+}
+
+/* --- files ------------------------------------------------------------------------------------------------------ */
+
+static int create_files(struct live *l, struct err *e)
+{
+	_cleanup_free_ struct overlay *list = memory_of(l->n, sizeof(*list));
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct frozen *f = &l->frozen[i];
+
+		if (overlay_claim(f->overlay, l->uid, l->gid, e) < 0)
+			return -1;
+		f->claimed = true;
+		list[i] = (struct overlay){ f->overlay, f->backing, f->disk->chain[0].format, f->disk->virtual_size };
+	}
+	if (overlay_create(list, l->n, l->deadline, l->interrupt, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l->n; i++)
+		if (path_sync(l->frozen[i].overlay, e) < 0)
+			return -1;
+	return 0;
+}
+
+static void remove_files(struct live *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->frozen[i].claimed)
+			unlink(l->frozen[i].overlay);
+}
+
+/* --- the freeze ------------------------------------------------------------------------------------------------- */
+
+static int transact(const struct live *l, struct err *e)
+{
+	json_t *actions = json_array();
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct frozen *f = &l->frozen[i];
+
+		json_array_append_new(actions, overlay_action(f->disk->backend, f->disk->node, f->overlay, f->node));
+	}
+	if (qmp_run(l->q, "transaction", json_of("{s:o}", "actions", actions), NULL, e) < 0)
+		return err_prefix(e, "cannot freeze the disks");
+	return 0;
+}
+
+/* How many of the disks write to their overlays now. Returns -1 where QEMU does not say. */
+static int count_active(const struct live *l, size_t *active, struct err *e)
+{
+	_cleanup_json_ json_t *blocks = NULL;
+
+	*active = 0;
+	if (qmp_run(l->q, "query-block", NULL, &blocks, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l->n; i++) {
+		const char *node = json_text(disk_find(blocks, l->frozen[i].disk), "node-name");
+
+		*active += node && strcmp(node, l->frozen[i].node) == 0;
+	}
+	return 0;
+}
+
+/*
+ * After a failure: QEMU may have frozen the disks and its answer not have come. Asked anew, it tells; a transaction is
+ * whole or nothing.
+ */
+static int settle(struct live *l, struct err *e)
+{
+	size_t active = 0;
+	struct err why;
+
+	if (!qmp_alive(l->q)) {
+		qmp_close(l->q);
+		l->q = qmp_connect(l->options->socket, GREETING_MS, -1, &why);
+		if (l->q)
+			qmp_set_deadline(l->q, clock_in_ms(GREETING_MS));
+	}
+	if (l->q && count_active(l, &active, &why) == 0 && active == 0) {
+		remove_files(l);
+		return -1;
+	}
+	e->status = EXIT_PARTIAL;
+	return err_hint(e,
+			active ? "the disks are frozen all the same: the VM writes to the overlays '%s' …"
+			       : "nobody says whether the VM writes to the overlays: look at its query-block before "
+				 "you remove '%s' …",
+			l->frozen[0].overlay);
+}
+
+/* From here on the VM writes to the overlays, whatever fails. */
+static int check(const struct live *l, struct err *e)
+{
+	size_t active;
+
+	if (count_active(l, &active, e) < 0)
+		return -1;
+	if (active != l->n)
+		return err_set(e, "%zu of %zu disks do not write to their overlays", l->n - active, l->n);
+	for (size_t i = 0; i < l->n; i++) {
+		_cleanup_free_ char *dir = path_dir(l->frozen[i].overlay);
+
+		if (path_sync(l->frozen[i].disk->chain[0].path, e) < 0 || path_sync(dir, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int report(const struct live *l, struct err *e)
+{
+	json_t *disks = json_array();
+	_cleanup_json_ json_t *all =
+		json_of("{s:s, s:s, s:o}", "schema", "mplcr.snap.overlay-live/1", "name", live_name(l), "disks", disks);
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct frozen *f = &l->frozen[i];
+		const char *frozen = f->disk->chain[0].path;
+
+		if (!l->options->json)
+			printf("%s: frozen '%s', active '%s'\n", f->disk->device, frozen, f->overlay);
+		json_array_append_new(disks,
+				      json_of("{s:s, s:s, s:o, s:o}", "device", f->disk->device, "node", f->disk->node,
+					      "frozen", json_string_of(frozen), "active", json_string_of(f->overlay)));
+	}
+	return l->options->json ? json_print(all, e) : cli_flush(e);
+}
+
+static int freeze(struct live *l, struct err *e)
+{
+	if (create_files(l, e) < 0) {
+		remove_files(l);
+		return -1;
+	}
+	if (transact(l, e) < 0)
+		return settle(l, e);
+	if (check(l, e) == 0 && report(l, e) == 0)
+		return 0;
+	e->status = EXIT_PARTIAL;
+	return err_prefix(e, "the disks are frozen, but");
+}
+
+int overlay_live(const struct overlay_options *o, struct err *e)
+{
+	struct live l = { .options = o, .deadline = clock_in_ms(LIVE_MS) };
+	int result = -1;
+
+	l.interrupt = interrupt_open(e);
+	if (l.interrupt >= 0 && survey(&l, e) == 0 && plan(&l, e) == 0)
+		result = freeze(&l, e);
+	for (size_t i = 0; i < l.n; i++) {
+		free(l.frozen[i].overlay);
+		free(l.frozen[i].backing);
+	}
+	free(l.frozen);
+	vm_disks_release(&l.vm);
+	if (l.q)
+		qmp_close(l.q);
+	return result;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* mplcr-snap reflink: copies of a set of files that share their data, all or none. */
+#include "tool.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "interrupt.h"
+#include "json.h"
+
+struct reflink {
+	struct set_options set;
+	bool nul_separated;
+	bool json;
+};
+
+static const struct cli_option option_table[] = {
+	{ "to", 't', "DIR", "put the copies into DIR, which is made where it does not exist" },
+	{ "suffix", 's', "SUF", "put each copy beside its file, under its name with SUF at the end" },
+	{ "reflink", 0, "WHEN",
+	  "always: fail where data cannot be shared (default);\n"
+	  "auto: copy in full then; never: copy in full" },
+	{ "chain", 'c', NULL,
+	  "take the whole backing chain of each image, and its data file,\n"
+	  "and name the copies in the headers of the copies" },
+	{ "live-ok", 0, NULL, "also copy files that a running VM writes to" },
+	{ "null", '0', NULL, "names end with NUL, on standard input and output" },
+	{ "json", 'j', NULL, "print JSON" },
+	CLI_COMMON_OPTIONS,
+	CLI_END,
+};
+
+static int set_when(struct reflink *r, const char *value, struct err *e)
+{
+	static const char *const names[] = { "always", "auto", "never" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(value, names[i]) == 0) {
+			r->set.when = (enum reflink_when)i;
+			return 0;
+		}
+	return err_usage(e, "--reflink: '%s' is not always, auto or never", value);
+}
+
+static int set_option(void *ctx, const char *name, const char *value, struct err *e)
+{
+	struct reflink *r = ctx;
+
+	if (strcmp(name, "reflink") == 0)
+		return set_when(r, value, e);
+	if (strcmp(name, "to") == 0)
+		r->set.to = value;
+	if (strcmp(name, "suffix") == 0)
+		r->set.suffix = value;
+	r->set.chain |= strcmp(name, "chain") == 0;
+	r->set.live_ok |= strcmp(name, "live-ok") == 0;
+	r->nul_separated |= strcmp(name, "null") == 0;
+	r->json |= strcmp(name, "json") == 0;
+	return 0;
+}
+
+static int check_options(const struct reflink *r, struct err *e)
+{
+	const struct set_options *o = &r->set;
+
+	if (!o->to == !o->suffix) {
+		err_usage(e, o->to ? "--to and --suffix: one of them" : "where are the copies to go?");
+		return err_hint(e, "--to DIR puts them into a directory, --suffix SUF beside their files");
+	}
+	if (o->to && !o->to[0])
+		return err_usage(e, "--to: the directory's name is empty");
+	if (o->suffix && (!o->suffix[0] || strchr(o->suffix, '/')))
+		return err_usage(e, "--suffix: '%s' cannot end a file's name", o->suffix);
+	return 0;
+}
+
+/* --- what is printed -------------------------------------------------------------------------------------------- */
+
+static int print_json(const struct set *s, struct err *e)
+{
+	json_t *files = json_array();
+	_cleanup_json_ json_t *all = NULL;
+	char created[MARK_SIZE];
+
+	mark_created(s->mark, created);
+	for (size_t i = 0; i < s->n; i++) {
+		const struct copy *c = &s->copies[i];
+
+		json_array_append_new(files, json_of("{s:o, s:o, s:I, s:b}", "source", json_string_of(c->source),
+						     "copy", json_string_of(c->path), "bytes",
+						     (json_int_t)c->before.st_size, "shared", c->shared));
+	}
+	all = json_of("{s:s, s:s, s:o*, s:o}", "schema", "mplcr.snap.reflink/1", "created", created, "directory",
+		      s->dir ? json_string_of(s->dir) : NULL, "files", files);
+	return json_print(all, e);
+}
+
+static int print_paths(const struct set *s, bool nul_separated, struct err *e)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		fputs(s->copies[i].path, stdout);
+		putchar(nul_separated ? '\0' : '\n');
+	}
+	return cli_flush(e);
+}
+
+/* --- the way ---------------------------------------------------------------------------------------------------- */
+
+static int make(struct set *s, struct err *e)
+{
+	struct err left;
+
+	if (set_copy(s, e) == 0 && set_rewrite(s, e) == 0 && set_publish(s, e) == 0)
+		return 0;
+	cli_progress_end();
+	if (set_undo(s, &left) < 0) {
+		size_t used = strlen(e->text);
+
+		snprintf(e->text + used, sizeof(e->text) - used, "; and %s", left.text);
+		e->status = EXIT_PARTIAL;
+	}
+	return -1;
+}
+
+static int run(const struct reflink *r, struct set *s, char *const *operands, size_t n, struct err *e)
+{
+	struct path_list sources = { 0 };
+	int result;
+
+	s->interrupt = interrupt_open(e);
+	if (s->interrupt < 0)
+		return -1;
+	result = path_list_read(&sources, operands, n, r->nul_separated, e);
+	if (result == 0)
+		result = set_plan(s, &r->set, &sources, e);
+	path_list_release(&sources);
+	if (result < 0 || make(s, e) < 0)
+		return -1;
+	if (!s->marked)
+		cli_note("the filesystem keeps no user attributes: mplcr-snap list will not know the set");
+	if ((r->json ? print_json(s, e) : print_paths(s, r->nul_separated, e)) == 0)
+		return 0;
+	e->status = EXIT_PARTIAL;
+	return err_prefix(e, "the set was copied, but");
+}
+
+int verb_reflink(int argc, char **argv)
+{
+	static const struct cli cli = {
+		.tool = "mplcr-snap",
+		.verb = "reflink",
+		.usage = "--to DIR [OPTION]... FILE... | -\n--suffix SUF [OPTION]... FILE... | -",
+		.about = "Copies a set of files, all or none, sharing their data: each copy is made at once and costs "
+			 "no space\n"
+			 "until one side is written to. Prints the paths of the copies. '-' reads names from standard "
+			 "input.",
+		.options = option_table,
+		.set = set_option,
+	};
+	struct reflink r = { 0 };
+	struct set s = { 0 };
+	struct err e;
+	int first = cli_parse(&cli, argc, argv, &r, NULL, &e), result = -1;
+
+	if (first >= 0 && check_options(&r, &e) == 0)
+		result = run(&r, &s, argv + first, (size_t)(argc - first), &e);
+	set_release(&s);
+	return result < 0 ? cli_report(&e) : EXIT_DONE;
+}
