@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* mplcr-chain seal: writes down what the images of a chain are now, so that verify can tell that they are unchanged. */
+#include "seal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "clock.h"
+#include "fdio.h"
+#include "guest_data.h"
+#include "interrupt.h"
+#include "path_list.h"
+#include "tool.h"
+
+static const struct cli_option option_table[] = {
+	{ "digest", 0, NULL, "record a sum of what a guest reads, too: all of it is read" },
+	{ "read-only", 'r', NULL, "take away the right to write to the images, from everybody" },
+	{ "force", 'f', NULL, "replace a seal that is there" },
+	{ "null", '0', NULL, "- reads paths that end with NUL, not with a line feed" },
+	CLI_COMMON_OPTIONS,
+	CLI_END,
+};
+
+struct options {
+	bool digest, read_only, force, nul_separated;
+	int interrupt;
+};
+
+/* A chain that is to be sealed. */
+struct job {
+	const char *image;
+	struct chain *chain;
+	struct seal seal;
+};
+
+static int set_option(void *ctx, const char *name, const char *value, struct err *e)
+{
+	struct options *o = ctx;
+
+	(void)value;
+	(void)e;
+	if (strcmp(name, "digest") == 0)
+		o->digest = true;
+	else if (strcmp(name, "read-only") == 0)
+		o->read_only = true;
+	else if (strcmp(name, "force") == 0)
+		o->force = true;
+	else
+		o->nul_separated = true;
+	return 0;
+}
+
+/* A file that is being written to cannot be sealed. Returns 0 or -1. */
+static int refuse_written_file(const char *path, struct err *e)
+{
+	struct stat st;
+	pid_t pid;
+
+	if (image_lock_use_path(path) != IMAGE_WRITTEN)
+		return 0;
+	pid = stat(path, &st) == 0 ? image_lock_holder(st.st_dev, st.st_ino, 1) : 0;
+	if (pid)
+		err_set(e, "'%s' is being written to by process %d", path, pid);
+	else
+		err_set(e, "'%s' is being written to by a running VM", path);
+	return err_hint(e, "seal it when the VM has ended, or after a checkpoint: then it is frozen");
+}
+
+static int refuse_written(const struct chain *c, struct err *e)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (refuse_written_file(c->images[i].path, e) < 0 ||
+		    (c->images[i].data_path && refuse_written_file(c->images[i].data_path, e) < 0))
+			return -1;
+	return 0;
+}
+
+/* Returns 0 or -1. */
+static int describe(const struct chain_image *image, struct seal_image *sealed, struct err *e)
+{
+	sealed->path = text_copy(image->path);
+	sealed->format = text_copy(image_format_name(image->format));
+	sealed->has_data = image->data_path != NULL;
+	if (sealed->has_data && identity_read(image->data_path, &sealed->data, e) < 0)
+		return -1;
+	return identity_read(image->path, &sealed->id, e);
+}
+
+/* Finds out everything that is written down; nothing is changed yet. Returns 0 or -1. */
+static int prepare(struct job *job, const struct options *o, struct err *e)
+{
+	_cleanup_free_ char *sidecar = seal_path(job->image);
+	char now[32];
+
+	if (chain_whole(job->chain, e) < 0)
+		return err_hint(e, "mplcr-chain verify tells all that is wrong with the chain");
+	if (refuse_written(job->chain, e) < 0)
+		return -1;
+	if (!o->force && access(sidecar, F_OK) == 0) {
+		err_set(e, "'%s' is sealed already", job->image);
+		return err_hint(e, "--force seals it anew, as it is now");
+	}
+	job->seal.sealed = text_copy(clock_utc(now));
+	job->seal.images = memory_of(job->chain->n, sizeof(*job->seal.images));
+	for (size_t i = 0; i < job->chain->n; i++)
+		if (describe(&job->chain->images[i], &job->seal.images[job->seal.n++], e) < 0)
+			return -1;
+	return 0;
+}
+
+/* Returns 0, or -1 where it is not what it was. */
+static int is_unchanged(const char *path, const struct identity *then, struct err *e)
+{
+	struct identity now;
+
+	if (identity_read(path, &now, e) < 0)
+		return -1;
+	return identity_difference(then, &now) ? err_set(e, "'%s' was changed while it was read", path) : 0;
+}
+
+/* Reads the guest's data, and makes sure that nobody changed them meanwhile. Returns 0 or -1. */
+static int add_digest(struct job *job, const struct options *o, struct err *e)
+{
+	const struct guest_data_limits limits = { .deadline = CLOCK_NEVER, .interrupt = o->interrupt };
+
+	cli_progress_line("reading the guest's data of %s", path_base(job->image));
+	if (guest_data_digest(job->image, job->seal.images[0].format, &limits, job->seal.guest_xxh3, e) < 0)
+		return -1;
+	for (size_t i = 0; i < job->seal.n; i++) {
+		const struct seal_image *sealed = &job->seal.images[i];
+
+		if (is_unchanged(sealed->path, &sealed->id, e) < 0 ||
+		    (sealed->has_data && is_unchanged(job->chain->images[i].data_path, &sealed->data, e) < 0))
+			return -1;
+	}
+	return refuse_written(job->chain, e);
+}
+
+static int make_read_only(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || (st.st_mode & 0222 && chmod(path, st.st_mode & 07555) < 0))
+		return err_sys(e, errno, "cannot make '%s' read-only", path);
+	return 0;
+}
+
+static int take_write_bits(const struct chain *c, struct err *e)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (make_read_only(c->images[i].path, e) < 0 ||
+		    (c->images[i].data_path && make_read_only(c->images[i].data_path, e) < 0))
+			return -1;
+	return 0;
+}
+
+/* Writes the seals. What was done before a failure stands, and is said. Returns 0 or -1. */
+static int store(const struct job *jobs, size_t n, const struct options *o, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool stored = seal_store(&jobs[i].seal, jobs[i].image, o->force, e) == 0;
+
+		if (stored && (!o->read_only || take_write_bits(jobs[i].chain, e) == 0))
+			continue;
+		if (i > 0 || stored) {
+			e->status = EXIT_PARTIAL;
+			err_hint(e, "%zu of %zu seals are written; the same command with --force does the whole",
+				 i + stored, n);
+		}
+		return -1;
+	}
+	return 0;
+}
+
+static int seal_all(struct job *jobs, size_t n, const struct options *o, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (prepare(&jobs[i], o, e) < 0)
+			return -1;
+	for (size_t i = 0; i < n && o->digest; i++)
+		if (add_digest(&jobs[i], o, e) < 0)
+			return -1;
+	return store(jobs, n, o, e);
+}
+
+static int seal(const struct path_list *list, const struct options *o, struct err *e)
+{
+	struct job *jobs = memory_of(list->n, sizeof(*jobs));
+	int result;
+
+	for (size_t i = 0; i < list->n; i++)
+		jobs[i] = (struct job){ .image = list->paths[i], .chain = chain_read(list->paths[i], NULL, 0) };
+	result = seal_all(jobs, list->n, o, e);
+	cli_progress_end();
+	for (size_t i = 0; i < list->n; i++) {
+		if (result == 0)
+			cli_note("'%s' is sealed, %zu image%s", jobs[i].image, jobs[i].seal.n,
+				 jobs[i].seal.n == 1 ? "" : "s");
+		seal_release(&jobs[i].seal);
+		chain_free(jobs[i].chain);
+	}
+	free(jobs);
+	return result;
+}
+
+int verb_seal(int argc, char **argv)
+{
+	const struct cli cli = {
+		.tool = "mplcr-chain",
+		.verb = "seal",
+		.usage = "[OPTION]... IMAGE...",
+		.about = "Records what each image of the chains is now, in a file IMAGE.seal beside it: verify tells "
+			 "from then on\n"
+			 "whether one of them was changed.",
+		.options = option_table,
+		.set = set_option,
+	};
+	struct options o = { .interrupt = -1 };
+	struct path_list list = { 0 };
+	struct err e = { 0 };
+	int first = cli_parse(&cli, argc, argv, &o, NULL, &e), result = first;
+
+	if (first >= 0 && first == argc)
+		result = err_usage(&e, "which images?");
+	if (result >= 0)
+		result = path_list_read(&list, argv + first, (size_t)(argc - first), o.nul_separated, &e);
+	if (result >= 0)
+		result = o.interrupt = interrupt_open(&e);
+	if (result >= 0)
+		result = seal(&list, &o, &e);
+	path_list_release(&list);
+	return result < 0 ? cli_report(&e) : EXIT_DONE;
+}

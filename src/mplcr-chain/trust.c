@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#include "trust.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "fdio.h"
+#include "manifest.h"
+
+/* Whether `dir` (without links) is the directory "disks" of a checkpoint. */
+static bool is_in_checkpoint(const char *dir)
+{
+	_cleanup_free_ char *above = path_dir(dir), *manifest = text_of("%s/%s", above, MANIFEST_NAME);
+
+	return strcmp(path_base(dir), "disks") == 0 && access(manifest, F_OK) == 0;
+}
+
+void trust_image(struct trust *t, const char *path, bool all)
+{
+	_cleanup_free_ char *dir = path_dir(path);
+
+	*t = (struct trust){ .all = all, .tree = path_real(dir) };
+	for (int up = 0; up < 2 && t->tree && (up || is_in_checkpoint(t->tree)); up++) {
+		char *above = path_dir(t->tree);
+
+		free(t->tree);
+		t->tree = above;
+	}
+}
+
+void trust_checkpoint(struct trust *t, const char *dir, bool all)
+{
+	_cleanup_free_ char *real = path_real(dir);
+
+	*t = (struct trust){ .all = all, .tree = real ? path_dir(real) : NULL };
+}
+
+/* The directory of `path` without links; that of the last one is remembered, for it is nearly always the same. */
+static const char *real_dir(struct trust *t, const char *path)
+{
+	_cleanup_free_ char *dir = path_dir(path);
+
+	if (t->last_dir && strcmp(t->last_dir, dir) == 0)
+		return t->last_real;
+	free(t->last_dir);
+	free(t->last_real);
+	t->last_dir = steal_ptr(dir);
+	t->last_real = path_real(t->last_dir);
+	return t->last_real;
+}
+
+static bool is_below(const char *tree, const char *path)
+{
+	return strcmp(tree, "/") == 0 || path_below(tree, path);
+}
+
+/* A path below the tree whose directory does not exist: nothing can be opened there, and "not there" is the answer. */
+static bool is_below_in_words(const struct trust *t, const char *path)
+{
+	return is_below(t->tree, path) && !strstr(path, "/../");
+}
+
+bool trust_allows_file(struct trust *t, const char *path, bool is_link)
+{
+	_cleanup_free_ char *there = NULL, *real = NULL;
+	const char *dir;
+
+	if (t->all)
+		return true;
+	if (!t->tree)
+		return false;
+	dir = real_dir(t, path);
+	if (!dir)
+		return is_below_in_words(t, path);
+	if (strcmp(path_base(path), "..") == 0) /* a directory, and which one only the filesystem knows */
+		return false;
+	if (!is_link)
+		return strcmp(dir, t->tree) == 0 || is_below(t->tree, dir);
+	there = path_join(dir, path_base(path));
+	real = path_real(there);
+	return is_below(t->tree, real ? real : there);
+}
+
+bool trust_allows(struct trust *t, const char *path)
+{
+	struct stat st;
+
+	return trust_allows_file(t, path, lstat(path, &st) == 0 && S_ISLNK(st.st_mode));
+}
+
+void trust_release(struct trust *t)
+{
+	free(t->tree);
+	free(t->last_dir);
+	free(t->last_real);
+	*t = (struct trust){ 0 };
+}

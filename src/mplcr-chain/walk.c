@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* The verb walk. */
+#include "walk.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+#include "json.h"
+#include "number.h"
+#include "path_list.h"
+#include "tool.h"
+
+struct walk_options {
+	size_t max_depth;
+	bool nul_separated;
+	bool json;
+};
+
+/* clang-format off */
+static const struct cli_option option_table[] = {
+	{ "max-depth", 'd', "N", "images that a chain may have (default: 512)" },
+	{ "null", '0', NULL, "paths end with NUL, not with a line feed, those on standard input as well" },
+	{ "json", 'j', NULL, "print all that is known of each image, a JSON object for each chain" },
+	{ NULL, 0, NULL, "General:" },
+	CLI_COMMON_OPTIONS,
+	CLI_END,
+};
+/* clang-format on */
+
+#define MAX_DEPTH 20000 /* that --max-depth can ask for */
+
+int set_max_depth(size_t *max_depth, const char *value, struct err *e)
+{
+	uint64_t n;
+
+	if (number_parse(value, "--max-depth", MAX_DEPTH, &n, e) < 0)
+		return -1;
+	*max_depth = (size_t)n;
+	return n ? 0 : err_usage(e, "--max-depth: at least 1");
+}
+
+static int set_option(void *ctx, const char *name, const char *value, struct err *e)
+{
+	struct walk_options *o = ctx;
+
+	if (strcmp(name, "max-depth") == 0)
+		return set_max_depth(&o->max_depth, value, e);
+	o->nul_separated = o->nul_separated || strcmp(name, "null") == 0;
+	o->json = o->json || strcmp(name, "json") == 0;
+	return 0;
+}
+
+/* Prints a path, unless it was printed before: chains that share images are one set of files. */
+static void print_path(const char *path, json_t *printed, bool nul_separated)
+{
+	if (json_object_get(printed, path))
+		return;
+	json_object_set_new_nocheck(printed, path, json_true());
+	printf("%s%c", path, nul_separated ? '\0' : '\n');
+}
+
+/* The files of a chain that are there. */
+static void print_chain(const struct chain *c, json_t *printed, bool nul_separated)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct chain_image *image = &c->images[i];
+
+		if (image->state != CHAIN_OK)
+			continue;
+		print_path(image->path, printed, nul_separated);
+		if (image->data_path && stat(image->data_path, &st) == 0)
+			print_path(image->data_path, printed, nul_separated);
+	}
+}
+
+/* Whether the chain and its data files are there. Returns 0 or -1. */
+static int check_whole(const struct chain *c, struct err *e)
+{
+	struct stat st;
+
+	if (chain_whole(c, e) < 0)
+		return -1;
+	for (size_t i = 0; i < c->n; i++) {
+		const struct chain_image *image = &c->images[i];
+
+		if (image->data_name && (!image->data_path || stat(image->data_path, &st) < 0))
+			return err_sys(e, image->data_path ? errno : ENOTSUP, "cannot open '%s', the data file of '%s'",
+				       image->data_name, image->path);
+	}
+	return 0;
+}
+
+/* Walks one chain. Returns 0, 1 where it is broken, or -1. */
+static int walk_one(const char *path, const struct walk_options *o, json_t *printed, struct err *e)
+{
+	const struct chain_options options = { .max_depth = o->max_depth, .use = o->json };
+	_cleanup_chain_ struct chain *c = chain_read_with(path, &options);
+	_cleanup_json_ json_t *object = NULL;
+	struct err why;
+	bool whole = check_whole(c, &why) == 0;
+
+	if (o->json) {
+		object = walk_json(c, whole ? NULL : why.text);
+		if (json_print(object, e) < 0)
+			return -1;
+	} else {
+		print_chain(c, printed, o->nul_separated);
+	}
+	if (!whole)
+		cli_report(&why);
+	return !whole;
+}
+
+static int walk_all(const struct path_list *images, const struct walk_options *o, struct err *e)
+{
+	_cleanup_json_ json_t *printed = json_object();
+	int result = EXIT_DONE;
+
+	for (size_t i = 0; i < images->n; i++) {
+		int one = walk_one(images->paths[i], o, printed, e);
+
+		if (one < 0)
+			return -1;
+		result = one ? EXIT_NO : result;
+	}
+	return cli_flush(e) < 0 ? -1 : result;
+}
+
+int verb_walk(int argc, char **argv)
+{
+	const struct cli cli = {
+		.tool = "mplcr-chain",
+		.verb = "walk",
+		.usage = "[OPTION]... IMAGE|-...",
+		.about = "Prints the images of a chain, the top first, one path a line; behind an image whose data is "
+			 "in\n"
+			 "another file, that one. Images that several chains share are printed once.",
+		.options = option_table,
+		.set = set_option,
+	};
+	struct walk_options o = { .max_depth = CHAIN_MAX_DEPTH };
+	struct path_list images = { 0 };
+	struct err e = { 0 };
+	int first = cli_parse(&cli, argc, argv, &o, NULL, &e), result = first;
+
+	if (first >= 0 && first == argc)
+		result = err_usage(&e, "which images?");
+	if (result >= 0)
+		result = path_list_read(&images, argv + first, (size_t)(argc - first), o.nul_separated, &e);
+	if (result >= 0)
+		result = walk_all(&images, &o, &e);
+	path_list_release(&images);
+	return result < 0 ? cli_report(&e) : result;
+}
