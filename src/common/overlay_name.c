@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "overlay_name.h"
 
+#include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "fdio.h"
 #include "json.h"
 
@@ -37,7 +41,11 @@ char *overlay_name_stem(const char *path)
 	return text_of("%.*s", dot && dot > base ? (int)(dot - base) : (int)strlen(base), base);
 }
 
-char *overlay_name_base(const char *path, const char *parent)
+/*
+ * What the name of an overlay on the image `path` begins with: the image's own, where that is not an overlay; else the
+ * image's without the name of what froze it, so that snap_01.ovl is followed by snap_x1.ovl and that by snap_x2.ovl.
+ */
+static char *overlay_base(const char *path, const char *parent)
 {
 	char *stem = overlay_name_stem(path), *cut;
 	size_t n = strlen(stem), length = parent ? strlen(parent) : 0;
@@ -70,6 +78,52 @@ int overlay_name_utf8(const char *path, struct err *e)
 
 	json_decref(text);
 	return same ? 0 : err_set(e, "'%s' is not valid UTF-8: QEMU cannot be told that name", path);
+}
+
+static bool is_taken(const struct overlay_wish *list, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(list[k].path, list[i].path) == 0)
+			return true;
+	return false;
+}
+
+static void usual_path(struct overlay_wish *list, size_t i, const char *name, const char *parent)
+{
+	struct overlay_wish *w = &list[i];
+	_cleanup_free_ char *base = overlay_base(w->image, parent), *device = overlay_name_device(w->device);
+	_cleanup_free_ char *dir = w->dir ? text_copy(w->dir) : path_dir(w->image);
+
+	if (strcmp(dir, "/") == 0)
+		dir[0] = '\0';
+	w->path = text_of("%s/%s_%s.ovl", dir, base, name);
+	if (!is_taken(list, i))
+		return;
+	free(w->path);
+	w->path = text_of("%s/%s-%s_%s.ovl", dir, base, device, name);
+}
+
+static int find_path(struct overlay_wish *list, size_t i, const char *name, const char *parent, struct err *e)
+{
+	struct overlay_wish *w = &list[i];
+
+	if (!w->file)
+		usual_path(list, i, name, parent);
+	else if (!(w->path = path_real_parent(w->file)))
+		return err_sys(e, errno, "cannot use the directory of the overlay '%s'", w->file);
+	if (is_taken(list, i))
+		return err_usage(e, "two disks would get the same overlay '%s'", w->path);
+	if (strlen(w->path) >= PATH_MAX || strlen(path_base(w->path)) > NAME_MAX)
+		return err_sys(e, ENAMETOOLONG, "cannot create the overlay '%s'", w->path);
+	return overlay_name_utf8(w->path, e);
+}
+
+int overlay_name_paths(struct overlay_wish *list, size_t n, const char *name, const char *parent, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (find_path(list, i, name, parent, e) < 0)
+			return -1;
+	return 0;
 }
 
 void overlay_name_node(char node[OVERLAY_NODE_SIZE], const char *name, size_t i, char *const *nodes, size_t n,

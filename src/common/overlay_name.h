@@ -22,12 +22,22 @@ bool overlay_name_is(const char *path);
 /* The image's file name without its last extension; malloc'd. */
 char *overlay_name_stem(const char *path);
 
+/* An overlay that is to get a path. The strings are the caller's. */
+struct overlay_wish {
+	const char *image;  /* that it is for: absolute path */
+	const char *device; /* of that disk */
+	const char *file;   /* where the user wants it, or NULL */
+	const char *dir;    /* else the directory for it, or NULL: beside its image */
+	char *path;         /* filled in: absolute, malloc'd; NULL where it has none */
+};
+
 /*
- * What the name of an overlay on the image `path` begins with: the image's own, where that is not an overlay; else the
- * image's without the name of what froze it, so that snap_01.ovl is followed by snap_x1.ovl and that by snap_x2.ovl.
- * `parent` is that name where it is known (it may have '_' in it), or NULL. Malloc'd.
+ * Fills in the paths of `n` overlays that are made together under the name `name`. Two disks may have images of the
+ * same name: then the device tells their overlays apart. `parent` is the name of what made the overlays that are there
+ * now, where it is known (it may have '_' in it), or NULL. Returns 0 or -1.
  */
-char *overlay_name_base(const char *path, const char *parent);
+int overlay_name_paths(struct overlay_wish *list, size_t n, const char *name, const char *parent, struct err *e)
+	__attribute__((warn_unused_result));
 
 /* The name of a device as part of a file name: malloc'd. */
 char *overlay_name_device(const char *device);

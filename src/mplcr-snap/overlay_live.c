@@ -3,7 +3,6 @@
 #include "tool.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,59 +126,35 @@ static int choose_disks(struct live *l, struct err *e)
 
 /* --- names ------------------------------------------------------------------------------------------------------ */
 
-static bool is_taken(const struct live *l, size_t i)
+static int name_overlays(const struct live *l, const char *name, struct err *e)
 {
-	for (size_t k = 0; k < i; k++)
-		if (strcmp(l->frozen[k].overlay, l->frozen[i].overlay) == 0)
-			return true;
-	return false;
-}
+	_cleanup_free_ struct overlay_wish *list = memory_of(l->n, sizeof(*list));
+	int result;
 
-/* Beside its image. Two disks may have images of the same name: then the device tells the overlays apart. */
-static void default_name(const struct live *l, size_t i, const char *name)
-{
-	struct frozen *f = &l->frozen[i];
-	const char *image = f->disk->chain[0].path;
-	_cleanup_free_ char *dir = path_dir(image), *base = overlay_name_base(image, NULL);
-	_cleanup_free_ char *device = overlay_name_device(f->disk->device);
-
-	f->overlay = text_of("%s/%s_%s.ovl", strcmp(dir, "/") == 0 ? "" : dir, base, name);
-	if (!is_taken(l, i))
-		return;
-	free(f->overlay);
-	f->overlay = text_of("%s/%s-%s_%s.ovl", strcmp(dir, "/") == 0 ? "" : dir, base, device, name);
-}
-
-static int name_overlay(const struct live *l, size_t i, const char *name, struct err *e)
-{
-	struct frozen *f = &l->frozen[i];
-
-	free(f->overlay);
-	f->overlay = NULL;
-	if (f->choice && f->choice->file) {
-		f->overlay = path_real_parent(f->choice->file);
-		if (!f->overlay)
-			return err_sys(e, errno, "cannot use the directory of the overlay '%s'", f->choice->file);
-	} else {
-		default_name(l, i, name);
+	for (size_t i = 0; i < l->n; i++)
+		list[i] = (struct overlay_wish){
+			.image = l->frozen[i].disk->chain[0].path,
+			.device = l->frozen[i].disk->device,
+			.file = l->frozen[i].choice ? l->frozen[i].choice->file : NULL,
+		};
+	result = overlay_name_paths(list, l->n, name, NULL, e);
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->frozen[i].overlay);
+		l->frozen[i].overlay = list[i].path;
 	}
-	if (is_taken(l, i))
-		return err_usage(e, "two disks would get the same overlay '%s'", f->overlay);
-	if (strlen(f->overlay) >= PATH_MAX || strlen(path_base(f->overlay)) > NAME_MAX)
-		return err_sys(e, ENAMETOOLONG, "cannot create the overlay '%s'", f->overlay);
-	return overlay_name_utf8(f->overlay, e);
+	return result;
 }
 
 /* Fills in the paths. Returns the first that exists already in *in_use, or NULL there. */
 static int try_name(struct live *l, const char *name, const struct frozen **in_use, struct err *e)
 {
 	*in_use = NULL;
-	for (size_t i = 0; i < l->n; i++) {
+	if (name_overlays(l, name, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l->n && !*in_use; i++) {
 		struct stat st;
 
-		if (name_overlay(l, i, name, e) < 0)
-			return -1;
-		if (!*in_use && lstat(l->frozen[i].overlay, &st) == 0)
+		if (lstat(l->frozen[i].overlay, &st) == 0)
 			*in_use = &l->frozen[i];
 	}
 	return 0;

@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,47 +91,34 @@ static char *maker_of(const char *dir, const char *path)
 
 /* --- overlays --------------------------------------------------------------------------------------------------- */
 
-static bool overlay_taken(const struct plan *p, size_t i)
-{
-	for (size_t k = 0; k < i; k++)
-		if (p->disks[k].overlay && strcmp(p->disks[k].overlay, p->disks[i].overlay) == 0)
-			return true;
-	return false;
-}
-
 /* Fills in the path of each overlay for the checkpoint name `name`. */
 static int name_overlays(struct plan *p, const struct options *o, const char *name, struct err *e)
 {
+	_cleanup_free_ struct overlay_wish *list = memory_of(p->n_disks, sizeof(*list));
+	size_t n = 0;
+	int result;
+
 	for (size_t i = 0; i < p->n_disks; i++) {
-		struct disk_plan *dp = &p->disks[i];
-		const struct device_choice *choice = plan_choice(o, dp->disk);
-		_cleanup_free_ char *stem = NULL;
+		const struct disk *d = p->disks[i].disk;
+		const struct device_choice *choice = plan_choice(o, d);
 
-		if (!dp->freeze)
-			continue;
-		free(dp->overlay);
-		if (choice && choice->file) {
-			dp->overlay = path_real_parent(choice->file);
-			if (!dp->overlay)
-				return err_sys(e, errno, "cannot use the directory of the overlay '%s'", choice->file);
-		} else {
-			stem = overlay_name_base(dp->disk->chain[0].path, p->maker);
-			dp->overlay = text_of("%s/%s_%s.ovl", p->dir, stem, name);
-			if (overlay_taken(p, i)) {
-				_cleanup_free_ char *device = overlay_name_device(dp->disk->device);
-
-				free(dp->overlay);
-				dp->overlay = text_of("%s/%s-%s_%s.ovl", p->dir, stem, device, name);
-			}
-		}
-		if (overlay_taken(p, i))
-			return err_usage(e, "two disks would get the same overlay '%s'", dp->overlay);
-		if (overlay_name_utf8(dp->overlay, e) < 0)
-			return -1;
-		if (strlen(dp->overlay) >= PATH_MAX || strlen(path_base(dp->overlay)) > NAME_MAX)
-			return err_set(e, "the overlay's path is too long: '%s'", dp->overlay);
+		if (p->disks[i].freeze)
+			list[n++] = (struct overlay_wish){
+				.image = d->chain[0].path,
+				.device = d->device,
+				.file = choice ? choice->file : NULL,
+				.dir = p->dir,
+			};
 	}
-	return 0;
+	result = overlay_name_paths(list, n, name, p->maker, e);
+	n = 0;
+	for (size_t i = 0; i < p->n_disks; i++) {
+		if (!p->disks[i].freeze)
+			continue;
+		free(p->disks[i].overlay);
+		p->disks[i].overlay = list[n++].path;
+	}
+	return result;
 }
 
 /* --- the checkpoint ---------------------------------------------------------------------------------------------- */
