@@ -58,7 +58,7 @@ static const struct magic {
 /* A qcow2 header of version 0 is none for QEMU (qcow2_probe), whose format is raw then. */
 static bool is_version_0(const struct image_source *s)
 {
-	return s->head_length >= 8 && image_be32(s->head + 4) == 0;
+	return s->head_length >= 8 && be32_at(s->head + 4) == 0;
 }
 
 enum image_format image_probe(const struct image_source *s)
@@ -88,17 +88,17 @@ void image_qcow_read(const struct image_source *s, struct image_header *h)
 
 	if (image_bytes(s, h, 0, raw, sizeof(raw), "its header") < 0)
 		return;
-	h->virtual_size = image_be64(raw + 24);
+	h->virtual_size = be64_at(raw + 24);
 	h->cluster_bits = raw[32];
-	h->encryption = image_be32(raw + 36) == 1 ? IMAGE_ENCRYPTED_AES : IMAGE_NOT_ENCRYPTED;
+	h->encryption = be32_at(raw + 36) == 1 ? IMAGE_ENCRYPTED_AES : IMAGE_NOT_ENCRYPTED;
 	if (h->virtual_size <= 1)
 		image_fault(h, "the size of the disk is %d", (int)h->virtual_size);
 	else if (h->cluster_bits < 9 || h->cluster_bits > 16)
 		image_fault(h, "clusters of 2^%u bytes", h->cluster_bits);
-	else if (image_be32(raw + 36) > 1)
-		image_fault(h, "encryption method %u is not known", image_be32(raw + 36));
-	else if (image_be64(raw + 8))
-		read_backing(s, h, image_be64(raw + 8), image_be32(raw + 16));
+	else if (be32_at(raw + 36) > 1)
+		image_fault(h, "encryption method %u is not known", be32_at(raw + 36));
+	else if (be64_at(raw + 8))
+		read_backing(s, h, be64_at(raw + 8), be32_at(raw + 16));
 }
 
 /* QEMU docs/interop/qed_spec.txt */
@@ -112,12 +112,12 @@ void image_qed_read(const struct image_source *s, struct image_header *h)
 
 	if (image_bytes(s, h, 0, raw, sizeof(raw), "its header") < 0)
 		return;
-	features = image_le64(raw + 16);
-	h->virtual_size = image_le64(raw + 48);
+	features = le64_at(raw + 16);
+	h->virtual_size = le64_at(raw + 48);
 	if (features & ~UINT64_C(7))
 		image_fault(h, "features %#llx are not known", (unsigned long long)features);
 	else if (features & QED_BACKING)
-		read_backing(s, h, image_le32(raw + 56), image_le32(raw + 60));
+		read_backing(s, h, le32_at(raw + 56), le32_at(raw + 60));
 	if (h->backing_name && features & QED_BACKING_IS_RAW)
 		h->backing_format = text_copy("raw");
 }

@@ -3,9 +3,7 @@
 #ifndef MPLCR_IMAGE_HEADER_IMPL_H
 #define MPLCR_IMAGE_HEADER_IMPL_H
 
-#include <endian.h>
-#include <string.h>
-
+#include "byteorder.h"
 #include "image_header.h"
 
 #define IMAGE_NAME_MAX 1023 /* bytes of a backing file's name (QEMU docs/interop/qcow2.txt) */
@@ -31,39 +29,6 @@ int image_bytes(const struct image_source *s, struct image_header *h, uint64_t o
 /* Those bytes as text: malloc'd; NULL, with a fault, where there is a NUL among them or the file ends before. */
 char *image_text(const struct image_source *s, struct image_header *h, uint64_t offset, size_t length,
 		 const char *what);
-
-/* Numbers in the byte order of qcow2 and most others, and in that of the rest. */
-static inline uint32_t image_be32(const void *p)
-{
-	uint32_t n;
-
-	memcpy(&n, p, sizeof(n));
-	return be32toh(n);
-}
-
-static inline uint64_t image_be64(const void *p)
-{
-	uint64_t n;
-
-	memcpy(&n, p, sizeof(n));
-	return be64toh(n);
-}
-
-static inline uint32_t image_le32(const void *p)
-{
-	uint32_t n;
-
-	memcpy(&n, p, sizeof(n));
-	return le32toh(n);
-}
-
-static inline uint64_t image_le64(const void *p)
-{
-	uint64_t n;
-
-	memcpy(&n, p, sizeof(n));
-	return le64toh(n);
-}
 
 /* Each reads one format into *h, whose `format` and `file_size` are set. Faults are noted in *h. */
 void image_qcow2_read(const struct image_source *s, struct image_header *h);

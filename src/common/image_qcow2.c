@@ -50,8 +50,8 @@ static int read_version(const struct image_source *s, struct image_header *h)
 
 	if (image_bytes(s, h, 0, raw, sizeof(raw), "its header") < 0)
 		return -1;
-	h->version = image_be32(raw + 4);
-	h->cluster_bits = image_be32(raw + 20);
+	h->version = be32_at(raw + 4);
+	h->cluster_bits = be32_at(raw + 20);
 	if (h->version > 3)
 		return image_fault(h, "version %u of qcow2 is not known", h->version);
 	if (h->cluster_bits < MIN_CLUSTER_BITS || h->cluster_bits > MAX_CLUSTER_BITS)
@@ -68,11 +68,11 @@ static int read_features(const struct image_source *s, struct image_header *h)
 	if (h->version == 3) {
 		if (image_bytes(s, h, 0, raw, sizeof(raw), "its header") < 0)
 			return -1;
-		h->incompatible = image_be64(raw + 72);
-		h->compatible = image_be64(raw + 80);
-		h->autoclear = image_be64(raw + 88);
-		order = image_be32(raw + 96);
-		h->header_length = image_be32(raw + 100);
+		h->incompatible = be64_at(raw + 72);
+		h->compatible = be64_at(raw + 80);
+		h->autoclear = be64_at(raw + 88);
+		order = be32_at(raw + 96);
+		h->header_length = be32_at(raw + 100);
 		if (h->header_length < V3_LENGTH)
 			return image_fault(h, "a header of %u bytes is too short", h->header_length);
 	}
@@ -104,7 +104,7 @@ static int read_compression(const struct image_source *s, struct image_header *h
 
 static int read_encryption(const uint8_t *raw, struct image_header *h)
 {
-	uint32_t method = image_be32(raw + 32);
+	uint32_t method = be32_at(raw + 32);
 
 	if (method > IMAGE_ENCRYPTED_LUKS)
 		return image_fault(h, "encryption method %u is not known", method);
@@ -130,13 +130,13 @@ static int check_l1(struct image_header *h)
 
 static int read_tables(const struct image_source *s, const uint8_t *raw, struct image_header *h)
 {
-	h->virtual_size = image_be64(raw + 24);
-	h->l1_entries = image_be32(raw + 36);
-	h->l1_offset = image_be64(raw + 40);
-	h->refcount_offset = image_be64(raw + 48);
-	h->refcount_clusters = image_be32(raw + 56);
-	h->n_snapshots = image_be32(raw + 60);
-	h->snapshots_offset = image_be64(raw + 64);
+	h->virtual_size = be64_at(raw + 24);
+	h->l1_entries = be32_at(raw + 36);
+	h->l1_offset = be64_at(raw + 40);
+	h->refcount_offset = be64_at(raw + 48);
+	h->refcount_clusters = be32_at(raw + 56);
+	h->n_snapshots = be32_at(raw + 60);
+	h->snapshots_offset = be64_at(raw + 64);
 	if (!h->refcount_clusters)
 		return image_fault(h, "it has no table of reference counts");
 	if (image_qcow2_check_table(h, h->refcount_offset, h->refcount_clusters, UINT64_C(1) << h->cluster_bits,
@@ -152,8 +152,8 @@ static int read_tables(const struct image_source *s, const uint8_t *raw, struct 
 /* Where the header extensions end: *end; and the name that may stand behind them. */
 static int read_backing_name(const struct image_source *s, const uint8_t *raw, struct image_header *h, uint64_t *end)
 {
-	uint64_t offset = image_be64(raw + 8), cluster = UINT64_C(1) << h->cluster_bits;
-	uint32_t length = image_be32(raw + 16);
+	uint64_t offset = be64_at(raw + 8), cluster = UINT64_C(1) << h->cluster_bits;
+	uint32_t length = be32_at(raw + 16);
 
 	*end = cluster;
 	if (!offset)
@@ -240,7 +240,7 @@ void image_header_check_end(int fd, struct image_header *h)
 		return;
 	n = pread(fd, table, at_most(left - index * 8, WINDOW), (off_t)(h->refcount_offset + index * 8));
 	for (ssize_t i = 0; i + 8 <= n; i += 8) {
-		uint64_t block = image_be64(table + i) & REFCOUNT_BLOCK_MASK;
+		uint64_t block = be64_at(table + i) & REFCOUNT_BLOCK_MASK;
 
 		if (block > h->file_size || (block && h->file_size - block < cluster))
 			image_truncated(h, "a block of its reference counts");

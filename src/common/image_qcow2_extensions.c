@@ -70,16 +70,16 @@ static int read_bitmaps(const struct image_source *s, struct image_header *h, co
 		return 0;
 	if (image_bytes(s, h, x->offset, raw, sizeof(raw), "the extension of bitmaps") < 0)
 		return -1;
-	h->n_bitmaps = image_be32(raw);
-	bytes = image_be64(raw + 8);
+	h->n_bitmaps = be32_at(raw);
+	bytes = be64_at(raw + 8);
 	max = (uint64_t)MAX_BITMAPS * MAX_BITMAP_ENTRY;
 	if (h->n_bitmaps == 0 || h->n_bitmaps > MAX_BITMAPS)
 		return image_fault(h, "%u bitmaps are impossible", h->n_bitmaps);
-	if (image_be32(raw + 4) || bytes == 0)
+	if (be32_at(raw + 4) || bytes == 0)
 		return image_fault(h, "the extension of bitmaps is broken");
-	if (image_qcow2_check_table(h, image_be64(raw + 16), bytes, 1, max, "the directory of bitmaps") < 0)
+	if (image_qcow2_check_table(h, be64_at(raw + 16), bytes, 1, max, "the directory of bitmaps") < 0)
 		return -1;
-	return image_qcow2_check_bitmaps(s, h, image_be64(raw + 16), bytes);
+	return image_qcow2_check_bitmaps(s, h, be64_at(raw + 16), bytes);
 }
 
 static int read_encryption(const struct image_source *s, struct image_header *h, const struct extension *x)
@@ -93,9 +93,8 @@ static int read_encryption(const struct image_source *s, struct image_header *h,
 		return image_fault(h, "a header of encryption is not expected");
 	if (image_bytes(s, h, x->offset, raw, sizeof(raw), "the extension of encryption") < 0)
 		return -1;
-	h->encryption_offset = image_be64(raw);
-	return image_qcow2_check_table(h, image_be64(raw), image_be64(raw + 8), 1, INT64_MAX,
-				       "the header of encryption");
+	h->encryption_offset = be64_at(raw);
+	return image_qcow2_check_table(h, be64_at(raw), be64_at(raw + 8), 1, INT64_MAX, "the header of encryption");
 }
 
 /* Appends to the list of names of features that are set and that nobody knows. */
@@ -155,7 +154,7 @@ int image_qcow2_read_extensions(const struct image_source *s, struct image_heade
 			return image_fault(h, "a header extension is broken off");
 		if (image_bytes(s, h, from, raw, sizeof(raw), "its header extensions") < 0)
 			return -1;
-		x = (struct extension){ image_be32(raw), image_be32(raw + 4), from + sizeof(raw) };
+		x = (struct extension){ be32_at(raw), be32_at(raw + 4), from + sizeof(raw) };
 		if (x.type == EXT_END)
 			return 0;
 		if (x.length > end - x.offset)

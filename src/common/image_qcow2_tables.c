@@ -4,7 +4,6 @@
  * how long it is, so that all must be gone through to know whether the list ends in the file (QEMU
  * docs/interop/qcow2.txt; block/qcow2-snapshot.c, qcow2_do_read_snapshots; block/qcow2-bitmap.c, bitmap_list_load).
  */
-#include <endian.h>
 #include <string.h>
 
 #include "image_header_impl.h"
@@ -18,14 +17,6 @@ enum {
 	MIN_GRANULARITY_BITS = 9,
 	MAX_GRANULARITY_BITS = 31,
 };
-
-static uint16_t be16(const void *p)
-{
-	uint16_t n;
-
-	memcpy(&n, p, sizeof(n));
-	return be16toh(n);
-}
 
 static uint64_t aligned(uint64_t offset)
 {
@@ -43,18 +34,18 @@ int image_qcow2_check_snapshots(const struct image_source *s, struct image_heade
 		at = aligned(at);
 		if (image_bytes(s, h, at, entry, sizeof(entry), "the table of snapshots") < 0)
 			return -1;
-		extra = image_be32(entry + 36);
+		extra = be32_at(entry + 36);
 		if (extra > SNAPSHOT_MAX_EXTRA)
 			return image_fault(h, "snapshot %u has %u bytes of extra data", i, extra);
-		at += sizeof(entry) + extra + be16(entry + 12) + be16(entry + 14);
+		at += sizeof(entry) + extra + be16_at(entry + 12) + be16_at(entry + 14);
 	}
 	return at > h->file_size ? image_truncated(h, "the table of snapshots") : 0;
 }
 
 static int check_bitmap(struct image_header *h, uint32_t i, const uint8_t entry[BITMAP_BYTES])
 {
-	uint64_t table = image_be64(entry), cluster = UINT64_C(1) << h->cluster_bits;
-	unsigned granularity = entry[17], name = be16(entry + 18);
+	uint64_t table = be64_at(entry), cluster = UINT64_C(1) << h->cluster_bits;
+	unsigned granularity = entry[17], name = be16_at(entry + 18);
 
 	if (table == 0 || table % cluster != 0 || entry[16] != BITMAP_TYPE || granularity < MIN_GRANULARITY_BITS ||
 	    granularity > MAX_GRANULARITY_BITS || name == 0 || name > BITMAP_MAX_NAME)
@@ -71,7 +62,7 @@ int image_qcow2_check_bitmaps(const struct image_source *s, struct image_header 
 		if (image_bytes(s, h, at, entry, sizeof(entry), "the directory of bitmaps") < 0 ||
 		    check_bitmap(h, i, entry) < 0)
 			return -1;
-		at = aligned(at + sizeof(entry) + image_be32(entry + 20) + be16(entry + 18));
+		at = aligned(at + sizeof(entry) + be32_at(entry + 20) + be16_at(entry + 18));
 		if (at > end)
 			return image_fault(h, "bitmap %u does not end in the directory of bitmaps", i);
 	}

@@ -79,13 +79,12 @@ static enum step subsection_step(struct stream *s, struct err *e)
 		err_hint(e, "turn off the migration capabilities x-ignore-shared and mapped-ram");
 		return STEP_FAILED;
 	} else {
-		return stream_fail(s, e, "unknown part '%.*s' of the configuration", s->at[1],
-				   (const char *)s->at + 2);
+		return stream_fail(s, e, "unknown part '%.*s' of the configuration", s->at[1], (const char *)s->at + 2);
 	}
 	if (stream_available(s) < head + body)
 		return STEP_MORE;
-	if (body == 4 && get32(s->at + head) != PAGE_BITS)
-		return stream_fail(s, e, "pages of 2^%u bytes, and only 2^%d is known", get32(s->at + head),
+	if (body == 4 && be32_at(s->at + head) != PAGE_BITS)
+		return stream_fail(s, e, "pages of 2^%u bytes, and only 2^%d is known", be32_at(s->at + head),
 				   PAGE_BITS);
 	s->at += head + body;
 	return STEP_DONE;
@@ -104,7 +103,7 @@ static enum step configuration_step(struct stream *s, struct err *e)
 	}
 	if (stream_available(s) < 5)
 		return STEP_MORE;
-	length = get32(s->at + 1);
+	length = be32_at(s->at + 1);
 	if (length >= sizeof(s->machine))
 		return stream_fail(s, e, "a machine type of %u bytes", length);
 	if (stream_available(s) < 5 + (size_t)length)
@@ -123,8 +122,8 @@ static enum step magic_step(struct stream *s, struct err *e)
 		return STEP_MORE;
 	if (memcmp(s->at, "QEVM", 4) != 0)
 		return stream_fail(s, e, "it does not begin with QEVM");
-	if (get32(s->at + 4) != VERSION)
-		return stream_fail(s, e, "it has version %u, and only %d is known", get32(s->at + 4), VERSION);
+	if (be32_at(s->at + 4) != VERSION)
+		return stream_fail(s, e, "it has version %u, and only %d is known", be32_at(s->at + 4), VERSION);
 	s->at += 8;
 	s->step = configuration_step;
 	return STEP_DONE;
@@ -150,8 +149,8 @@ enum step stream_footer_step(struct stream *s, struct err *e)
 		err_hint(e, "machine types up to 2.3 send none; use a newer one");
 		return STEP_FAILED;
 	}
-	if (get32(s->at + 1) != s->section)
-		return stream_fail(s, e, "the footer of section %u, where %u ends", get32(s->at + 1), s->section);
+	if (be32_at(s->at + 1) != s->section)
+		return stream_fail(s, e, "the footer of section %u, where %u ends", be32_at(s->at + 1), s->section);
 	/* The tail begins with what was read last: all sections may end here. */
 	stream_tail_feed(&s->tail, s->at, 5);
 	s->at += 5;
@@ -187,19 +186,19 @@ static enum step named_section(struct stream *s, struct err *e)
 	if (s->at[0] == SECTION_FULL && s->ram_begun)
 		return first_device(s, name_len, e);
 	if (s->at[0] == SECTION_FULL || !name_is(s->at + 5, "ram")) {
-		stream_fail(s, e, "'%.*s' stands before the end of memory, and its length is not known",
-			    (int)name_len, (const char *)s->at + 6);
+		stream_fail(s, e, "'%.*s' stands before the end of memory, and its length is not known", (int)name_len,
+			    (const char *)s->at + 6);
 		err_hint(e, "detach this device, or turn off the migration capability that sends it");
 		return STEP_FAILED;
 	}
 	if (s->ram_begun)
 		return stream_fail(s, e, "memory begins twice");
-	instance = get32(s->at + 6 + name_len);
-	version = get32(s->at + 10 + name_len);
+	instance = be32_at(s->at + 6 + name_len);
+	version = be32_at(s->at + 10 + name_len);
 	if (instance != 0 || version != RAM_VERSION)
 		return stream_fail(s, e, "memory of instance %u, version %u, and only 0 and %d are known", instance,
 				   version, RAM_VERSION);
-	s->section = get32(s->at + 1);
+	s->section = be32_at(s->at + 1);
 	s->at += 14 + name_len;
 	s->step = stream_ram_step;
 	return STEP_DONE;
@@ -210,8 +209,8 @@ static enum step unnamed_section(struct stream *s, struct err *e)
 {
 	if (stream_available(s) < 5)
 		return STEP_MORE;
-	if (!s->ram_begun || get32(s->at + 1) != s->section)
-		return stream_fail(s, e, "section %u was never begun", get32(s->at + 1));
+	if (!s->ram_begun || be32_at(s->at + 1) != s->section)
+		return stream_fail(s, e, "section %u was never begun", be32_at(s->at + 1));
 	s->ram_ended = s->at[0] == SECTION_END;
 	s->at += 5;
 	s->step = stream_ram_step;
@@ -222,8 +221,8 @@ static enum step command(struct stream *s, struct err *e)
 {
 	if (stream_available(s) < 5)
 		return STEP_MORE;
-	if (get16(s->at + 1) != COMMAND_SWITCHOVER_START || get16(s->at + 3) != 0) {
-		stream_fail(s, e, "migration command %u is not known", get16(s->at + 1));
+	if (be16_at(s->at + 1) != COMMAND_SWITCHOVER_START || be16_at(s->at + 3) != 0) {
+		stream_fail(s, e, "migration command %u is not known", be16_at(s->at + 1));
 		err_hint(e, "turn off the migration capabilities return-path, postcopy-ram and x-colo");
 		return STEP_FAILED;
 	}

@@ -3,9 +3,7 @@
 #ifndef MPLCR_STREAM_IMPL_H
 #define MPLCR_STREAM_IMPL_H
 
-#include <endian.h>
-#include <string.h>
-
+#include "byteorder.h"
 #include "stream.h"
 #include "stream_tail.h"
 
@@ -39,30 +37,6 @@ struct stream {
 static inline size_t stream_available(const struct stream *s)
 {
 	return (size_t)(s->end - s->at);
-}
-
-static inline uint16_t get16(const uint8_t *p)
-{
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return be16toh(v);
-}
-
-static inline uint32_t get32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return be32toh(v);
-}
-
-static inline uint64_t get64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return be64toh(v);
 }
 
 /* Fails with the formatted text and the place of the byte at `at`. Always returns STEP_FAILED. */

@@ -54,7 +54,7 @@ static enum step block_step(struct stream *s, struct err *e)
 		return stream_fail(s, e, "a NUL byte in the name of a RAM block");
 	if (find_block(s, s->at))
 		return stream_fail(s, e, "RAM block '%.*s' comes twice", (int)name_len, (const char *)s->at + 1);
-	length = get64(s->at + 1 + name_len);
+	length = be64_at(s->at + 1 + name_len);
 	if (length > s->undeclared || length % STREAM_PAGE)
 		return stream_fail(s, e, "RAM block '%.*s' of %llu bytes, which is no part of the sum %llu",
 				   (int)name_len, (const char *)s->at + 1, (unsigned long long)length,
@@ -185,7 +185,7 @@ enum step stream_ram_step(struct stream *s, struct err *e)
 	do {
 		if (stream_available(s) < WORD)
 			return STEP_MORE;
-		word = get64(s->at);
+		word = be64_at(s->at);
 		switch (word & RAM_FLAGS) {
 		case RAM_PAGE:
 		case RAM_PAGE | RAM_CONTINUE:

@@ -3,11 +3,11 @@
  * verify.h: the second parser. What two parsers read in two ways is how an image shows one thing to those who check it
  * and another to those who use it. Images are asked for while chains are read, and answers are compared at the end.
  */
-#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "byteorder.h"
 #include "cleanup.h"
 #include "fdio.h"
 #include "json.h"
@@ -74,8 +74,7 @@ static bool make_shape(const struct image_header *h, const uint8_t *bytes, size_
 
 	if (!length || !is_plain(h->backing_name) || n != HEAD)
 		return false;
-	memcpy(&offset, bytes + BACKING_OFFSET_AT, sizeof(offset));
-	offset = be64toh(offset);
+	offset = be64_at(bytes + BACKING_OFFSET_AT);
 	if (offset > HEAD || HEAD - offset < length)
 		return false;
 	memcpy(head, bytes, HEAD);
