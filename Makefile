@@ -41,7 +41,10 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 
 LIB      := $(BUILD)/libmplcr.a
-LIB_OBJS := $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/common/*.c))
+# The sources of a folder of src and of the rooms in it.
+sources   = $(sort $(shell find src/$(1) -name '*.c'))
+objects   = $(patsubst src/%.c,$(BUILD)/%.o,$(1))
+LIB_OBJS := $(call objects,$(call sources,common))
 UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 CORPORA  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 STANDIN  := $(BUILD)/tests/tools/mplcr-standin
@@ -58,22 +61,22 @@ help:
 # Every object is built from a source under src/ or tests/; .d files beside them know the headers.
 $(BUILD)/%.o: src/%.c | deps-build
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Isrc/$(firstword $(subst /, ,$*)) -c $< -o $@
 
+# q, not r: files of two rooms may have the same name.
 $(LIB): $(LIB_OBJS)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 define tool_rules
-$(BIN)/$(1): $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(1)/*.c)) $(LIB)
+$(BIN)/$(1): $(call objects,$(call sources,$(1))) $(LIB)
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D) && $$(CC) $$(ALL_LDFLAGS) $$^ -o $$@ $$(LIBS)
 endef
 $(foreach tool,$(TOOLS),$(eval $(call tool_rules,$(tool))))
 
 # Tests of files that belong to one tool see that tool's objects, all but its main.c.
-TOOL_PARTS := $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(TOOLS:%=src/%/*.c))))
-# (q, not r: files of two tools may have the same name)
+TOOL_PARTS := $(call objects,$(filter-out %/main.c,$(foreach tool,$(TOOLS),$(call sources,$(tool)))))
 $(BUILD)/libparts.a: $(TOOL_PARTS)
 	$(Q)rm -f $@ && ar qcs $@ $^
 
@@ -137,7 +140,7 @@ fuzz:
 	$(Q)mkdir -p build/fuzz
 	$(Q)for target in $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c)); do \
 		clang -std=c11 -D_GNU_SOURCE -O1 -g -Isrc/common -Isrc -DMPLCR_FUZZ \
-			-fsanitize=fuzzer,address,undefined tests/fuzz/$$target.c src/common/*.c \
+			-fsanitize=fuzzer,address,undefined tests/fuzz/$$target.c $(call sources,common) \
 			$$(find src/mplcr-$${target#fuzz_} -name '*.c' ! -name main.c 2>/dev/null) \
 			-o build/fuzz/$$target -pthread $(LIBS) && \
 		mkdir -p build/fuzz/corpus-$$target && \

@@ -15,10 +15,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "clock.h"
-#include "fdio.h"
-#include "json.h"
-#include "qmp.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "qemu/qmp.h"
 
 static struct err e;
 

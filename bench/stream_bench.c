@@ -21,12 +21,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fdio.h"
-#include "sink.h"
-#include "stream.h"
+#include "base/fdio.h"
+#include "state/sink.h"
+#include "state/stream.h"
 #include "stream_builder.h"
-#include "stream_join.h"
-#include "stream_pump.h"
+#include "state/join.h"
+#include "state/pump.h"
 
 enum { BUFFER = 1 << 20, ROUNDS = 3 };
 

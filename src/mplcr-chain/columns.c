@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "fdio.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/fdio.h"
 
 bool columns_utf8(void)
 {

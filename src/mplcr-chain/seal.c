@@ -8,13 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "clock.h"
-#include "fdio.h"
-#include "guest_data.h"
-#include "interrupt.h"
-#include "path_list.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "qemu/guest_data.h"
+#include "base/interrupt.h"
+#include "base/path_list.h"
 #include "tool.h"
 
 static const struct cli_option option_table[] = {

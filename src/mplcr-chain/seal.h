@@ -14,10 +14,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "chain.h"
-#include "digest.h"
-#include "err.h"
-#include "identity.h"
+#include "image/chain.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "image/identity.h"
 
 struct findings;
 

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "json.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "base/json.h"
 
 #define SCHEMA "mplcr.chain.seal/1"
 #define SUFFIX ".seal"

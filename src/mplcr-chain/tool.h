@@ -19,8 +19,8 @@
 #ifndef MPLCR_CHAIN_TOOL_H
 #define MPLCR_CHAIN_TOOL_H
 
-#include "cli.h"
-#include "err.h"
+#include "base/cli.h"
+#include "base/err.h"
 
 /* The verbs: main.c's table. Each returns the exit status. */
 int verb_walk(int argc, char **argv);

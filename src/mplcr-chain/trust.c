@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "manifest.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "checkpoint/manifest.h"
 
 /* Whether `dir` (without links) is the directory "disks" of a checkpoint. */
 static bool is_in_checkpoint(const char *dir)

@@ -12,18 +12,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "alone.h"
-#include "chain.h"
-#include "cleanup.h"
-#include "cli.h"
-#include "clock.h"
+#include "change/alone.h"
+#include "image/chain.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/clock.h"
 #include "columns.h"
-#include "fdio.h"
-#include "json.h"
-#include "keyval.h"
-#include "lines.h"
-#include "number.h"
-#include "process.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "qemu/keyval.h"
+#include "base/lines.h"
+#include "base/number.h"
+#include "base/process.h"
 #include "tool.h"
 
 enum {

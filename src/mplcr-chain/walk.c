@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cleanup.h"
-#include "json.h"
-#include "number.h"
-#include "path_list.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "base/number.h"
+#include "base/path_list.h"
 #include "tool.h"
 
 struct walk_options {

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "chain.h"
+#include "image/chain.h"
 
 /* One chain as an object, the caller's; `fault` is why it is not whole, or NULL. */
 json_t *walk_json(const struct chain *c, const char *fault);

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "json.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "base/json.h"
 
 /* The names of feature bits (QEMU docs/interop/qcow2.txt). */
 static const char *const incompatible[] = { "dirty", "corrupt", "data-file", "compression-type", "extended-l2" };

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "fdio.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
 #include "restore.h"
-#include "zstdio.h"
+#include "base/zstd.h"
 
 enum { BLOCK = 1 << 20 };
 

@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "clone.h"
-#include "fdio.h"
+#include "base/cleanup.h"
+#include "image/clone.h"
+#include "base/fdio.h"
 #include "restore.h"
 
 void included_name(struct plan *p)

@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "clock.h"
-#include "fdio.h"
-#include "interrupt.h"
-#include "json.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/interrupt.h"
+#include "base/json.h"
 #include "restore.h"
 
 /* The wait between two looks at a load that takes long; it begins at 0 and grows to this. */

@@ -3,10 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli.h"
-#include "clock.h"
-#include "interrupt.h"
-#include "number.h"
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/interrupt.h"
+#include "base/number.h"
 #include "restore.h"
 
 #define TIMEOUT_MAX_S 86400

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "json.h"
-#include "overlay.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "qemu/overlay.h"
 #include "restore.h"
 
 /*

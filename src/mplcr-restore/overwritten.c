@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "fdio.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
 #include "restore.h"
 
 #define PAGE 4096

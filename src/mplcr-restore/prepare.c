@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "clock.h"
-#include "fdio.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fdio.h"
 #include "restore.h"
 
 static int make_parent(struct plan *p, struct err *e)

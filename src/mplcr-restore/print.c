@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "fdio.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/fdio.h"
 #include "restore.h"
 
 /* Prints `word` so that a POSIX shell reads it as one word. */

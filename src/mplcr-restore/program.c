@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "clock.h"
-#include "process.h"
-#include "fdio.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/process.h"
+#include "base/fdio.h"
 #include "restore.h"
 
 /* How long QEMU may take to say its version. */

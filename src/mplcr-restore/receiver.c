@@ -10,13 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "clock.h"
-#include "fdio.h"
-#include "image.h"
-#include "json.h"
-#include "procinfo.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "qemu/image_path.h"
+#include "base/json.h"
+#include "base/proc.h"
 #include "restore.h"
 
 /* How long the receiver may take for the change to its overlays, whatever is left of --timeout. */

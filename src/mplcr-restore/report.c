@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli.h"
-#include "clock.h"
-#include "json.h"
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/json.h"
 #include "restore.h"
 
 static json_t *disks_json(const struct plan *p)

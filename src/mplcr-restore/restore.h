@@ -22,12 +22,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "commandline.h"
-#include "err.h"
-#include "manifest.h"
-#include "overlay.h"
-#include "qmp.h"
-#include "stream_join.h"
+#include "commandline/commandline.h"
+#include "base/err.h"
+#include "checkpoint/manifest.h"
+#include "qemu/overlay.h"
+#include "qemu/qmp.h"
+#include "state/join.h"
 
 /* As given on the command line. */
 struct options {

@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "fdio.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/fdio.h"
 #include "restore.h"
 
 /* A name that is one part of a path, and no option. */

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "json.h"
+#include "base/cleanup.h"
+#include "base/json.h"
 #include "restore.h"
 
 /* The answer's entry for the block node whose file is `path`: of query-block, or of query-named-block-nodes. */

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "subvolume.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "image/subvolume.h"
 
 /* Directories that are open at the same time while a tree is walked. */
 #define WALK_FDS 32

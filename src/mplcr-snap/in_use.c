@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image_lock.h"
+#include "image/lock.h"
 
 bool in_frozen_pause(void)
 {

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "json.h"
-#include "number.h"
-#include "subvolume.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/number.h"
+#include "image/subvolume.h"
 
 static const struct cli_option option_table[] = {
 	{ "json", 'j', NULL, "print JSON" },

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fdio.h"
+#include "base/fdio.h"
 
 static const struct cli_option option_table[] = {
 	{ "absolute", 'a', NULL, "name the backing file by its absolute path" },

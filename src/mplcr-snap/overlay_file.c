@@ -7,16 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backing_name.h"
-#include "chain.h"
-#include "cleanup.h"
-#include "clock.h"
-#include "fdio.h"
-#include "image_lock.h"
-#include "interrupt.h"
-#include "json.h"
-#include "overlay.h"
-#include "process.h"
+#include "image/backing_name.h"
+#include "image/chain.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "image/lock.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "qemu/overlay.h"
+#include "base/process.h"
 
 #define QEMU_IMG_MS 60000
 

@@ -8,16 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "clock.h"
-#include "fdio.h"
-#include "interrupt.h"
-#include "json.h"
-#include "overlay.h"
-#include "overlay_name.h"
-#include "procinfo.h"
-#include "qmp.h"
-#include "vm_disks.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "qemu/overlay.h"
+#include "qemu/overlay_name.h"
+#include "base/proc.h"
+#include "qemu/qmp.h"
+#include "qemu/disks.h"
 
 /* How long another client may sit on the socket before we say so, and how long all may take. */
 #define GREETING_MS 5000

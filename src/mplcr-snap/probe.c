@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "clone.h"
-#include "json.h"
+#include "image/clone.h"
+#include "base/json.h"
 
 /* What can be asked for, and where the answer is. */
 static const struct ability {

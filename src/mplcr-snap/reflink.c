@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "interrupt.h"
-#include "json.h"
+#include "base/interrupt.h"
+#include "base/json.h"
 
 struct reflink {
 	struct set_options set;

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ckpt_remove.h"
-#include "cleanup.h"
-#include "fdio.h"
-#include "image_lock.h"
-#include "json.h"
-#include "subvolume.h"
+#include "checkpoint/remove.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "image/lock.h"
+#include "base/json.h"
+#include "image/subvolume.h"
 
 struct options {
 	struct path_list in; /* --in: where to look, too */

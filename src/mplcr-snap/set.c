@@ -10,9 +10,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "image_lock.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "image/lock.h"
 
 /* --- the sources ------------------------------------------------------------------------------------------------ */
 

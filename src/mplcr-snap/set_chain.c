@@ -8,14 +8,14 @@
 #include <errno.h>
 #include <string.h>
 
-#include "backing_name.h"
-#include "chain.h"
-#include "cleanup.h"
-#include "clock.h"
-#include "fdio.h"
-#include "json.h"
-#include "overlay.h"
-#include "qemu_img.h"
+#include "image/backing_name.h"
+#include "image/chain.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "qemu/overlay.h"
+#include "qemu/qemu_img.h"
 
 /* Writing a name into a header takes qemu-img milliseconds. */
 #define QEMU_IMG_MS 60000

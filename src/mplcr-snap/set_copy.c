@@ -5,12 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "cleanup.h"
-#include "clone.h"
-#include "clock.h"
-#include "fdio.h"
-#include "interrupt.h"
-#include "workers.h"
+#include "base/cleanup.h"
+#include "image/clone.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/interrupt.h"
+#include "base/workers.h"
 
 /* Threads that clone. More of them only wait for each other: names are made one at a time in a directory. */
 #define MAX_CLONERS 4

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "interrupt.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "base/interrupt.h"
 
 /* --- owner, mode, times ----------------------------------------------------------------------------------------- */
 

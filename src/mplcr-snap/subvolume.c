@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "image_lock.h"
-#include "json.h"
-#include "subvolume.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "image/lock.h"
+#include "base/json.h"
+#include "image/subvolume.h"
 
 /* Directories that are open at the same time while a tree is walked. */
 #define WALK_FDS 32

@@ -34,10 +34,10 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "cli.h"
-#include "err.h"
-#include "forest.h"
-#include "path_list.h"
+#include "base/cli.h"
+#include "base/err.h"
+#include "checkpoint/forest/forest.h"
+#include "base/path_list.h"
 
 /* The verbs: main.c's table. Each returns the exit status. */
 int verb_overlay(int argc, char **argv);

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
-#include "fdio.h"
-#include "json.h"
+#include "base/cli.h"
+#include "base/fdio.h"
+#include "base/json.h"
 
 #define MAX_COLUMNS 64
 

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fdio.h"
-#include "json.h"
+#include "base/fdio.h"
+#include "base/json.h"
 
 #define KEPT_BACK (1u << 18)
 #define LONGEST_WHOLE 20 /* digits and sign of an int64_t */

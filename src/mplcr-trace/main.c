@@ -2,7 +2,7 @@
 /* The verbs of mplcr-trace. */
 #include "tool.h"
 
-#include "cli.h"
+#include "base/cli.h"
 
 int main(int argc, char **argv)
 {

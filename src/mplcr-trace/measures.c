@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "json.h"
-#include "number.h"
+#include "base/json.h"
+#include "base/number.h"
 
 #define WHOLE(name, field, label, unit)                                                                                \
 	{                                                                                                              \

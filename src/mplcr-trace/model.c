@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fdio.h"
+#include "base/fdio.h"
 
 struct builder {
 	struct model *model;

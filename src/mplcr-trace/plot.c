@@ -7,11 +7,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "fdio.h"
-#include "json.h"
-#include "number.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/number.h"
 
 /* Characters of a name in a picture 800 pixels wide, and where a terminal cannot say how wide it is. */
 enum { LABEL_MAX = 48, USUAL_COLUMNS = 80, USUAL_ROWS = 24, LEAST_COLUMNS = 40, MOST_COLUMNS = 400 };

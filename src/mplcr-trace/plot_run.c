@@ -8,11 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "clock.h"
-#include "fdio.h"
-#include "interrupt.h"
-#include "process.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/interrupt.h"
+#include "base/process.h"
 
 /* gnuplot takes a second for the largest traces. */
 #define GNUPLOT_MS 120000

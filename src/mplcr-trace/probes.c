@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fdio.h"
+#include "base/fdio.h"
 
 /* --- the table -------------------------------------------------------------------------------------------------- */
 

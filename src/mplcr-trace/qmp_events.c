@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fdio.h"
-#include "json.h"
-#include "qmp.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "qemu/qmp.h"
 
 struct qmp_events {
 	event_sink *sink;

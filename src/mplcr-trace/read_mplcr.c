@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "json.h"
+#include "base/json.h"
 
 /* An event as JSON, back into an event. Its texts are those of `object`. */
 static bool from_json(struct event *ev, const json_t *object)

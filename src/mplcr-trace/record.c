@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "clock.h"
-#include "interrupt.h"
-#include "json.h"
-#include "number.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/number.h"
 #include "tool.h"
 
 #define CONNECT_MS 5000

@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-#include "err.h"
-#include "qmp.h"
+#include "base/err.h"
+#include "qemu/qmp.h"
 
 /* The trace events that were off and that we switched on. */
 struct switched {

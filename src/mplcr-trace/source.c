@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "fdio.h"
-#include "lines.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/fdio.h"
+#include "base/lines.h"
 
 /* Of an unknown line, as much as is shown. */
 #define SHOWN_BYTES 1024

@@ -6,8 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "cli.h"
-#include "json.h"
+#include "base/cli.h"
+#include "base/json.h"
 
 #define WIDTH 80
 

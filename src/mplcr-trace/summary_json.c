@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "json.h"
+#include "base/json.h"
 
 static void put(json_t *object, const char *key, json_t *value)
 {

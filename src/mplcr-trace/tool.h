@@ -39,8 +39,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "cli.h"
-#include "err.h"
+#include "base/cli.h"
+#include "base/err.h"
 
 /* --- events (event.c) ------------------------------------------------------------------------------------------- */
 

@@ -7,11 +7,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "clock.h"
-#include "fdio.h"
-#include "process.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/process.h"
 
 char *at_freeze_list(const struct plan *p)
 {

@@ -6,10 +6,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "clock.h"
-#include "fdio.h"
-#include "json.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/json.h"
 
 /* How long QEMU may still be busy with an earlier migration. */
 #define BUSY_MS 300

@@ -15,13 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "clock.h"
-#include "fdio.h"
-#include "interrupt.h"
-#include "json.h"
-#include "number.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/number.h"
 
 /* How long another client may sit on the socket before we say so. */
 #define GREETING_MS 5000

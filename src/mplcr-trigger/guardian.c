@@ -11,9 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "fdio.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/fdio.h"
 
 /* The byte that means: all is well, go. */
 #define DISMISSED 'd'

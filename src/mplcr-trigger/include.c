@@ -12,12 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "digest.h"
-#include "fdio.h"
-#include "image.h"
-#include "overlay_name.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/digest.h"
+#include "base/fdio.h"
+#include "qemu/image_path.h"
+#include "qemu/overlay_name.h"
 
 /* What may be copied in the pause, all files together: tens of milliseconds. */
 #define COPY_MAX_MIB 64

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "cli.h"
+#include "base/cli.h"
 
 static const struct cli_option option_table[] = {
 	{ NULL, 0, NULL, "What and where:" },

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "json.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "base/json.h"
 
 /* query-memory-size-summary came with it. */
 #define SUMMARY_VERSION 21100

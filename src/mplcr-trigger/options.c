@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "number.h"
-#include "zstdio.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "base/number.h"
+#include "base/zstd.h"
 
 /* zstd's own default. */
 #define USUAL_LEVEL 3

@@ -9,12 +9,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "image.h"
-#include "json.h"
-#include "number.h"
-#include "overlay_name.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "qemu/image_path.h"
+#include "base/json.h"
+#include "base/number.h"
+#include "qemu/overlay_name.h"
 
 /* What a checkpoint needs besides memory: device state, manifest, trace; and what an empty overlay or a clone needs. */
 #define STATE_EXTRA (32ULL << 20)

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "overlay_name.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "qemu/overlay_name.h"
 
 /* --- the checkpoint before -------------------------------------------------------------------------------------- */
 

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "fdio.h"
-#include "json.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "base/json.h"
 
 /*
  * Larger than the default 64 KiB, so that QEMU need not wait for us at each buffer; what cannot be had is not needed.

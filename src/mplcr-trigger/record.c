@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "clock.h"
-#include "digest.h"
-#include "fdio.h"
-#include "json.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/fdio.h"
+#include "base/json.h"
 
 static char **copy_arguments(char **argv)
 {

@@ -4,11 +4,11 @@
 
 #include <stdio.h>
 
-#include "cleanup.h"
-#include "cli.h"
-#include "fdio.h"
-#include "json.h"
-#include "number.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/number.h"
 
 static void note_checkpoint(const struct plan *p, const struct outcome *out, const struct manifest *m)
 {

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "clock.h"
-#include "fdio.h"
-#include "image.h"
-#include "json.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "qemu/image_path.h"
+#include "base/json.h"
 
 /* No single question of the survey may keep us waiting longer. */
 #define SURVEY_MS 10000

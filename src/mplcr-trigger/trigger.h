@@ -41,14 +41,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "err.h"
-#include "manifest.h"
-#include "path_list.h"
-#include "procinfo.h"
-#include "qmp.h"
-#include "sink.h"
-#include "trace.h"
-#include "vm_disks.h"
+#include "base/err.h"
+#include "checkpoint/manifest.h"
+#include "base/path_list.h"
+#include "base/proc.h"
+#include "qemu/qmp.h"
+#include "state/sink.h"
+#include "checkpoint/trace.h"
+#include "qemu/disks.h"
 
 /* --- options (main.c) ------------------------------------------------------------------------------------------- */
 

@@ -10,12 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "block_job.h"
-#include "ckpt_remove.h"
-#include "cleanup.h"
-#include "clock.h"
-#include "fdio.h"
-#include "json.h"
+#include "qemu/block_job.h"
+#include "checkpoint/remove.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/json.h"
 
 /* How long each step of the undoing may take. */
 #define CANCEL_MS 15000

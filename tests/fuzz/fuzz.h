@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "fdio.h"
+#include "base/fdio.h"
 
 static int run_path(const char *path)
 {

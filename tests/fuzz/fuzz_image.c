@@ -9,10 +9,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "chain.h"
+#include "image/chain.h"
 #include "fuzz.h"
-#include "image_header.h"
-#include "image_name.h"
+#include "image/header/header.h"
+#include "image/name.h"
 
 static void check(bool holds)
 {

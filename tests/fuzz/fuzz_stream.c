@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "stream.h"
+#include "state/stream.h"
 
 struct seen {
 	uint8_t take;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* backing_name.h */
-#include "backing_name.h"
+#include "image/backing_name.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fdio.h"
+#include "base/fdio.h"
 #include "tap.h"
 
 static void relative(const char *dir, const char *to, const char *expected)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* chain.h: chains of small images in a directory of their own. */
-#include "chain.h"
+#include "image/chain.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fdio.h"
+#include "base/fdio.h"
 #include "qcow2_builder.h"
 #include "tap.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* mplcr-chain/journal.h: all of it, or nothing; and relative_name of change.h. */
-#include "mplcr-chain/journal.h"
+#include "mplcr-chain/change/journal.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fdio.h"
-#include "json.h"
+#include "base/fdio.h"
+#include "base/json.h"
 #include "tap.h"
 
 static void put(const char *path, const char *text)

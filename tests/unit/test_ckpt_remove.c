@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ckpt_remove.h, and allocated.h: what is removed, and what it took. */
-#include "ckpt_remove.h"
+#include "checkpoint/remove.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "allocated.h"
-#include "fdio.h"
+#include "image/allocated.h"
+#include "base/fdio.h"
 #include "tap.h"
 
 static bool there(const char *path)

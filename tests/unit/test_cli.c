@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cli.h: the command line, and text that cannot command a terminal. */
-#include "cli.h"
+#include "base/cli.h"
 
 #include <getopt.h>
 #include <string.h>

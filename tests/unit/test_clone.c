@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* clone.h: copies with holes, what is said of a failure; reflinks themselves need a filesystem: see snap.bats. */
-#include "clone.h"
+#include "image/clone.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fdio.h"
+#include "base/fdio.h"
 #include "tap.h"
 
 #define MIB (1 << 20)

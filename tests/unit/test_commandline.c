@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../src/mplcr-restore/commandline.h"
-#include "cleanup.h"
-#include "fdio.h"
+#include "mplcr-restore/commandline/commandline.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
 #include "tap.h"
 
 #define MAX_WORDS 64

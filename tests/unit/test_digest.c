@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "digest.h"
-#include "fdio.h"
+#include "base/digest.h"
+#include "base/fdio.h"
 #include "tap.h"
-#include "zstdio.h"
+#include "base/zstd.h"
 
 enum { MIB = 1 << 20 };
 

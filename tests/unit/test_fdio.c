@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* fdio.h: files, paths, and the removal of what is ours. */
-#include "fdio.h"
+#include "base/fdio.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "fdio.h"
-#include "forest.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "checkpoint/forest/forest.h"
 #include "image_builder.h"
-#include "json.h"
+#include "base/json.h"
 #include "tap.h"
 
 static char root[64]; /* of all files of the test */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* identity.h: whether an image is still what it was. */
-#include "identity.h"
+#include "image/identity.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "json.h"
+#include "base/json.h"
 #include "tap.h"
 
 static struct identity read_of(const char *path)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* image_header.h: what headers say, and every way in which they can be bad. */
-#include "image_header.h"
+#include "image/header/header.h"
 
 #include <stdlib.h>
 #include <string.h>

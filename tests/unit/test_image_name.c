@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* image_name.h: the names of images, parsed as QEMU parses them. */
-#include "image_name.h"
+#include "image/name.h"
 
 #include <string.h>
 
-#include "json.h"
+#include "base/json.h"
 #include "tap.h"
 
 static bool same(const char *a, const char *b)

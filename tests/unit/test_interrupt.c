@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* interrupt.h: signals as something that can be waited for, and the polite ones apart. */
-#include "interrupt.h"
+#include "base/interrupt.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* json.h: getters that never fail loudly, and strings of bytes that are not UTF-8. */
-#include "json.h"
+#include "base/json.h"
 
 #include <stdlib.h>
 #include <string.h>

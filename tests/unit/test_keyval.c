@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "keyval.h"
+#include "base/cleanup.h"
+#include "qemu/keyval.h"
 #include "tap.h"
 
 static void prints(const char *text, const char *implied)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* lines.h: lines of any length and any bytes. */
-#include "lines.h"
+#include "base/lines.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "fdio.h"
+#include "base/fdio.h"
 #include "tap.h"
 
 static int file_of(const char *bytes, size_t size)

@@ -6,11 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "digest.h"
-#include "fdio.h"
-#include "json.h"
-#include "manifest.h"
+#include "base/cleanup.h"
+#include "base/digest.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "checkpoint/manifest.h"
 #include "tap.h"
 
 static char *root; /* of all files of the test */

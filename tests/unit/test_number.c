@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* number.h: strict numbers. */
-#include "number.h"
+#include "base/number.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* path_list.h: paths from operands and files, whatever is in them. */
-#include "path_list.h"
+#include "base/path_list.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "fdio.h"
+#include "base/fdio.h"
 #include "tap.h"
 
 /* A file with these bytes, to be read from its beginning. */

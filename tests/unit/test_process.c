@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* process.h: programs that are given input, fail, hang, leave children behind. */
-#include "process.h"
+#include "base/process.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "tap.h"
 
 /* Runs `script` in a shell for at most `ms`. Returns what process_finish did; *output is the caller's, or NULL. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* procinfo.h: what /proc tells, of ourselves and of a process that is gone. */
-#include "procinfo.h"
+#include "base/proc.h"
 
 #include <fcntl.h>
 #include <limits.h>

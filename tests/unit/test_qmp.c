@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* qmp.h, against a peer that does exactly as its script says. */
-#include "qmp.h"
+#include "qemu/qmp.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -10,8 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "json.h"
+#include "base/clock.h"
+#include "base/json.h"
 #include "tap.h"
 
 #define GREETING                                                                                                       \

@@ -12,13 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "digest.h"
-#include "fdio.h"
-#include "sink.h"
+#include "base/digest.h"
+#include "base/fdio.h"
+#include "state/sink.h"
 #include "stream_builder.h"
-#include "stream_join.h"
+#include "state/join.h"
 #include "tap.h"
-#include "zstdio.h"
+#include "base/zstd.h"
 
 enum { RAM_PAGES = 600, VRAM_PAGES = 4 };
 

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fdio.h"
-#include "procinfo.h"
+#include "base/fdio.h"
+#include "base/proc.h"
 #include "tap.h"
 
 static char where[] = "/tmp/test_sticky.XXXXXX";

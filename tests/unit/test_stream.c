@@ -2,8 +2,8 @@
 /* The reader of migration streams: stream.h. */
 #include <stdio.h>
 
-#include "err.h"
-#include "stream.h"
+#include "base/err.h"
+#include "state/stream.h"
 #include "stream_builder.h"
 #include "tap.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* workers.h: each piece of the work is done once, by whichever thread. */
-#include "workers.h"
+#include "base/workers.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

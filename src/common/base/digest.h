@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sums of file contents: XXH3-128, in hexadecimal as `xxhsum -H2` prints it. They find damage, not malice. The adapter
+ * around libxxhash.
+ */
+#ifndef MPLCR_DIGEST_H
+#define MPLCR_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define DIGEST_HEX 33 /* 32 digits and a NUL */
+
+struct digest;
+
+/* A sum of no bytes yet. Ends the process when memory is out. */
+struct digest *digest_new(void) __attribute__((malloc, returns_nonnull));
+
+void digest_update(struct digest *d, const void *data, size_t len);
+
+/* As digest_update with `len` NUL bytes. */
+void digest_zeros(struct digest *d, uint64_t len);
+
+/* The sum of all bytes so far. More may follow. */
+void digest_hex(const struct digest *d, char hex[DIGEST_HEX]);
+
+/* NULL is allowed. */
+void digest_free(struct digest *d);
+
+/* The sum of a few bytes in memory. */
+void digest_bytes(const void *data, size_t len, char hex[DIGEST_HEX]);
+
+/*
+ * The sum of a whole regular file from its beginning, wherever the descriptor stands (which moves); holes are not read
+ * but counted as zeros. The message of a failure does not name the file: see err_prefix. Returns 0 or -1.
+ */
+int digest_fd(int fd, char hex[DIGEST_HEX], struct err *e) __attribute__((warn_unused_result));
+
+#endif

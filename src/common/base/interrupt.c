@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/interrupt.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static void fill(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+}
+
+/* Signals that may end a wait early. */
+static void fill_polite(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGUSR1);
+}
+
+int interrupt_open(struct err *e)
+{
+	sigset_t set, polite;
+	int fd;
+
+	fill(&set);
+	fill_polite(&polite);
+	signal(SIGPIPE, SIG_IGN);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	pthread_sigmask(SIG_BLOCK, &polite, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return err_sys(e, errno, "cannot watch for signals");
+	return fd;
+}
+
+int interrupt_split(int fd, struct err *e)
+{
+	sigset_t rest, polite;
+	int split;
+
+	fill(&rest);
+	sigdelset(&rest, SIGINT);
+	fill_polite(&polite);
+	split = signalfd(-1, &polite, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (split < 0 || signalfd(fd, &rest, 0) < 0)
+		return err_sys(e, errno, "cannot watch for signals");
+	return split;
+}
+
+void interrupt_join(int fd, int split)
+{
+	struct signalfd_siginfo seen;
+	sigset_t set;
+
+	while (read(split, &seen, sizeof(seen)) > 0)
+		;
+	close(split);
+	fill(&set);
+	signalfd(fd, &set, 0);
+}
+
+int interrupt_error(struct err *e)
+{
+	err_set(e, "interrupted");
+	e->sys = EINTR;
+	return -1;
+}
+
+int interrupt_sleep(int fd, int ms, struct err *e)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) > 0 ? interrupt_error(e) : 0;
+}
+
+void interrupt_release(void)
+{
+	sigset_t set;
+
+	fill(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_DFL);
+}

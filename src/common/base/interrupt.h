@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SIGINT, SIGTERM and SIGHUP as a descriptor that waits can poll, so that a tool ends by undoing what it began and not
+ * in the middle of it.
+ */
+#ifndef MPLCR_INTERRUPT_H
+#define MPLCR_INTERRUPT_H
+
+#include "base/err.h"
+
+/*
+ * Blocks the signals (and SIGUSR1, which does nothing by itself) and returns a descriptor that is readable once one has
+ * come (it stays so: nothing reads it), or -1. Ignores SIGPIPE. Call it before threads and children are made; children
+ * that exec call interrupt_release first.
+ */
+int interrupt_open(struct err *e);
+
+/*
+ * Takes SIGINT away from the descriptor `fd` of interrupt_open. Returns one that is readable once SIGINT or SIGUSR1 has
+ * come, for a wait that the user may end early without giving up; or -1.
+ */
+int interrupt_split(int fd, struct err *e);
+
+/* Closes `split` and gives SIGINT back to `fd`; one that came meanwhile counts no more. */
+void interrupt_join(int fd, int split);
+
+/* Says in *e that a signal came: "interrupted", with errno EINTR. Always returns -1. */
+int interrupt_error(struct err *e);
+
+/* Sleeps `ms` milliseconds. Returns 0, or -1 as interrupt_error when the descriptor `fd` is readable. */
+int interrupt_sleep(int fd, int ms, struct err *e) __attribute__((warn_unused_result));
+
+/* Unblocks the signals again. */
+void interrupt_release(void);
+
+#endif

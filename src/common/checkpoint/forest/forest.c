@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "checkpoint/forest/forest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "checkpoint/forest/impl.h"
+
+static void free_image(struct forest_image *image)
+{
+	free(image->path);
+	free(image->below_name);
+	free(image->below_format);
+	free(image->data_file);
+	free(image->also);
+	free(image->fault);
+}
+
+void forest_free(struct forest *f)
+{
+	if (!f)
+		return;
+	for (size_t i = 0; i < f->n_images; i++)
+		free_image(&f->images[i]);
+	for (size_t i = 0; i < f->n_checkpoints; i++) {
+		free(f->checkpoints[i].dir);
+		free(f->checkpoints[i].fault);
+		free(f->checkpoints[i].images);
+		manifest_free(f->checkpoints[i].m);
+	}
+	free(f->images);
+	free(f->checkpoints);
+	forest_index_free(f->index);
+	free(f);
+}
+
+/* Notes the process for an image that is in use; one that writes before one that reads. */
+static void note_holder(void *ctx, pid_t pid, dev_t device, ino_t inode, bool writable)
+{
+	struct forest *f = ctx;
+	size_t i = forest_at(f, device, inode);
+
+	if (i != FOREST_NONE && f->images[i].use != IMAGE_UNUSED &&
+	    (!f->images[i].pid || (writable && f->images[i].use == IMAGE_WRITTEN)))
+		f->images[i].pid = pid;
+}
+
+static void find_holders(struct forest *f)
+{
+	for (size_t i = 0; i < f->n_images; i++)
+		if (f->images[i].use != IMAGE_UNUSED) {
+			image_lock_each_holder(note_holder, f);
+			return;
+		}
+}
+
+struct forest *forest_read(char *const *dirs, size_t n, bool with_use, struct err *e)
+{
+	struct planting p = { .roots = memory_of(n + 1, sizeof(*p.roots)), .with_use = with_use };
+	int result = n > 0 ? 0 : -1;
+
+	p.forest = memory_of(1, sizeof(*p.forest));
+	for (size_t i = 0; i < n && result == 0; i++) {
+		p.roots[i] = path_real(dirs[i]);
+		if (!p.roots[i])
+			result = err_sys(e, errno, "cannot read '%s'", dirs[i]);
+	}
+	if (result == 0)
+		result = forest_walk(&p, e);
+	if (result == 0) {
+		forest_link(&p);
+		find_holders(p.forest);
+	}
+	text_list_free(p.roots);
+	if (result == 0)
+		return p.forest;
+	forest_free(p.forest);
+	return NULL;
+}
+
+size_t forest_find(const struct forest *f, const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? forest_at(f, st.st_dev, st.st_ino) : FOREST_NONE;
+}
+
+const char *forest_checkpoint_name(const struct forest_checkpoint *c)
+{
+	return c->m ? c->m->name : path_base(c->dir);
+}
+
+static bool has(const size_t *list, size_t n, size_t i)
+{
+	for (size_t k = 0; k < n; k++)
+		if (list[k] == i)
+			return true;
+	return false;
+}
+
+/* What a running VM does with it, or NULL. */
+static char *used_by(const struct forest_image *image)
+{
+	const char *verb = image->use == IMAGE_WRITTEN ? "writes to it" : "has it open";
+
+	if (image->use == IMAGE_UNUSED)
+		return NULL;
+	return image->pid ? text_of("the VM of process %d %s", image->pid, verb) : text_of("a running VM %s", verb);
+}
+
+char *forest_needed_by(const struct forest *f, size_t i, bool (*ignore)(void *ctx, bool checkpoint, size_t index),
+		       void *ctx)
+{
+	for (size_t k = 0; k < f->n_images; k++) {
+		const struct forest_image *other = &f->images[k];
+		bool stands = other->below == i, needs = has(other->also, other->n_also, i);
+
+		if (k != i && (stands || needs) && !(ignore && ignore(ctx, false, k)))
+			return text_of("'%s' %s it", other->path, stands ? "stands on" : "needs");
+	}
+	for (size_t k = 0; k < f->n_checkpoints; k++) {
+		const struct forest_checkpoint *c = &f->checkpoints[k];
+
+		if ((has(c->images, c->n_images, i) || f->images[i].inside == k) && !(ignore && ignore(ctx, true, k)))
+			return text_of("checkpoint '%s' needs it", forest_checkpoint_name(c));
+	}
+	return used_by(&f->images[i]);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All images and checkpoints below some directories, and who stands on whom: what tree draws, and what everything that
+ * changes or removes an image asks first. It is a picture of the moment when it was read. Each file is opened once, so
+ * that ten thousand images take a fraction of a second.
+ */
+#ifndef MPLCR_FOREST_H
+#define MPLCR_FOREST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "image/header/header.h"
+#include "image/lock.h"
+#include "checkpoint/manifest.h"
+
+#define FOREST_NONE SIZE_MAX
+
+/* One image file. Two paths to one file (links) are one image. */
+struct forest_image {
+	char *path; /* absolute, without links */
+	uint64_t device, inode;
+	uint64_t size, allocated; /* bytes: of the file, and of those stored */
+	int64_t mtime_ns;
+	enum image_format format; /* raw where something says that it is to be opened so, whatever is in it */
+	uint64_t virtual_size;    /* bytes, 0 where it is not known */
+	size_t below;             /* the image that it stands on, or FOREST_NONE: also where that would close a cycle */
+	char *below_name;         /* what its header says of it, or NULL where it stands on nothing */
+	char *below_format;       /* the format that its header says, or NULL */
+	char *data_file;          /* its external data file, or NULL */
+	size_t *also;             /* other files that it needs: the data file, those that a json: name adds */
+	size_t n_also;
+	char *fault;        /* what is wrong with it (bad header, backing file missing, cycle), or NULL */
+	bool outside;       /* it is not below the directories: something there needs it, or is a link to it */
+	size_t inside;      /* the checkpoint in whose directory it lies, or FOREST_NONE */
+	size_t n_above;     /* how many images stand on it, or need it as one of their `also` */
+	enum image_use use; /* by a running VM */
+	pid_t pid;          /* of a process that uses it so, 0 where none is known */
+};
+
+struct forest_checkpoint {
+	char *dir;          /* absolute, without links */
+	struct manifest *m; /* NULL where it cannot be read, or was not finished: `fault` tells */
+	char *fault;        /* that, or which of its images is missing or was changed; or NULL */
+	size_t *images;     /* indexes of its images: every disk's whole chain; missing ones are not there */
+	size_t n_images;
+};
+
+struct forest_index;
+
+struct forest {
+	struct forest_image *images;
+	size_t n_images;
+	struct forest_checkpoint *checkpoints;
+	size_t n_checkpoints;
+	size_t n_unread; /* directories that could not be read: what is in them is not known */
+	struct forest_index *index;
+};
+
+/*
+ * Reads everything below the directories (a file among them stands for itself). Links to directories are not followed;
+ * other filesystems are entered. A file is an image where its content or its name (.img, .raw, .ovl, .qcow2, …) says
+ * so, or where an image or a checkpoint needs it. What a checkpoint directory holds is a part of that checkpoint; the
+ * guest's RAM in it is no image. `with_use`: asks for locks too. Returns NULL only where a directory that was named
+ * cannot be read.
+ */
+struct forest *forest_read(char *const *dirs, size_t n, bool with_use, struct err *e);
+
+/* NULL is allowed. */
+void forest_free(struct forest *f);
+
+/* The image at that path, or FOREST_NONE. */
+size_t forest_find(const struct forest *f, const char *path);
+
+/* The name of a checkpoint: the manifest's, or without one that of its directory. Borrowed. */
+const char *forest_checkpoint_name(const struct forest_checkpoint *c);
+
+/*
+ * What needs image `i` besides itself, as the end of a sentence: "'a.ovl' stands on it", "checkpoint 'x1' needs it",
+ * "the VM of process 42 writes to it"; malloc'd, or NULL where nothing does. Images and checkpoints whose index
+ * `ignore` (may be NULL) accepts are left out.
+ */
+char *forest_needed_by(const struct forest *f, size_t i, bool (*ignore)(void *ctx, bool checkpoint, size_t index),
+		       void *ctx);
+
+#endif

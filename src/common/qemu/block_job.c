@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "qemu/block_job.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+#define LOOK_MS 2
+
+int block_job_look(struct qmp *q, const char *id, struct block_job *job, struct err *e)
+{
+	_cleanup_json_ json_t *jobs = NULL;
+	const json_t *one;
+	size_t i;
+
+	*job = (struct block_job){ .state = BLOCK_JOB_GONE };
+	if (qmp_run(q, "query-block-jobs", NULL, &jobs, e) < 0)
+		return -1;
+	json_array_foreach(jobs, i, one) {
+		const char *status = json_text(one, "status");
+
+		if (!json_text(one, "device") || strcmp(json_text(one, "device"), id) != 0)
+			continue;
+		job->state = json_flag(one, "ready") || (status && strcmp(status, "pending") == 0) ? BLOCK_JOB_READY
+												   : BLOCK_JOB_RUNS;
+		job->done = json_int(one, "offset", 0);
+		job->total = json_int(one, "len", 0);
+	}
+	return 0;
+}
+
+int block_job_wait(struct qmp *q, const char *id, enum block_job_state wanted, int64_t timeout_ms, struct err *e)
+{
+	int64_t until = clock_in_ms(timeout_ms);
+	struct block_job job;
+
+	for (;; clock_sleep_ms(LOOK_MS)) {
+		if (block_job_look(q, id, &job, e) < 0)
+			return -1;
+		if (job.state >= wanted)
+			return 0;
+		if (clock_over(until))
+			return err_set(e, "QEMU's job '%s' does not end", id);
+	}
+}
+
+/* Stops the guest. Returns 1 where it ran, 0 where it stood anyway, -1 on error. */
+static int hold_guest(struct qmp *q, struct err *e)
+{
+	_cleanup_json_ json_t *status = NULL;
+
+	if (qmp_run(q, "query-status", NULL, &status, e) < 0)
+		return -1;
+	if (!json_flag(status, "running"))
+		return 0;
+	return qmp_run(q, "stop", NULL, NULL, e) < 0 ? -1 : 1;
+}
+
+int block_job_held(struct qmp *q, const char *command, json_t *arguments, const char *id, enum block_job_state wanted,
+		   int64_t timeout_ms, struct err *e)
+{
+	int held = hold_guest(q, e), result;
+	struct err why;
+
+	if (held < 0) {
+		json_decref(arguments);
+		return -1;
+	}
+	result = qmp_run(q, command, arguments, NULL, e);
+	if (result == 0)
+		result = block_job_wait(q, id, wanted, timeout_ms, e);
+	if (held == 1 && qmp_run(q, "cont", NULL, NULL, &why) < 0 && result == 0) {
+		*e = why;
+		result = -1;
+	}
+	return result;
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+#include "state/join.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "state/stream.h"
+#include "state/pump.h"
+
+#define DEVICES "devices.vmstate"
+
+enum {
+	RAM_ZERO = 0x02,
+	RAM_PAGE = 0x08,
+	RAM_EOS = 0x10,
+	RAM_CONTINUE = 0x20,
+	SECTION_PART = 0x02,
+	SECTION_FOOTER = 0x7e,
+
+	PAGES = 256,          /* read and written at once */
+	IOVECS = 2 * PAGES,   /* head and content of each */
+	HEADS = 32 << 10,     /* bytes of heads of one write: 8 or 9 for each page */
+	LARGEST_HEAD = 300,   /* of a page with its name, a section's beginning or end */
+};
+
+/* A file whose pages go into the stream. */
+struct source {
+	const struct stream_join_ram *name;
+	const struct stream_block *block;
+	int fd;
+};
+
+struct join {
+	int dirfd, out_fd;
+	struct source *sources;
+	size_t n_sources;
+	const struct source *last; /* whose page was added last */
+	const struct stream_range *ranges; /* the pages that go in, or NULL: all */
+	size_t n_ranges;
+
+	/* One write: heads in `heads`, and between them pages where they lie. */
+	struct iovec iov[IOVECS];
+	size_t n_iov;
+	uint8_t heads[HEADS];
+	size_t n_heads;
+
+	uint8_t pages[PAGES * STREAM_PAGE];
+};
+
+static int flush(struct join *j, struct err *e)
+{
+	struct iovec *iov = j->iov;
+	size_t n = j->n_iov;
+
+	j->n_iov = j->n_heads = 0;
+	while (n) {
+		ssize_t done = writev(j->out_fd, iov, (int)n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return err_sys(e, errno, "cannot write the migration stream");
+		for (; n && (size_t)done >= iov->iov_len; iov++, n--)
+			done -= (ssize_t)iov->iov_len;
+		if (n) {
+			iov->iov_base = (uint8_t *)iov->iov_base + done;
+			iov->iov_len -= (size_t)done;
+		}
+	}
+	return 0;
+}
+
+/* Adds bytes that stay where they are until the next flush; joins them to the bytes before where they follow. */
+static void add_iovec(struct join *j, uint8_t *bytes, size_t len)
+{
+	struct iovec *last = j->n_iov ? &j->iov[j->n_iov - 1] : NULL;
+
+	if (last && (uint8_t *)last->iov_base + last->iov_len == bytes)
+		last->iov_len += len;
+	else
+		j->iov[j->n_iov++] = (struct iovec){ bytes, len };
+}
+
+/* Adds at most LARGEST_HEAD bytes of stream. */
+static void add_head(struct join *j, const void *bytes, size_t len)
+{
+	memcpy(j->heads + j->n_heads, bytes, len);
+	add_iovec(j, j->heads + j->n_heads, len);
+	j->n_heads += len;
+}
+
+/* Makes sure that a head and a page can be added. */
+static int make_room(struct join *j, struct err *e)
+{
+	if (j->n_iov + 2 <= IOVECS && j->n_heads + LARGEST_HEAD <= HEADS)
+		return 0;
+	return flush(j, e);
+}
+
+/* The type byte of a section or its footer, and the section's id. */
+static void add_section(struct join *j, uint8_t type, uint32_t section)
+{
+	uint8_t bytes[5] = { type };
+	uint32_t be = htobe32(section);
+
+	memcpy(bytes + 1, &be, sizeof(be));
+	add_head(j, bytes, sizeof(bytes));
+}
+
+static void add_word(struct join *j, uint64_t word)
+{
+	uint64_t be = htobe64(word);
+
+	add_head(j, &be, sizeof(be));
+}
+
+static bool all_zeros(const uint8_t *page)
+{
+	return page[0] == 0 && memcmp(page, page + 1, STREAM_PAGE - 1) == 0;
+}
+
+/* Adds the page at `offset`: `content`, or zeros where it is NULL. The first page of a block names it. */
+static int add_page(struct join *j, const struct source *src, uint64_t offset, uint8_t *content, struct err *e)
+{
+	uint64_t flags = (content ? RAM_PAGE : RAM_ZERO) | (src == j->last ? RAM_CONTINUE : 0);
+
+	if (make_room(j, e) < 0)
+		return -1;
+	add_word(j, offset | flags);
+	if (src != j->last) {
+		uint8_t len = (uint8_t)strlen(src->block->name);
+
+		add_head(j, &len, 1);
+		add_head(j, src->block->name, len);
+		j->last = src;
+	}
+	if (content)
+		add_iovec(j, content, STREAM_PAGE);
+	else
+		add_head(j, "", 1);
+	return 0;
+}
+
+static int read_pages(struct join *j, const struct source *src, uint64_t at, size_t len, struct err *e)
+{
+	ssize_t n = fd_read_at(src->fd, j->pages, len, at);
+
+	if (n < 0)
+		return err_sys(e, errno, "cannot read '%s'", src->name->path);
+	if ((size_t)n < len)
+		return err_set(e, "'%s' became shorter while it was read", src->name->path);
+	return 0;
+}
+
+static int add_content(struct join *j, const struct source *src, uint64_t at, uint64_t end, struct err *e)
+{
+	while (at < end) {
+		size_t len = end - at < sizeof(j->pages) ? (size_t)(end - at) : sizeof(j->pages);
+
+		/* What was added may point into the buffer. */
+		if (flush(j, e) < 0 || read_pages(j, src, at, len, e) < 0)
+			return -1;
+		for (uint8_t *page = j->pages; page < j->pages + len; page += STREAM_PAGE, at += STREAM_PAGE)
+			if (add_page(j, src, at, all_zeros(page) ? NULL : page, e) < 0)
+				return -1;
+	}
+	return flush(j, e);
+}
+
+static int add_hole(struct join *j, const struct source *src, uint64_t at, uint64_t end, struct err *e)
+{
+	for (; at < end; at += STREAM_PAGE)
+		if (add_page(j, src, at, NULL, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* Where the next piece of content begins at or after `at`, and where it ends, in whole pages. */
+static void find_content(const struct source *src, uint64_t at, uint64_t *from, uint64_t *to)
+{
+	uint64_t length = src->block->length;
+	off_t data = lseek(src->fd, (off_t)at, SEEK_DATA);
+	off_t hole = data < 0 ? -1 : lseek(src->fd, data, SEEK_HOLE);
+
+	*from = at;
+	if (data >= 0)
+		*from = (uint64_t)data / STREAM_PAGE * STREAM_PAGE;
+	else if (errno == ENXIO)
+		*from = length; /* a hole up to the end */
+	if (*from > length)
+		*from = length;
+	*to = length;
+	if (hole >= 0 && (uint64_t)hole < length)
+		*to = ((uint64_t)hole + STREAM_PAGE - 1) / STREAM_PAGE * STREAM_PAGE;
+}
+
+static int add_source(struct join *j, const struct source *src, struct err *e)
+{
+	uint64_t at = 0, from, to;
+
+	while (at < src->block->length) {
+		find_content(src, at, &from, &to);
+		if (add_hole(j, src, at, from, e) < 0 || add_content(j, src, from, to, e) < 0)
+			return -1;
+		at = to;
+	}
+	return 0;
+}
+
+static int add_ranges(struct join *j, const struct source *src, struct err *e)
+{
+	for (size_t i = 0; i < j->n_ranges; i++) {
+		if (j->ranges[i].to > src->block->length)
+			return err_set(e, "RAM block '%s' has no page at %llu", src->block->name,
+				       (unsigned long long)j->ranges[i].from);
+		if (add_content(j, src, j->ranges[i].from, j->ranges[i].to, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int on_ram_begun(void *ctx, uint32_t section, struct err *e)
+{
+	struct join *j = ctx;
+
+	if (!j->n_sources)
+		return 0;
+	add_section(j, SECTION_PART, section);
+	for (size_t i = 0; i < j->n_sources; i++) {
+		if (!j->sources[i].block)
+			return err_set(e, "'" DEVICES "' declares no RAM block");
+		if ((j->ranges ? add_ranges : add_source)(j, &j->sources[i], e) < 0)
+			return -1;
+	}
+	if (make_room(j, e) < 0)
+		return -1;
+	add_word(j, RAM_EOS);
+	add_section(j, SECTION_FOOTER, section);
+	return flush(j, e);
+}
+
+static int open_source(struct join *j, struct source *src, struct err *e)
+{
+	struct stat st;
+
+	src->fd = openat(j->dirfd, src->name->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (src->fd < 0 || fstat(src->fd, &st) < 0)
+		return err_sys(e, errno, "cannot open '%s'", src->name->path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, "'%s' is not a regular file", src->name->path);
+	if ((uint64_t)st.st_size != src->block->length)
+		return err_set(e, "'%s' has %llu bytes, and RAM block '%s' has %llu", src->name->path,
+			       (unsigned long long)st.st_size, src->block->name,
+			       (unsigned long long)src->block->length);
+	return 0;
+}
+
+static int on_blocks(void *ctx, struct stream_block *blocks, size_t n, struct err *e)
+{
+	struct join *j = ctx;
+
+	for (size_t i = 0; i < j->n_sources; i++) {
+		struct source *src = &j->sources[i];
+
+		for (size_t b = 0; b < n && !src->block; b++) {
+			if (strcmp(blocks[b].name, src->name->block) != 0)
+				continue;
+			if (blocks[b].take)
+				return err_set(e, "RAM block '%s' is given twice", blocks[b].name);
+			blocks[b].take = true;
+			src->block = &blocks[b];
+		}
+		if (!src->block)
+			return err_set(e, "'" DEVICES "' declares no RAM block '%s'", src->name->block);
+		if (open_source(j, src, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int refuse_page(struct err *e)
+{
+	return err_set(e, "'" DEVICES "' holds pages of a RAM block that has a file of its own");
+}
+
+static int on_page(void *ctx, size_t block, uint64_t offset, const uint8_t *data, struct err *e)
+{
+	(void)ctx;
+	(void)block;
+	(void)offset;
+	(void)data;
+	return refuse_page(e);
+}
+
+static int on_fill(void *ctx, size_t block, uint64_t offset, uint8_t byte, struct err *e)
+{
+	(void)ctx;
+	(void)block;
+	(void)offset;
+	(void)byte;
+	return refuse_page(e);
+}
+
+static int on_rest(void *ctx, const void *data, size_t len, struct err *e)
+{
+	struct join *j = ctx;
+
+	return fd_write_all(j->out_fd, data, len) < 0 ? err_sys(e, errno, "cannot write the migration stream") : 0;
+}
+
+static int run(struct join *j, bool undescribed, struct err *e)
+{
+	static const struct stream_events events = {
+		.blocks = on_blocks, .page = on_page, .fill = on_fill, .rest = on_rest, .ram_begun = on_ram_begun,
+	};
+	struct stream_options options = { .undescribed = undescribed, .pageless = true };
+	_cleanup_close_ int fd = openat(j->dirfd, DEVICES, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stream_pump pump = { .fd = fd };
+	int result;
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open '" DEVICES "'");
+	pump.stream = stream_new(&events, j, &options);
+	if (!pump.stream)
+		return err_sys(e, ENOMEM, "cannot read '" DEVICES "'");
+	result = stream_pump(&pump, e);
+	stream_free(pump.stream);
+	return result;
+}
+
+static int join(struct join *j, const struct stream_join_ram *ram, size_t n_ram, bool undescribed, struct err *e)
+{
+	int result;
+
+	j->n_sources = n_ram;
+	j->sources = memory_of(n_ram, sizeof(*j->sources));
+	for (size_t i = 0; i < n_ram; i++)
+		j->sources[i] = (struct source){ .name = &ram[i], .fd = -1 };
+	result = run(j, undescribed, e);
+	for (size_t i = 0; i < n_ram; i++)
+		if (j->sources[i].fd >= 0)
+			close(j->sources[i].fd);
+	free(j->sources);
+	return result;
+}
+
+int stream_join(int dirfd, const struct stream_join_ram *ram, size_t n_ram, bool undescribed, int out_fd,
+		struct err *e)
+{
+	_cleanup_free_ struct join *j = memory_of(1, sizeof(*j));
+
+	j->dirfd = dirfd;
+	j->out_fd = out_fd;
+	return join(j, ram, n_ram, undescribed, e);
+}
+
+int stream_join_pages(int dirfd, const struct stream_join_ram *ram, const struct stream_range *ranges, size_t n_ranges,
+		      bool undescribed, int out_fd, struct err *e)
+{
+	_cleanup_free_ struct join *j = memory_of(1, sizeof(*j));
+
+	j->dirfd = dirfd;
+	j->out_fd = out_fd;
+	j->ranges = ranges;
+	j->n_ranges = n_ranges;
+	return join(j, ram, 1, undescribed, e);
+}

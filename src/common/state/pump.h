@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads a descriptor to its end through a stream reader (stream.h), in blocks of 1 MiB: one copy out of the pipe, and
+ * pages are handed on where they lie.
+ */
+#ifndef MPLCR_STREAM_PUMP_H
+#define MPLCR_STREAM_PUMP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "state/stream.h"
+
+struct stream_pump {
+	struct stream *stream;
+	int fd; /* pipe, socket or file; the caller's */
+	/*
+	 * Called after each block: its `len` bytes were consumed and are about to be overwritten, so what points into
+	 * them must be written out now. Returns 0 or -1. May be NULL.
+	 */
+	int (*drain)(void *ctx, const uint8_t *data, size_t len, struct err *e);
+	void *ctx;
+	_Atomic uint64_t *bytes; /* raised with every read; may be NULL */
+};
+
+/* Reads until the input ends and checks that the stream is complete. Returns 0 or -1. */
+int stream_pump(const struct stream_pump *p, struct err *e) __attribute__((warn_unused_result));
+
+#endif

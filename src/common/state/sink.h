@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a migration stream goes: files of a checkpoint directory that is being made. A sink knows files and nothing
+ * of QMP.
+ *
+ *   pages   each guest RAM block in a sparse file ram/BLOCK, page n at n × 4096, zero pages as holes; everything else
+ *           as one valid stream without those pages in devices.vmstate
+ *   stream  QEMU's stream as one file, state.vmstate, or compressed state.vmstate.zst
+ *
+ * Calls in order: sink_pages_open or sink_stream_open; sink_run once (usually in a thread of its own: it reads until
+ * the stream ends); sink_finish once, where sink_run returned 0; sink_free always. sink_bytes may be called at any time
+ * from any thread. Nothing is removed by a sink: the directory is the caller's to publish or to delete.
+ */
+#ifndef MPLCR_SINK_H
+#define MPLCR_SINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct sink;
+
+/* One file that a sink has made. */
+struct sink_file {
+	char name[320];        /* below the checkpoint directory: "ram/pc.ram" */
+	char block[256];       /* the RAM block whose pages it holds, or "" */
+	uint64_t size;         /* bytes, holes included */
+	char xxh3[33];         /* XXH3-128 of all its bytes (holes are zeros), in hexadecimal as xxhsum -H2 prints it */
+};
+
+/* One RAM block that the stream declares. */
+struct sink_block {
+	char name[256];
+	uint64_t length; /* bytes */
+};
+
+/* What came through. Owned by the sink, valid until sink_free. */
+struct sink_result {
+	struct sink_file *files;
+	size_t n_files;
+	struct sink_block *blocks;
+	size_t n_blocks;
+	char machine[256];     /* machine type from the stream's configuration section, or "" */
+	uint64_t bytes;        /* bytes read from the stream */
+	uint64_t pages;        /* pages with content that came, repeated ones counted each time */
+	uint64_t zero_pages;   /* pages of one fill byte */
+};
+
+/*
+ * Opens a sink for layout pages in the directory `dirfd` (kept by the caller, open until sink_free). The pages of the
+ * RAM blocks named in `ram` (n_ram names; the caller's, copied) go to files of their own; a listed block that the
+ * stream does not declare (a memory backend that nothing uses) has no file, and one whose name could not be a file name
+ * ('/', "..", control bytes, empty) is an error.
+ * `limit` is the largest plausible sum of all block lengths in bytes (0: only the built-in cap).
+ * Returns the sink or NULL.
+ */
+struct sink *sink_pages_open(int dirfd, const char *const *ram, size_t n_ram, uint64_t limit, struct err *e);
+
+/*
+ * Opens a sink for layout stream. `zstd_level` 0 keeps the stream as it is, 1…19 compresses. The stream is parsed as
+ * it passes, so that a broken or cut one is noticed. Returns the sink or NULL.
+ */
+struct sink *sink_stream_open(int dirfd, int zstd_level, uint64_t limit, struct err *e);
+
+/*
+ * To be called before sink_run where the VM's machine has suppress-vmdesc=on: such a stream has no description. A
+ * stream that has one, and was cut right before it, is then taken as whole; all devices are in it (stream.h).
+ */
+void sink_allow_undescribed(struct sink *s);
+
+/* Reads the stream from `fd` (pipe, socket or file; the caller's) until its end and stores it. Returns 0 or -1. */
+int sink_run(struct sink *s, int fd, struct err *e) __attribute__((warn_unused_result));
+
+/* Bytes read so far, for a progress line. Any thread, any time between open and free. */
+uint64_t sink_bytes(const struct sink *s);
+
+/*
+ * Makes the files and the directories that hold them durable (fsync) and computes their sums, both at once. Returns the
+ * result or NULL.
+ */
+const struct sink_result *sink_finish(struct sink *s, struct err *e) __attribute__((warn_unused_result));
+
+/* Closes everything. NULL is allowed. */
+void sink_free(struct sink *s);
+
+#endif

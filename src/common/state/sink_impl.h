@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What sink.c and the kinds of sinks share: a kind has a struct that begins with `struct sink` and a row of calls. */
+#ifndef MPLCR_SINK_IMPL_H
+#define MPLCR_SINK_IMPL_H
+
+#include <stdbool.h>
+
+#include "state/sink.h"
+#include "state/stream.h"
+
+/* One file that is being made. */
+struct sink_out {
+	int fd;
+	struct sink_file file;
+};
+
+struct sink_kind {
+	/* The calls of the stream reader, with the sink as their ctx. */
+	struct stream_events events;
+	/* A block of the stream was read, and will be overwritten: see stream_pump.h. */
+	int (*drain)(void *sink, const uint8_t *data, size_t len, struct err *e);
+	/* The stream is complete: write out what is held. */
+	int (*complete)(struct sink *s, struct err *e);
+	/* Frees what the kind has, and the struct. */
+	void (*release)(struct sink *s);
+};
+
+struct sink {
+	const struct sink_kind *kind;
+	int dirfd;
+	struct stream_options options;
+	struct stream *stream;   /* from sink_run on */
+	_Atomic uint64_t bytes;
+	struct sink_out *outs;   /* everything made so far */
+	size_t n_outs;
+	struct sink_result result;
+};
+
+/* Sets up the common part. */
+void sink_init(struct sink *s, const struct sink_kind *kind, int dirfd, uint64_t limit);
+
+/*
+ * Creates the file `name` below the sink's directory, which must not exist, for the pages of `block` ("" for none), and
+ * adds it to outs. Returns its index there, or -1.
+ */
+int sink_create(struct sink *s, const char *name, const char *block, struct err *e);
+
+/* Writes all bytes at the end of the file. Returns 0 or -1. */
+int sink_append(struct sink_out *out, const void *data, size_t len, struct err *e) __attribute__((warn_unused_result));
+
+/* Fails with "cannot write 'NAME': …" and errno. Always returns -1. */
+int sink_write_failed(const struct sink_out *out, struct err *e);
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "state/sink_impl.h"
+
+enum {
+	RUN_PAGES = 256,         /* pages of one pwritev: as many as a block of the stream can hold */
+	DEVICES_BUFFER = 64 << 10,
+	WRITTEN_BYTES = 4 << 20, /* all maps of written groups together */
+};
+
+/*
+ * One block's file. `written` has a bit for each group of 2^group_bits pages, set as soon as a page of it was written:
+ * a zero page elsewhere is a hole already. Groups are single pages up to 128 GiB of memory in all, and grow beyond,
+ * so that the maps do not: then a needless hole is punched now and then.
+ */
+struct ram_file {
+	size_t out; /* index in base.outs */
+	uint64_t *written;
+};
+
+struct sink_pages {
+	struct sink base;
+	char **ram; /* names of the blocks that get files */
+	size_t n_ram;
+	struct ram_file *files; /* by the number of the block in the stream; those not taken are unused */
+	size_t n_files;
+	unsigned group_bits;
+
+	/* Content not yet written: pages that follow each other in one file, wherever they lie in memory. */
+	struct ram_file *run_file;
+	uint64_t run_start, run_end;
+	struct iovec run[RUN_PAGES];
+	size_t n_run;
+
+	/* A hole not yet punched. */
+	struct ram_file *hole_file;
+	uint64_t hole_start, hole_end;
+
+	uint8_t fills[256][STREAM_PAGE]; /* pages of one byte value that `run` points to */
+
+	uint8_t devices[DEVICES_BUFFER]; /* not yet written to devices.vmstate, which is outs[0] */
+	size_t n_devices;
+};
+
+static int flush_run(struct sink_pages *s, struct err *e)
+{
+	struct iovec *iov = s->run;
+	size_t n = s->n_run;
+	uint64_t at = s->run_start;
+	const struct sink_out *out;
+
+	s->n_run = 0;
+	if (!n)
+		return 0;
+	out = &s->base.outs[s->run_file->out];
+	while (n) {
+		ssize_t done = pwritev(out->fd, iov, (int)n, (off_t)at);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return sink_write_failed(out, e);
+		at += (uint64_t)done;
+		for (; n && (size_t)done >= iov->iov_len; iov++, n--)
+			done -= (ssize_t)iov->iov_len;
+		if (n) {
+			iov->iov_base = (uint8_t *)iov->iov_base + done;
+			iov->iov_len -= (size_t)done;
+		}
+	}
+	return 0;
+}
+
+static int write_zeros(const struct sink_out *out, uint64_t at, uint64_t end, struct err *e)
+{
+	static const uint8_t zeros[64 << 10];
+
+	while (at < end) {
+		ssize_t done = pwrite(out->fd, zeros, end - at < sizeof(zeros) ? end - at : sizeof(zeros), (off_t)at);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return sink_write_failed(out, e);
+		at += (uint64_t)done;
+	}
+	return 0;
+}
+
+static int flush_hole(struct sink_pages *s, struct err *e)
+{
+	const struct sink_out *out;
+	uint64_t length = s->hole_end - s->hole_start;
+
+	if (!s->hole_file)
+		return 0;
+	out = &s->base.outs[s->hole_file->out];
+	s->hole_file = NULL;
+	while (fallocate(out->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)s->hole_start,
+			 (off_t)length) < 0) {
+		if (errno == EOPNOTSUPP || errno == ENOSYS)
+			return write_zeros(out, s->hole_start, s->hole_end, e);
+		if (errno != EINTR)
+			return sink_write_failed(out, e);
+	}
+	return 0;
+}
+
+static uint64_t group_of(const struct sink_pages *s, uint64_t offset)
+{
+	return offset / STREAM_PAGE >> s->group_bits;
+}
+
+static int add_content(struct sink_pages *s, struct ram_file *f, uint64_t offset, const uint8_t *data, struct err *e)
+{
+	uint64_t group = group_of(s, offset);
+
+	if (s->hole_file == f && offset >= s->hole_start && offset < s->hole_end && flush_hole(s, e) < 0)
+		return -1;
+	if (s->n_run && (s->n_run == RUN_PAGES || s->run_file != f || s->run_end != offset) && flush_run(s, e) < 0)
+		return -1;
+	if (!s->n_run) {
+		s->run_file = f;
+		s->run_start = offset;
+	}
+	s->run[s->n_run++] = (struct iovec){ (void *)(uintptr_t)data, STREAM_PAGE };
+	s->run_end = offset + STREAM_PAGE;
+	f->written[group / 64] |= 1ull << group % 64;
+	return 0;
+}
+
+static int add_zeros(struct sink_pages *s, struct ram_file *f, uint64_t offset, struct err *e)
+{
+	uint64_t group = group_of(s, offset), bit = 1ull << group % 64;
+
+	if (!(f->written[group / 64] & bit))
+		return 0;
+	if (s->n_run && s->run_file == f && offset >= s->run_start && offset < s->run_end && flush_run(s, e) < 0)
+		return -1;
+	if (s->hole_file && (s->hole_file != f || s->hole_end != offset) && flush_hole(s, e) < 0)
+		return -1;
+	if (!s->hole_file) {
+		s->hole_file = f;
+		s->hole_start = offset;
+	}
+	s->hole_end = offset + STREAM_PAGE;
+	if (!s->group_bits)
+		f->written[group / 64] &= ~bit;
+	return 0;
+}
+
+static int on_page(void *ctx, size_t block, uint64_t offset, const uint8_t *data, struct err *e)
+{
+	struct sink_pages *s = ctx;
+
+	return add_content(s, &s->files[block], offset, data, e);
+}
+
+static int on_fill(void *ctx, size_t block, uint64_t offset, uint8_t byte, struct err *e)
+{
+	struct sink_pages *s = ctx;
+
+	if (!byte)
+		return add_zeros(s, &s->files[block], offset, e);
+	memset(s->fills[byte], byte, STREAM_PAGE);
+	return add_content(s, &s->files[block], offset, s->fills[byte], e);
+}
+
+static int flush_devices(struct sink_pages *s, struct err *e)
+{
+	size_t len = s->n_devices;
+
+	s->n_devices = 0;
+	return sink_append(&s->base.outs[0], s->devices, len, e);
+}
+
+static int on_rest(void *ctx, const void *data, size_t len, struct err *e)
+{
+	struct sink_pages *s = ctx;
+
+	if (len > sizeof(s->devices) - s->n_devices && flush_devices(s, e) < 0)
+		return -1;
+	if (len >= sizeof(s->devices))
+		return sink_append(&s->base.outs[0], data, len, e);
+	memcpy(s->devices + s->n_devices, data, len);
+	s->n_devices += len;
+	return 0;
+}
+
+static bool is_file_name(const char *name)
+{
+	if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return false;
+	for (; *name; name++)
+		if (*name == '/' || (unsigned char)*name < ' ' || *name == 0x7f)
+			return false;
+	return true;
+}
+
+static int create_ram_file(struct sink_pages *s, const struct stream_block *block, struct ram_file *f, struct err *e)
+{
+	uint64_t groups = group_of(s, block->length) + 1;
+	char name[sizeof("ram/") + sizeof(block->name)];
+	int out;
+
+	if (!is_file_name(block->name))
+		return err_set(e, "RAM block '%s' of the stream cannot be stored: its name is no file name",
+			       block->name);
+	snprintf(name, sizeof(name), "ram/%s", block->name);
+	out = sink_create(&s->base, name, block->name, e);
+	if (out < 0)
+		return -1;
+	f->out = (size_t)out;
+	f->written = calloc(groups / 64 + 1, sizeof(*f->written));
+	if (!f->written)
+		return err_sys(e, ENOMEM, "cannot create '%s'", name);
+	return ftruncate(s->base.outs[out].fd, (off_t)block->length) < 0 ? sink_write_failed(&s->base.outs[out], e) : 0;
+}
+
+static struct stream_block *find_block(struct stream_block *blocks, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(blocks[i].name, name) == 0)
+			return &blocks[i];
+	return NULL;
+}
+
+/* Marks the listed blocks as taken, and chooses the size of groups for their sum. */
+static void take_blocks(struct sink_pages *s, struct stream_block *blocks, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->n_ram; i++) {
+		struct stream_block *block = find_block(blocks, n, s->ram[i]);
+
+		if (!block)
+			continue;
+		block->take = true;
+		sum += block->length;
+	}
+	while (group_of(s, sum) / 8 > WRITTEN_BYTES)
+		s->group_bits++;
+}
+
+static int on_blocks(void *ctx, struct stream_block *blocks, size_t n, struct err *e)
+{
+	struct sink_pages *s = ctx;
+
+	take_blocks(s, blocks, n);
+	if (s->n_ram && mkdirat(s->base.dirfd, "ram", 0700) < 0)
+		return err_sys(e, errno, "cannot create 'ram'");
+	s->files = memory_of(n, sizeof(*s->files));
+	s->n_files = n;
+	for (size_t i = 0; i < n; i++)
+		if (blocks[i].take && create_ram_file(s, &blocks[i], &s->files[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+/* The run points into the block of the stream that is about to go; a hole points nowhere and can grow on. */
+static int drain(void *sink, const uint8_t *data, size_t len, struct err *e)
+{
+	(void)data;
+	(void)len;
+	return flush_run(sink, e);
+}
+
+static int complete(struct sink *base, struct err *e)
+{
+	struct sink_pages *s = (struct sink_pages *)base;
+
+	return flush_run(s, e) < 0 || flush_hole(s, e) < 0 || flush_devices(s, e) < 0 ? -1 : 0;
+}
+
+static void release(struct sink *base)
+{
+	struct sink_pages *s = (struct sink_pages *)base;
+
+	for (size_t i = 0; i < s->n_ram; i++)
+		free(s->ram[i]);
+	free(s->ram);
+	for (size_t i = 0; i < s->n_files; i++)
+		free(s->files[i].written);
+	free(s->files);
+	free(s);
+}
+
+static const struct sink_kind kind = {
+	.events = { .blocks = on_blocks, .page = on_page, .fill = on_fill, .rest = on_rest },
+	.drain = drain,
+	.complete = complete,
+	.release = release,
+};
+
+struct sink *sink_pages_open(int dirfd, const char *const *ram, size_t n_ram, uint64_t limit, struct err *e)
+{
+	struct sink_pages *s = memory_of(1, sizeof(*s));
+
+	sink_init(&s->base, &kind, dirfd, limit);
+	s->ram = memory_of(n_ram, sizeof(*s->ram));
+	for (; s->n_ram < n_ram; s->n_ram++)
+		s->ram[s->n_ram] = text_copy(ram[s->n_ram]);
+	if (sink_create(&s->base, "devices.vmstate", "", e) < 0) {
+		sink_free(&s->base);
+		return NULL;
+	}
+	return &s->base;
+}

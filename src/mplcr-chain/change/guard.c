@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "change/change.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/fdio.h"
+#include "checkpoint/forest/forest.h"
+#include "base/number.h"
+
+#define SEAL ".seal"
+
+/* What is in an image of its own, besides the guest's data, and would be lost; or NULL. */
+static const char *would_be_lost(const struct image_header *h, bool goes)
+{
+	if (h->n_snapshots > 0)
+		return "internal snapshots";
+	if (goes && h->n_bitmaps > 0)
+		return "bitmaps";
+	return h->data_file ? "an external data file" : NULL;
+}
+
+int guard_image(const struct chain_image *image, bool goes, struct err *e)
+{
+	_cleanup_free_ char *seal = text_of("%s%s", image->path, SEAL);
+	const char *lost = would_be_lost(&image->header, goes);
+	struct stat st;
+
+	if (goes && lstat(image->path, &st) == 0 && S_ISLNK(st.st_mode))
+		return err_set(e, "'%s' is a link, which others may use too", image->path);
+	if (stat(image->path, &st) < 0)
+		return err_sys(e, errno, "cannot open '%s'", image->path);
+	if (access(seal, F_OK) == 0 || !(st.st_mode & 0222)) {
+		err_set(e, "'%s' is %s: it must not change", image->path,
+			st.st_mode & 0222 ? "sealed" : "write-protected");
+		return err_hint(e,
+				st.st_mode & 0222 ? "to allow it after all: rm '%s%s'"
+						  : "to allow it after all: "
+						    "chmod u+w '%s'",
+				image->path, st.st_mode & 0222 ? SEAL : "");
+	}
+	if (st.st_nlink > 1)
+		return err_set(e, "'%s' has another name (hard link), which would be left behind", image->path);
+	if (image->header.encryption != IMAGE_NOT_ENCRYPTED)
+		return err_set(e, "'%s' is encrypted, and its data would be stored in clear", image->path);
+	if (lost)
+		return err_set(e, "'%s' has %s, which would be lost", image->path, lost);
+	return 0;
+}
+
+/* --- who needs it ----------------------------------------------------------------------------------------------- */
+
+struct chain_in_forest {
+	const struct chain *chain;
+	const struct forest *forest;
+};
+
+static bool is_of_chain(void *ctx, bool checkpoint, size_t index)
+{
+	const struct chain_in_forest *in = ctx;
+
+	for (size_t i = 0; !checkpoint && i < in->chain->n; i++)
+		if (in->chain->images[i].inode == in->forest->images[index].inode &&
+		    in->chain->images[i].device == in->forest->images[index].device)
+			return true;
+	return false;
+}
+
+static int check_needed(struct chain_in_forest *in, size_t i, bool live, struct err *e)
+{
+	const char *path = in->chain->images[i].path;
+	size_t at = forest_find(in->forest, path);
+	_cleanup_free_ char *why = at == FOREST_NONE ? NULL : forest_needed_by(in->forest, at, is_of_chain, in);
+
+	if (!why)
+		return 0;
+	err_set(e, "'%s' must stay as it is: %s", path, why);
+	if (!live && in->forest->images[at].use != IMAGE_UNUSED)
+		return err_hint(e, "stop the VM, or let it do the work: --socket with its QMP socket");
+	return -1;
+}
+
+void guard_warn_unread(const struct forest *f)
+{
+	if (f->n_unread > 0)
+		cli_warn("%zu directories could not be read: what is in them may need what is changed", f->n_unread);
+}
+
+int guard_needed(const struct chain *c, const bool *touched, bool live, struct err *e)
+{
+	struct chain_in_forest in = { .chain = c };
+	struct path_list dirs = { 0 };
+	struct forest *forest;
+	int result = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		_cleanup_free_ char *dir = path_dir(c->images[i].path);
+
+		if (dirs.n == 0 || strcmp(dirs.paths[dirs.n - 1], dir) != 0)
+			path_list_add(&dirs, dir);
+	}
+	forest = forest_read(dirs.paths, dirs.n, !live, e);
+	path_list_release(&dirs);
+	if (!forest)
+		return -1;
+	in.forest = forest;
+	guard_warn_unread(forest);
+	for (size_t i = 0; i < c->n && result == 0; i++)
+		if (touched[i])
+			result = check_needed(&in, i, live, e);
+	forest_free(forest);
+	return result;
+}
+
+/* A VM that was restored from it lazily has them mapped. */
+char *guard_memory(const struct manifest *m, const char *dir)
+{
+	for (size_t i = 0; i < m->n_files; i++) {
+		_cleanup_free_ char *path = path_join(dir, m->files[i].name);
+		struct stat st;
+		pid_t pid;
+
+		if (!m->files[i].block || stat(path, &st) < 0)
+			continue;
+		pid = image_lock_holder(st.st_dev, st.st_ino, 0);
+		if (pid)
+			return text_of("the VM of process %d runs on its memory", (int)pid);
+	}
+	return NULL;
+}
+
+int guard_hold(const char *path, struct err *e)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open '%s'", path);
+	if (image_lock_hold(fd) < 0)
+		return err_set(e, "a running VM writes to '%s'", path);
+	return steal_fd(&fd);
+}
+
+int guard_space(const char *path, uint64_t bytes, struct err *e)
+{
+	_cleanup_free_ char *dir = path_dir(path);
+	char needed[16], left[16];
+	struct statvfs fs;
+	uint64_t free_bytes;
+
+	if (statvfs(dir, &fs) < 0)
+		return err_sys(e, errno, "cannot ask for the space in '%s'", dir);
+	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (bytes <= free_bytes)
+		return 0;
+	return err_set(e, "not enough space in '%s': up to %s are needed, %s are left", dir,
+		       number_bytes(bytes, needed), number_bytes(free_bytes, left));
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Manifests that are changed: as JSON and not as struct manifest, so that members that only other versions know are
+ * kept, and paths as they were recorded.
+ */
+#include "change/change.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fdio.h"
+
+#define MAX_BYTES (16 << 20)
+
+json_t *manifest_edit_load(const char *file, struct err *e)
+{
+	_cleanup_free_ char *text = NULL;
+	json_t *json;
+	size_t size;
+
+	text = file_read(AT_FDCWD, file, MAX_BYTES, &size, e);
+	if (!text)
+		return NULL;
+	json = json_loadb(text, size, 0, NULL);
+	if (!json)
+		err_set(e, "'%s' is not JSON", file);
+	return json;
+}
+
+int manifest_edit_store(const json_t *json, const char *file, struct err *e)
+{
+	_cleanup_free_ char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+
+	if (unlink(file) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "cannot replace '%s'", file);
+	return file_create(AT_FDCWD, file, text, strlen(text), e);
+}

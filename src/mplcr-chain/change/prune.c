@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/* mplcr-chain prune: the verb, and what it says. */
+#include "change/change.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "checkpoint/remove.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "base/interrupt.h"
+#include "change/journal.h"
+#include "base/json.h"
+#include "base/number.h"
+#include "tool.h"
+
+static const struct cli_option option_table[] = {
+	{ "keep", 'k', "N", "keep the newest N checkpoints" },
+	{ "keep-within", 'w', "TIME", "keep those that are not older: 12h, 7d, 4w (s, m, h, d, w)" },
+	{ "dry-run", 'n', NULL, "only say what would be done" },
+	{ "socket", 's', "PATH",
+	  "let the running VM merge what it may into the image that it\nwrites to; PATH is its QMP socket" },
+	{ "json", 'j', NULL, "print one JSON object" },
+	CLI_COMMON_OPTIONS,
+	CLI_END,
+};
+
+static int set(void *ctx, const char *name, const char *value, struct err *e)
+{
+	struct prune *p = ctx;
+
+	if (strcmp(name, "keep") == 0) {
+		p->keep_given = true;
+		return number_parse(value, "--keep", 1000000, &p->keep, e);
+	}
+	if (strcmp(name, "keep-within") == 0) {
+		p->within = value;
+		return number_parse_duration(value, "--keep-within", &p->within_s, e);
+	}
+	if (strcmp(name, "socket") == 0)
+		p->socket = value;
+	p->dry_run |= strcmp(name, "dry-run") == 0;
+	p->json |= strcmp(name, "json") == 0;
+	return 0;
+}
+
+static const struct cli cli = {
+	.tool = "mplcr-chain",
+	.verb = "prune",
+	.usage = "--keep N|--keep-within TIME [OPTION]... DIR",
+	.about = "Drops the old checkpoints below DIR, and merges the overlays that nothing else needs. What other\n"
+		 "checkpoints, images or running VMs need stays. With both options, those stay that either keeps.",
+	.options = option_table,
+	.set = set,
+};
+
+static int parse(int argc, char **argv, struct prune *p, struct err *e)
+{
+	int i = cli_parse(&cli, argc, argv, p, NULL, e);
+
+	if (i < 0)
+		return -1;
+	if (i == argc)
+		return err_usage(e, "where? DIR is missing");
+	if (i + 1 < argc)
+		return err_usage(e, "one directory at a time: '%s' is one too many", argv[i + 1]);
+	if (!p->keep_given && !p->within) {
+		err_usage(e, "which are to stay? --keep or --keep-within is missing");
+		return err_hint(e, "--keep 3 --keep-within 7d --dry-run shows what would go");
+	}
+	p->dir = argv[i];
+	return 0;
+}
+
+/* --- the work --------------------------------------------------------------------------------------------------- */
+
+/* What an interrupted run left to do. */
+static int recover(const struct prune *p, struct err *e)
+{
+	struct journal_result done = { 0 };
+	int result = journal_run(p->journal, &done, e);
+
+	if (result == 0 && done.found)
+		cli_note(done.obsolete ? "an interrupted run had left files of no use any more: they are gone"
+				       : "what an interrupted run had left to do is done");
+	journal_result_release(&done);
+	return result;
+}
+
+static bool ends_with(const char *path, const char *end)
+{
+	size_t n = strlen(path), k = strlen(end);
+
+	return n > k && strcmp(path + n - k, end) == 0;
+}
+
+/* What an interrupted run had only prepared, or had begun to remove. */
+static int remove_remains(const struct forest *f, struct err *e)
+{
+	for (size_t i = 0; i < f->n_images; i++)
+		if (!f->images[i].outside && ends_with(f->images[i].path, PRUNE_PARTIAL) &&
+		    unlink(f->images[i].path) < 0)
+			return err_sys(e, errno, "cannot remove '%s'", f->images[i].path);
+	for (size_t i = 0; i < f->n_checkpoints; i++)
+		if (ends_with(f->checkpoints[i].dir, CHECKPOINT_REMAINS) &&
+		    checkpoint_remove(f->checkpoints[i].dir, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int read_forest(struct prune *p, struct err *e)
+{
+	forest_free(p->forest);
+	p->forest = forest_read(&p->root, 1, true, e);
+	return p->forest ? 0 : -1;
+}
+
+static int drop(struct prune *p, struct err *e)
+{
+	_cleanup_json_ json_t *journal = journal_new(true);
+	struct journal_result done = { 0 };
+	int result = prune_prepare_runs(p, journal, e);
+
+	cli_progress_end();
+	for (size_t i = 0; i < p->n && result == 0; i++)
+		if (p->checkpoints[i].drop)
+			result = journal_remove_checkpoint(journal, p->forest->checkpoints[p->checkpoints[i].index].dir,
+							   e);
+	if (result == 0)
+		result = journal_store(journal, p->journal, e);
+	if (result < 0) {
+		journal_abandon(journal);
+		return -1;
+	}
+	result = journal_run(p->journal, &done, e);
+	for (size_t i = 0; i < done.left.n; i++)
+		path_list_add(&p->left, done.left.paths[i]);
+	journal_result_release(&done);
+	return result;
+}
+
+/* The VM merges what is below the image that it writes to. */
+static int merge_live(const struct prune *p, const struct prune_run *r, struct err *e)
+{
+	char *top = r->chain->images[0].path;
+	_cleanup_free_ char *journal = text_of("%s.shorten", top);
+	_cleanup_free_ bool *touched = memory_of(r->chain->n, sizeof(*touched));
+	struct journal_result done = { 0 };
+	struct shorten s = {
+		.image = top,
+		.socket = p->socket,
+		.interrupt = p->interrupt,
+		.top = top,
+		.journal = journal,
+		.chain = r->chain,
+		.base = r->base,
+		.first = 1,
+		.end = r->base,
+	};
+	int result;
+
+	memset(touched, true, r->base);
+	if (guard_needed(r->chain, touched, true, e) < 0 || shorten_live(&s, e) < 0)
+		return -1;
+	result = journal_run(journal, &done, e);
+	journal_result_release(&done);
+	return result;
+}
+
+static int prune(struct prune *p, struct err *e)
+{
+	_cleanup_close_ int lock = journal_lock(p->root, e);
+
+	if (lock < 0 || (!p->dry_run && recover(p, e) < 0) || read_forest(p, e) < 0)
+		return -1;
+	if (!p->dry_run && (remove_remains(p->forest, e) < 0 || read_forest(p, e) < 0))
+		return -1;
+	guard_warn_unread(p->forest);
+	prune_plan(p);
+	prune_find_runs(p);
+	if (p->dry_run)
+		return 0;
+	if (drop(p, e) < 0)
+		return -1;
+	for (size_t i = 0; i < p->n_runs; i++) {
+		if (p->runs[i].live && merge_live(p, &p->runs[i], e) < 0) {
+			e->status = EXIT_PARTIAL;
+			return err_prefix(e, "the checkpoints are dropped, but '%s' is not merged",
+					  p->runs[i].chain->images[1].path);
+		}
+	}
+	return 0;
+}
+
+/* --- the report ------------------------------------------------------------------------------------------------- */
+
+static uint64_t freed_in_all(const struct prune *p)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		sum += p->checkpoints[i].drop ? p->checkpoints[i].stored : 0;
+	for (size_t i = 0; i < p->n_runs; i++)
+		sum += p->runs[i].freed;
+	return sum;
+}
+
+static void report_text(const struct prune *p)
+{
+	const char *would = p->dry_run ? "would be " : "";
+	char escaped[4096], bytes[16];
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct prune_checkpoint *c = &p->checkpoints[i];
+
+		cli_escape(p->forest->checkpoints[c->index].dir, escaped, sizeof(escaped));
+		if (c->drop)
+			printf("%s: %sdropped, %s\n", escaped, would, number_bytes(c->stored, bytes));
+		else
+			printf("%s: kept, %s\n", escaped, c->why);
+	}
+	for (size_t i = 0; i < p->n_runs; i++)
+		for (size_t k = 1; k < p->runs[i].base; k++)
+			printf("%s: %smerged into %s\n",
+			       cli_escape(p->runs[i].chain->images[k].path, escaped, sizeof(escaped)), would,
+			       path_base(p->runs[i].chain->images[0].path));
+	printf("%s: %s%s freed\n", cli_escape(p->dir, escaped, sizeof(escaped)), would,
+	       number_bytes(freed_in_all(p), bytes));
+}
+
+static json_t *checkpoint_to_json(const struct prune *p, const struct prune_checkpoint *c)
+{
+	const struct forest_checkpoint *of = &p->forest->checkpoints[c->index];
+	json_t *object = json_of("{s:o, s:o}", "checkpoint", json_string_of(of->dir), "name",
+				 json_string_of(forest_checkpoint_name(of)));
+
+	if (c->drop)
+		json_object_set_new(object, "freed_bytes", json_integer((json_int_t)c->stored));
+	else
+		json_object_set_new(object, "reason", json_string_of(c->why));
+	return object;
+}
+
+static json_t *runs_to_json(const struct prune *p)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < p->n_runs; i++) {
+		const struct prune_run *r = &p->runs[i];
+		json_t *images = json_array();
+
+		for (size_t k = 1; k < r->base; k++)
+			json_array_append_new(images, json_string_of(r->chain->images[k].path));
+		json_array_append_new(array, json_of("{s:o, s:o, s:I}", "images", images, "into",
+						     json_string_of(r->chain->images[0].path), "freed_bytes",
+						     (json_int_t)r->freed));
+	}
+	return array;
+}
+
+static int report_json(const struct prune *p, struct err *e)
+{
+	_cleanup_json_ json_t *object = NULL;
+	json_t *dropped = json_array(), *kept = json_array(), *left = json_array();
+
+	for (size_t i = 0; i < p->n; i++)
+		json_array_append_new(p->checkpoints[i].drop ? dropped : kept,
+				      checkpoint_to_json(p, &p->checkpoints[i]));
+	for (size_t i = 0; i < p->left.n; i++)
+		json_array_append_new(left, json_string_of(p->left.paths[i]));
+	object = json_of("{s:s, s:b, s:o, s:o, s:o, s:o, s:I}", "schema", "mplcr.chain.prune/1", "dry_run", p->dry_run,
+			 "dropped", dropped, "kept", kept, "merged", runs_to_json(p), "left", left, "freed_bytes",
+			 (json_int_t)freed_in_all(p));
+	return json_print(object, e);
+}
+
+static int report(const struct prune *p, struct err *e)
+{
+	for (size_t i = 0; i < p->left.n; i++)
+		cli_note("%s", p->left.paths[i]);
+	if (p->json)
+		return report_json(p, e) < 0 ? -1 : cli_flush(e);
+	report_text(p);
+	return cli_flush(e);
+}
+
+static void release(struct prune *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		free(p->checkpoints[i].why);
+	for (size_t i = 0; i < p->n_runs; i++) {
+		if (p->runs[i].hold >= 0)
+			close(p->runs[i].hold);
+		chain_free(p->runs[i].chain);
+		free(p->runs[i].partial);
+	}
+	free(p->checkpoints);
+	free(p->runs);
+	forest_free(p->forest);
+	path_list_release(&p->left);
+	free(p->journal);
+	free(p->root);
+}
+
+int verb_prune(int argc, char **argv)
+{
+	struct prune p = { 0 };
+	struct err e = { 0 };
+	int status = EXIT_DONE;
+
+	if (parse(argc, argv, &p, &e) < 0)
+		return cli_report(&e);
+	p.interrupt = interrupt_open(&e);
+	if (p.interrupt < 0)
+		return cli_report(&e);
+	p.root = path_real(p.dir);
+	if (!p.root) {
+		err_sys(&e, errno, "cannot open '%s'", p.dir);
+		return cli_report(&e);
+	}
+	p.journal = text_of("%s/.mplcr-prune", p.root);
+	if (prune(&p, &e) < 0 || report(&p, &e) < 0)
+		status = cli_report(&e);
+	release(&p);
+	return status;
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/* mplcr-chain relocate: the verb, what must not be in the way, and the report. */
+#include "change/change.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "image/clone.h"
+#include "base/fdio.h"
+#include "checkpoint/forest/forest.h"
+#include "image/lock.h"
+#include "base/interrupt.h"
+#include "change/journal.h"
+#include "base/json.h"
+#include "tool.h"
+
+static const struct cli_option option_table[] = {
+	{ "to", 't', "DIR", "the directory that it goes to (required)" },
+	{ "copy", 'c', NULL, "copy; what is there stays" },
+	{ "json", 'j', NULL, "print one JSON object" },
+	CLI_COMMON_OPTIONS,
+	CLI_END,
+};
+
+static int set(void *ctx, const char *name, const char *value, struct err *e)
+{
+	struct set *s = ctx;
+
+	(void)e;
+	if (strcmp(name, "to") == 0)
+		s->to = value;
+	s->copy |= strcmp(name, "copy") == 0;
+	s->json |= strcmp(name, "json") == 0;
+	return 0;
+}
+
+static const struct cli cli = {
+	.tool = "mplcr-chain",
+	.verb = "relocate",
+	.usage = "--to DIR [OPTION]... CHECKPOINT|IMAGE",
+	.about = "Moves a checkpoint, or an image, with all images that it stands on, so that every name still leads\n"
+		 "where it should. Either the old set or the new one is complete, whatever happens.",
+	.options = option_table,
+	.set = set,
+};
+
+static int parse(int argc, char **argv, struct set *s, struct err *e)
+{
+	int i = cli_parse(&cli, argc, argv, s, NULL, e);
+
+	if (i < 0)
+		return -1;
+	if (i == argc)
+		return err_usage(e, "what? CHECKPOINT or IMAGE is missing");
+	if (i + 1 < argc)
+		return err_usage(e, "one set at a time: '%s' is one too many", argv[i + 1]);
+	if (!s->to)
+		return err_usage(e, "where to? --to is missing");
+	s->operand = argv[i];
+	return 0;
+}
+
+/* --- places ----------------------------------------------------------------------------------------------------- */
+
+static int find_dest(struct set *s, struct err *e)
+{
+	struct stat st;
+
+	s->made = mkdir(s->to, 0700) == 0;
+	if (!s->made && errno != EEXIST)
+		return err_sys(e, errno, "cannot create '%s'", s->to);
+	s->dest = path_real(s->to);
+	if (!s->dest || stat(s->dest, &st) < 0)
+		return err_sys(e, errno, "cannot open '%s'", s->to);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, "'%s' is not a directory", s->to);
+	s->staging = text_of("%s/.mplcr-relocate.partial", s->dest);
+	s->journal = text_of("%s/.mplcr-relocate", s->dest);
+	return 0;
+}
+
+static int find_operand(struct set *s, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(s->operand, &st) < 0) {
+		_cleanup_free_ char *there = path_join(s->dest, path_base(s->operand));
+
+		err_sys(e, errno, "cannot open '%s'", s->operand);
+		return e->sys == ENOENT && access(there, F_OK) == 0 ? err_hint(e, "'%s' is there", there) : -1;
+	}
+	if (S_ISLNK(st.st_mode))
+		return err_set(e, "'%s' is a link: name what it leads to", s->operand);
+	s->from = path_real(s->operand);
+	if (!s->from)
+		return err_sys(e, errno, "cannot open '%s'", s->operand);
+	s->root = path_dir(s->from);
+	if (!S_ISDIR(st.st_mode))
+		return 0;
+	if (strcmp(s->from, s->dest) == 0 || path_below(s->from, s->dest))
+		return err_set(e, "'%s' lies in what is to go there", s->to);
+	s->m = manifest_load(s->from, e);
+	return s->m ? 0 : -1;
+}
+
+/* --- what must not be in the way -------------------------------------------------------------------------------- */
+
+struct set_in_forest {
+	const struct set *set;
+	const struct forest *forest;
+};
+
+static bool is_of_set(void *ctx, bool checkpoint, size_t index)
+{
+	const struct set_in_forest *in = ctx;
+
+	if (checkpoint)
+		return in->set->m && strcmp(in->forest->checkpoints[index].dir, in->set->from) == 0;
+	return set_find(in->set, in->forest->images[index].path) != SIZE_MAX;
+}
+
+/* All that lies where images of the set lie. */
+static struct forest *read_forest(const struct set *s, struct err *e)
+{
+	struct path_list dirs = { 0 };
+	struct forest *f;
+
+	path_list_add(&dirs, s->root);
+	for (size_t i = 0; i < s->n; i++) {
+		_cleanup_free_ char *dir = path_dir(s->files[i].from);
+
+		if (!path_below(s->root, s->files[i].from))
+			path_list_add(&dirs, dir);
+	}
+	f = forest_read(dirs.paths, dirs.n, true, e);
+	path_list_release(&dirs);
+	return f;
+}
+
+/* Nothing may need the files in their old place. */
+static int check_move(const struct set *s, struct err *e)
+{
+	struct set_in_forest in = { .set = s };
+	struct forest *f = read_forest(s, e);
+	_cleanup_free_ char *why = s->m ? guard_memory(s->m, s->from) : NULL;
+	int result = 0;
+
+	if (!f)
+		return -1;
+	in.forest = f;
+	guard_warn_unread(f);
+	if (why)
+		result = err_set(e, "'%s' must stay where it is: %s", s->from, why);
+	for (size_t i = 0; i < s->n && result == 0; i++) {
+		size_t at = s->files[i].image ? forest_find(f, s->files[i].from) : FOREST_NONE;
+		_cleanup_free_ char *needs = at != FOREST_NONE ? forest_needed_by(f, at, is_of_set, &in) : NULL;
+
+		if (!needs)
+			continue;
+		err_set(e, "'%s' must stay where it is: %s", s->files[i].from, needs);
+		result = err_hint(e, "--copy leaves it there");
+	}
+	forest_free(f);
+	return result;
+}
+
+/* A copy needs only that nobody writes meanwhile. */
+static int check_copy(const struct set *s, struct err *e)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (image_lock_use_path(s->files[i].from) != IMAGE_WRITTEN)
+			continue;
+		err_set(e, "a running VM writes to '%s'", s->files[i].from);
+		return err_hint(e, "mplcr-snap overlay --socket gives the VM a new overlay: copy what is below that");
+	}
+	return 0;
+}
+
+/* Files are shared where the filesystem can; else there must be room for all of them. */
+static int check_space(const struct set *s, struct err *e)
+{
+	_cleanup_free_ char *inside = path_join(s->dest, "x");
+	struct clone_abilities abilities;
+	struct stat dest, from;
+	uint64_t needed = 0;
+
+	if (stat(s->dest, &dest) < 0)
+		return err_sys(e, errno, "cannot open '%s'", s->dest);
+	if (clone_probe(s->dest, &abilities, e) < 0)
+		return -1;
+	for (size_t i = 0; i < s->n; i++) {
+		bool same = stat(s->files[i].from, &from) == 0 && from.st_dev == dest.st_dev;
+
+		if (!same || (!abilities.reflink && (s->copy || s->files[i].rewrite)))
+			needed += s->files[i].bytes;
+	}
+	return guard_space(inside, needed, e);
+}
+
+/* --- the work --------------------------------------------------------------------------------------------------- */
+
+/* New names, what others stand on first and the checkpoint last; then the old files go, in the opposite order. */
+static int store_journal(const struct set *s, struct err *e)
+{
+	_cleanup_json_ json_t *journal = journal_new(false);
+	int result = 0;
+
+	for (size_t i = 0; i < s->n && result == 0; i++)
+		if (!s->files[i].inside)
+			result = journal_rename(journal, s->files[i].staged, s->files[i].to, e);
+	if (s->m && result == 0) {
+		_cleanup_free_ char *staged = path_join(s->staging, path_base(s->from));
+		_cleanup_free_ char *to = path_join(s->dest, path_base(s->from));
+
+		result = journal_rename(journal, staged, to, e);
+		if (result == 0 && !s->copy)
+			result = journal_remove_checkpoint(journal, s->from, e);
+	}
+	for (size_t i = s->n; i-- > 0 && result == 0 && !s->copy;)
+		if (!s->files[i].inside)
+			result = journal_remove(journal, s->files[i].from, e);
+	if (result < 0 || journal_remove_directory(journal, s->staging, e) < 0)
+		return -1;
+	return journal_store(journal, s->journal, e);
+}
+
+static int recover(const struct set *s, bool *found, struct err *e)
+{
+	struct journal_result done = { 0 };
+	int result = journal_run(s->journal, &done, e);
+
+	*found = done.found && !done.obsolete;
+	journal_result_release(&done);
+	if (*found)
+		cli_note("what an interrupted run had left to do in '%s' is done", s->to);
+	return result < 0 ? -1 : directory_remove(s->staging, e);
+}
+
+static int finish(const struct set *s, struct err *e)
+{
+	struct journal_result done = { 0 };
+	int result = journal_run(s->journal, &done, e);
+
+	for (size_t i = 0; i < done.left.n; i++)
+		cli_warn("%s", done.left.paths[i]);
+	journal_result_release(&done);
+	return result;
+}
+
+static int report(const struct set *s, struct err *e)
+{
+	_cleanup_free_ char *to = path_join(s->dest, path_base(s->from ? s->from : s->operand));
+	_cleanup_json_ json_t *object = NULL;
+	json_t *files = json_array();
+
+	for (size_t i = 0; i < s->n; i++)
+		json_array_append_new(files, json_of("{s:o, s:o, s:b}", "from", json_string_of(s->files[i].from), "to",
+						     json_string_of(s->files[i].to), "rewritten", s->files[i].rewrite));
+	object = json_of("{s:s, s:o, s:b, s:o}", "schema", "mplcr.chain.relocate/1", "to", json_string_of(to), "copied",
+			 s->copy, "files", files);
+	if (s->json)
+		return json_print(object, e) < 0 ? -1 : cli_flush(e);
+	puts(to);
+	return cli_flush(e);
+}
+
+static int stage(struct set *s, struct err *e)
+{
+	struct err ignored;
+
+	if (set_stage(s, e) == 0 && store_journal(s, e) == 0)
+		return 0;
+	(void)!directory_remove(s->staging, &ignored);
+	return -1;
+}
+
+static int relocate(struct set *s, struct err *e)
+{
+	_cleanup_close_ int lock = -1;
+	bool found;
+	int result;
+
+	if (find_dest(s, e) < 0)
+		return -1;
+	lock = journal_lock(s->dest, e);
+	if (lock < 0 || recover(s, &found, e) < 0)
+		return -1;
+	if (found && access(s->operand, F_OK) < 0) /* the rest of that very run */
+		return report(s, e);
+	if (find_operand(s, e) < 0 || set_collect(s, e) < 0 || (s->copy ? check_copy : check_move)(s, e) < 0 ||
+	    check_space(s, e) < 0)
+		return -1;
+	result = stage(s, e);
+	cli_progress_end();
+	return result < 0 || finish(s, e) < 0 ? -1 : report(s, e);
+}
+
+static void release(struct set *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		free(s->files[i].from);
+		free(s->files[i].to);
+		free(s->files[i].staged);
+		free(s->files[i].data_name);
+		free(s->files[i].format);
+	}
+	free(s->files);
+	manifest_free(s->m);
+	free(s->from);
+	free(s->root);
+	free(s->dest);
+	free(s->staging);
+	free(s->journal);
+}
+
+int verb_relocate(int argc, char **argv)
+{
+	struct set s = { 0 };
+	struct err e = { 0 };
+	int status = EXIT_DONE;
+
+	if (parse(argc, argv, &s, &e) < 0)
+		return cli_report(&e);
+	s.interrupt = interrupt_open(&e);
+	if (s.interrupt < 0 || relocate(&s, &e) < 0) {
+		status = cli_report(&e);
+		if (s.made) /* fails where something is in it */
+			(void)!rmdir(s.to);
+	}
+	release(&s);
+	return status;
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layers merged by the VM that runs on them: block-stream upwards, block-commit downwards (QEMU qapi/block-core.json).
+ * QEMU keeps the chain sound at every moment, also where a job is cancelled. The job waits at its end, so that the
+ * images change places while the guest stands still for a moment.
+ */
+#include "change/change.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "qemu/block_job.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "qemu/image_path.h"
+#include "image/lock.h"
+#include "base/interrupt.h"
+#include "change/journal.h"
+#include "base/json.h"
+#include "base/proc.h"
+#include "qemu/qmp.h"
+
+#define JOB "mplcr-shorten"
+
+#define CONNECT_MS 5000
+#define STEP_MS 60000 /* a job's beginning, its end, its cancelling */
+#define CLOSE_MS 5000 /* until QEMU has closed the images that it needs no more */
+#define EVENT_MS 200
+#define LOOK_MS 50
+
+/* Since when jobs can wait at their end: auto-finalize. */
+#define FINALIZE_VERSION 21200
+
+/* A process that cleans up in the VM when we die: the job goes, and the guest runs on if it ran. */
+struct guard {
+	pid_t pid;
+	int alive; /* where it is told what we do: one of TELL_… */
+};
+
+struct live {
+	const struct shorten *s;
+	struct guard guard;
+	struct qmp *q;
+	bool waits; /* the job waits for block-job-finalize */
+	bool running;
+	char *device; /* node name of the top */
+	char *first;  /* what QEMU calls the image under the top */
+	char *base;   /* and the base; NULL where there is none */
+};
+
+/* --- the guard -------------------------------------------------------------------------------------------------- */
+
+/* The guest is held still; it runs again; all is well. */
+enum { TELL_HOLD = 'h', TELL_RUN = 'r', TELL_END = 'e' };
+
+static void guard_tell(const struct guard *g, char what)
+{
+	(void)!write(g->alive, &what, 1);
+}
+
+static void guard_clean(const struct live *l, bool held)
+{
+	struct err ignored;
+
+	qmp_set_deadline(l->q, clock_in_ms(STEP_MS));
+	if (qmp_take_over(l->q, &ignored) < 0)
+		return;
+	if (held && l->running && qmp_run(l->q, "cont", NULL, NULL, &ignored) < 0 && !qmp_alive(l->q))
+		return;
+	(void)!qmp_run(l->q, "block-job-cancel", json_of("{s:s, s:b}", "device", JOB, "force", true), NULL, &ignored);
+}
+
+__attribute__((noreturn)) static void guard_run(int fd, const struct live *l)
+{
+	char told = TELL_RUN;
+	ssize_t n;
+
+	setsid();
+	prctl(PR_SET_NAME, "mplcr-guardian");
+	close(STDIN_FILENO);
+	close(STDOUT_FILENO); /* whoever reads our data must see its end */
+	do {
+		char next;
+
+		n = read(fd, &next, 1);
+		if (n == 1)
+			told = next;
+	} while (n == 1 || (n < 0 && errno == EINTR));
+	if (told != TELL_END)
+		guard_clean(l, told == TELL_HOLD);
+	_exit(EXIT_DONE);
+}
+
+static int guard_start(struct guard *g, struct live *l, struct err *e)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "cannot make a pipe");
+	g->pid = fork();
+	if (g->pid < 0) {
+		close(ends[0]);
+		close(ends[1]);
+		return err_sys(e, errno, "cannot start the guarding process");
+	}
+	if (g->pid == 0) {
+		close(ends[1]);
+		guard_run(ends[0], l);
+	}
+	close(ends[0]);
+	g->alive = ends[1];
+	return 0;
+}
+
+static void guard_dismiss(const struct guard *g)
+{
+	guard_tell(g, TELL_END);
+	close(g->alive);
+	waitpid(g->pid, NULL, 0);
+}
+
+/* --- what the VM calls its images ------------------------------------------------------------------------------- */
+
+/* The node of the image; in *shown (may be NULL) the name that QEMU shows for it. Both malloc'd; NULL: it has none. */
+static char *find_node(const json_t *nodes, const struct chain_image *image, const char *cwd, pid_t pid, char **shown)
+{
+	const json_t *node;
+	size_t i;
+
+	json_array_foreach(nodes, i, node) {
+		const char *file = json_text(node, "file"), *driver = json_text(node, "drv");
+		_cleanup_free_ char *path = NULL;
+
+		if (!file || !driver || strcmp(driver, image_format_name(image->format)) != 0)
+			continue;
+		path = image_path(file, cwd, pid);
+		if (!path || !image_same(path, image->path))
+			continue;
+		if (shown)
+			*shown = text_copy(file);
+		return text_copy(json_text(node, "node-name"));
+	}
+	return NULL;
+}
+
+static int not_open(const struct chain_image *image, struct err *e)
+{
+	return err_set(e, "the VM does not have '%s' open", image->path);
+}
+
+static int find_nodes(struct live *l, struct err *e)
+{
+	const struct chain *c = l->s->chain;
+	_cleanup_json_ json_t *nodes = NULL;
+	_cleanup_free_ char *first = NULL, *base = NULL;
+	struct procinfo proc = { 0 };
+	pid_t pid = 0;
+	uid_t uid;
+	gid_t gid;
+	struct err ignored;
+
+	if (qmp_run(l->q, "query-named-block-nodes", NULL, &nodes, e) < 0)
+		return -1;
+	if (qmp_peer(l->q, &pid, &uid, &gid, &ignored) == 0)
+		(void)!procinfo_read(pid, &proc, &ignored);
+	l->device = find_node(nodes, &c->images[0], proc.cwd, pid, NULL);
+	first = find_node(nodes, &c->images[1], proc.cwd, pid, &l->first);
+	if (l->s->base < c->n)
+		base = find_node(nodes, &c->images[l->s->base], proc.cwd, pid, &l->base);
+	procinfo_release(&proc);
+	if (!l->device || !first)
+		return not_open(&c->images[l->device ? 1 : 0], e);
+	return l->s->base < c->n && !base ? not_open(&c->images[l->s->base], e) : 0;
+}
+
+/* --- the job ---------------------------------------------------------------------------------------------------- */
+
+/* Where QEMU says why the job failed. Always returns -1. */
+static int job_failed(struct live *l, struct err *e)
+{
+	int64_t until = clock_in_ms(EVENT_MS);
+
+	err_set(e, "QEMU's job ended before its time");
+	for (;;) {
+		_cleanup_json_ json_t *event = NULL;
+		const json_t *data;
+		struct err ignored;
+
+		if (qmp_event(l->q, until, &event, &ignored) < 0 || !event)
+			break;
+		data = json_object_get(event, "data");
+		if (json_text(data, "device") && strcmp(json_text(data, "device"), JOB) == 0 &&
+		    json_text(data, "error"))
+			err_set(e, "QEMU's job failed: %s", json_text(data, "error"));
+	}
+	return err_hint(e, "the VM runs on, on the chain that it had");
+}
+
+/* Runs a command about the job with the guest held, and the guard knowing of it. */
+static int held(struct live *l, const char *command, json_t *arguments, enum block_job_state wanted, struct err *e)
+{
+	int result;
+
+	qmp_set_deadline(l->q, clock_in_ms(2 * STEP_MS));
+	guard_tell(&l->guard, TELL_HOLD);
+	result = block_job_held(l->q, command, arguments, JOB, wanted, STEP_MS, e);
+	guard_tell(&l->guard, TELL_RUN);
+	return result;
+}
+
+/* Takes the job back; the chain stays as it was. */
+static int cancel(struct live *l, struct err *e)
+{
+	struct block_job job;
+
+	qmp_set_deadline(l->q, clock_in_ms(STEP_MS));
+	if (block_job_look(l->q, JOB, &job, e) < 0)
+		return -1;
+	if (job.state == BLOCK_JOB_GONE)
+		return 0;
+	return held(l, "block-job-cancel", json_of("{s:s, s:b}", "device", JOB, "force", true), BLOCK_JOB_GONE, e);
+}
+
+static int begin(struct live *l, struct err *e)
+{
+	const struct shorten *s = l->s;
+	json_t *what = json_of("{s:s, s:s}", "job-id", JOB, "device", l->device);
+
+	if (l->waits)
+		json_object_set_new(what, "auto-finalize", json_false());
+	if (s->down)
+		json_object_set_new(what, "top", json_string(l->first));
+	if (l->base) {
+		_cleanup_free_ char *name = merge_name(s->chain, 0, s->base);
+
+		json_object_set_new(what, "base", json_string(l->base));
+		json_object_set_new(what, "backing-file", json_string(name));
+	}
+	return held(l, s->down ? "block-commit" : "block-stream", what, BLOCK_JOB_RUNS, e);
+}
+
+/* Until the job is at its end, or is gone. */
+static int attend(struct live *l, struct block_job *job, struct err *e)
+{
+	for (;;) {
+		qmp_set_deadline(l->q, clock_in_ms(STEP_MS));
+		if (block_job_look(l->q, JOB, job, e) < 0)
+			return -1;
+		if (job->state != BLOCK_JOB_RUNS)
+			return 0;
+		if (job->total > 0)
+			cli_progress_line("merging: %d %%", (int)(100.0 * (double)job->done / (double)job->total));
+		if (interrupt_sleep(l->s->interrupt, LOOK_MS, e) < 0)
+			return -1;
+	}
+}
+
+static int run_job(struct live *l, struct err *e)
+{
+	struct block_job job;
+	struct err why;
+
+	if (begin(l, e) < 0 || attend(l, &job, e) < 0) {
+		if (qmp_alive(l->q) && cancel(l, &why) < 0)
+			return err_hint(e, "the job '%s' of the VM is not gone: %s", JOB, why.text);
+		return -1;
+	}
+	if (!l->waits)
+		return 0;
+	if (job.state == BLOCK_JOB_GONE)
+		return job_failed(l, e);
+	return held(l, "block-job-finalize", json_of("{s:s}", "id", JOB), BLOCK_JOB_GONE, e);
+}
+
+/* --- afterwards ------------------------------------------------------------------------------------------------- */
+
+/* Whether the chain is now what it was to be. */
+static int check_chain(const struct live *l, struct err *e)
+{
+	const struct shorten *s = l->s;
+	_cleanup_chain_ struct chain *now = chain_read(s->top, NULL, 0);
+	size_t wanted = s->chain->n - s->base + 1;
+
+	if (chain_whole(now, e) < 0)
+		return -1;
+	return now->n == wanted ? path_sync(s->top, e) : job_failed((struct live *)l, e);
+}
+
+/* Until QEMU has closed the layers that it needs no more, or it is clear that someone else has them open. */
+static void wait_closed(const struct shorten *s)
+{
+	int64_t until = clock_in_ms(CLOSE_MS);
+
+	for (size_t i = s->first; i < s->end; i++)
+		while (image_lock_use_path(s->chain->images[i].path) != IMAGE_UNUSED && !clock_over(until))
+			clock_sleep_ms(LOOK_MS);
+}
+
+static int survey(struct live *l, struct err *e)
+{
+	_cleanup_json_ json_t *status = NULL;
+
+	l->waits = qmp_version(l->q) >= FINALIZE_VERSION;
+	if (qmp_run(l->q, "query-status", NULL, &status, e) < 0)
+		return -1;
+	l->running = json_flag(status, "running");
+	return find_nodes(l, e);
+}
+
+/* That of an earlier run that was killed together with its guard. */
+static int remove_old_job(struct live *l, struct err *e)
+{
+	return cancel(l, e) < 0 ? err_prefix(e, "a job of the VM from an earlier run cannot be cancelled") : 0;
+}
+
+static int shorten_in_vm(struct live *l, struct err *e)
+{
+	int result;
+
+	if (survey(l, e) < 0 || guard_start(&l->guard, l, e) < 0)
+		return -1;
+	result = remove_old_job(l, e);
+	if (result == 0)
+		result = shorten_store_journal(l->s, NULL, e);
+	if (result == 0)
+		result = run_job(l, e);
+	guard_dismiss(&l->guard);
+	if (result == 0)
+		result = check_chain(l, e);
+	cli_progress_end();
+	if (result < 0)
+		unlink(l->s->journal);
+	else
+		wait_closed(l->s);
+	return result;
+}
+
+int shorten_live(const struct shorten *s, struct err *e)
+{
+	struct live l = { .s = s, .q = qmp_connect(s->socket, CONNECT_MS, s->interrupt, e) };
+	int result;
+
+	if (!l.q)
+		return -1;
+	qmp_set_interrupt(l.q, -1); /* between commands a signal is looked for, but none is left half done */
+	qmp_set_deadline(l.q, clock_in_ms(STEP_MS));
+	result = s->chain->images[0].format == IMAGE_QCOW2 ? shorten_in_vm(&l, e)
+							   : err_set(e, "'%s' is not a qcow2 image", s->image);
+	qmp_close(l.q);
+	free(l.device);
+	free(l.first);
+	free(l.base);
+	return result;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layers merged while no VM uses them. Whenever this ends, by a signal that cannot be caught too, the chain is sound
+ * and the guest's data in the top are the same:
+ *
+ * Upwards: the new top is made beside the old one, and takes its name when it is complete. Only then the layers that
+ * were merged into it go.
+ *
+ * Downwards: what is written into the base is what the layers above it show anyway, so nothing can be seen of it until
+ * the top's header, in one write, names the base. Only then the layers between the two go.
+ */
+#include "change/change.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "qemu/qemu_img.h"
+
+static int shorten_up(const struct shorten *s, struct err *e)
+{
+	const struct chain *c = s->chain;
+	_cleanup_free_ char *name = s->base < c->n ? merge_name(c, 0, s->base) : NULL;
+	struct merge m = {
+		.path = s->top,
+		.partial = s->partial,
+		.base = name,
+		.base_format = name ? image_format_name(c->images[s->base].format) : NULL,
+	};
+
+	if (c->images[0].format != IMAGE_QCOW2)
+		return err_set(e, "'%s' is not a qcow2 image", s->image);
+	if (guard_space(s->top, merge_bytes(c, 0, s->base), e) < 0)
+		return -1;
+	cli_progress_line("merging %zu images into '%s'", s->base - 1, s->image);
+	if (merge_build(&m, s->interrupt, e) < 0)
+		return -1;
+	if (shorten_store_journal(s, s->partial, e) == 0)
+		return 0;
+	unlink(s->partial);
+	return -1;
+}
+
+/* Whatever fails in between: a second run does the whole. */
+static int part_way(const struct shorten *s, struct err *e)
+{
+	e->status = EXIT_PARTIAL;
+	return err_hint(e, "the chain is sound; the same command goes on: mplcr-chain shorten --into '%s' '%s'",
+			s->into, s->image);
+}
+
+static int shorten_down(const struct shorten *s, struct err *e)
+{
+	const struct chain_image *base = &s->chain->images[s->base], *first = &s->chain->images[1];
+	_cleanup_free_ char *name = merge_name(s->chain, 0, s->base);
+	const char *const commit[] = { "qemu-img",  "commit",   "-q",
+				       "-d",        "-f",       image_format_name(first->format),
+				       "-b",        base->path, "--",
+				       first->path, NULL };
+	const struct qemu_img_header header = {
+		.path = s->top, .format = "qcow2", .deadline = CLOCK_NEVER, .interrupt = -1
+	};
+
+	if (guard_space(base->path, merge_bytes(s->chain, 1, s->base), e) < 0)
+		return -1;
+	cli_progress_line("merging %zu images into '%s'", s->base - 1, s->into);
+	if (qemu_img_run(commit, CLOCK_NEVER, s->interrupt, e) < 0 || path_sync(base->path, e) < 0)
+		return part_way(s, e);
+	if (shorten_store_journal(s, NULL, e) < 0 ||
+	    qemu_img_set_backing(&header, name, image_format_name(base->format), e) < 0 || path_sync(s->top, e) < 0)
+		return part_way(s, e);
+	return 0;
+}
+
+int shorten_offline(const struct shorten *s, struct err *e)
+{
+	int result = (s->down ? shorten_down : shorten_up)(s, e);
+
+	cli_progress_end();
+	return result;
+}

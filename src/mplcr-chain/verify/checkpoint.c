@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* verify.h: a checkpoint: its files, its images, and whether they belong together. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "image/identity.h"
+#include "qemu/image_path.h"
+#include "verify/verify.h"
+
+struct checkpoint {
+	struct verify *v;
+	const struct manifest *m;
+	struct trust *trust;
+};
+
+/* --- its state -------------------------------------------------------------------------------------------------- */
+
+static void check_file(const struct checkpoint *c, const struct manifest_file *file)
+{
+	static const enum code codes[] = {
+		[MANIFEST_MISSING] = E_STATE_MISSING,
+		[MANIFEST_SIZE] = E_STATE_SIZE,
+		[MANIFEST_SUM] = E_STATE_SUM,
+	};
+
+	_cleanup_free_ char *path = text_of("%s/%s", c->m->checkpoint, file->name);
+	struct err e;
+	enum manifest_fault fault = manifest_check_file(file, c->m->checkpoint, c->v->options.sums, &e);
+
+	if (fault != MANIFEST_SOUND)
+		findings_add(&c->v->findings, codes[fault], path, "%s", e.text);
+}
+
+static void check_files(const struct checkpoint *c)
+{
+	for (size_t i = 0; i < c->m->n_files; i++)
+		check_file(c, &c->m->files[i]);
+	for (size_t i = 0; i < c->m->n_included; i++)
+		check_file(c, &c->m->included[i].copy);
+}
+
+static bool has_memory(const struct manifest *m)
+{
+	for (size_t i = 0; i < m->n_files; i++)
+		if (m->files[i].block)
+			return true;
+	return false;
+}
+
+/* That the manifest lists what its layout needs: what it lists is looked for by check_files. */
+static void check_layout(const struct checkpoint *c)
+{
+	struct findings *f = &c->v->findings;
+	const struct manifest *m = c->m;
+
+	if (m->receiver) {
+		findings_add(f, N_RECEIVER, m->checkpoint, "its state was sent to '%s': it is in no file", m->receiver);
+	} else if (strcmp(m->layout, "pages") == 0) {
+		if (!manifest_file_named(m, "devices.vmstate"))
+			findings_add(f, E_STATE_INCOMPLETE, m->checkpoint, "its manifest lists no devices.vmstate");
+		if (!has_memory(m))
+			findings_add(f, E_STATE_INCOMPLETE, m->checkpoint,
+				     "its manifest lists no file with guest memory");
+	} else if (!manifest_file_named(m, "state.vmstate") && !manifest_file_named(m, "state.vmstate.zst")) {
+		findings_add(f, E_STATE_INCOMPLETE, m->checkpoint, "its manifest lists no state.vmstate");
+	}
+	for (char **name = m->left_out; name && *name; name++)
+		findings_add(f, N_LEFT_OUT, m->checkpoint, "disk '%s' is not in it, by the user's wish", *name);
+}
+
+/* --- its disks -------------------------------------------------------------------------------------------------- */
+
+static void check_identity(const struct checkpoint *c, const struct manifest_disk *disk,
+			   const struct manifest_image *image)
+{
+	struct identity now;
+	const char *difference;
+	struct err e;
+
+	if (image->data && trust_allows(c->trust, image->data->path))
+		check_identity(c, disk, image->data);
+	if (identity_read(image->path, &now, &e) < 0)
+		return; /* the chain tells */
+	difference = identity_difference(&image->id, &now);
+	if (difference)
+		findings_add(&c->v->findings, E_BACKING_CHANGED, image->path,
+			     "it was changed since checkpoint '%s' froze it for disk '%s': %s", c->m->name,
+			     disk->device, difference);
+}
+
+/* Whether the image of a chain is the one that the manifest lists. */
+static bool is_listed(const struct chain_image *found, const struct manifest_image *listed)
+{
+	return found->path && (strcmp(found->path, listed->path) == 0 || image_same(found->path, listed->path));
+}
+
+/* Whether the header names the place where the listed image was when the checkpoint was made, and it was moved since.
+ */
+static bool was_moved(const struct chain_image *found, const struct manifest_image *listed)
+{
+	return listed->moved && found->path && strcmp(found->path, listed->recorded) == 0;
+}
+
+/* How many images of the chain are those of the manifest from `from` on. */
+static size_t count_listed(const struct chain *chain, const struct manifest_disk *disk, size_t from)
+{
+	size_t n = 1;
+
+	while (n < chain->n && from + n < disk->n_chain && chain->images[n].state != CHAIN_REFUSED &&
+	       chain->images[n].state != CHAIN_TOO_DEEP && is_listed(&chain->images[n], &disk->chain[from + n]))
+		n++;
+	return n;
+}
+
+/* Says how the chain goes on otherwise than the manifest, after `n` images of it. */
+static void find_difference(const struct checkpoint *c, const struct chain *chain, size_t n,
+			    const struct manifest_disk *disk, size_t next)
+{
+	const struct chain_image *found = n < chain->n ? &chain->images[n] : NULL;
+	const struct manifest_image *listed = next < disk->n_chain ? &disk->chain[next] : NULL;
+	const char *above = chain->images[n - 1].path;
+	struct findings *f = &c->v->findings;
+
+	if (found && listed && found->path && strcmp(found->path, listed->path) == 0)
+		return; /* the same, which may not be opened: that is said of it by itself */
+	if (found && listed && was_moved(found, listed))
+		findings_add(f, N_MOVED, above, "it names its backing file where that was, '%s': it is '%s' now",
+			     found->path, listed->path);
+	else
+		findings_add(f, E_CHAIN_DIFFERS, above,
+			     "it stands on '%s', and stood on '%s' when checkpoint '%s' was made",
+			     found ? found->name : "nothing", listed ? listed->path : "nothing", c->m->name);
+}
+
+static void check_size(const struct checkpoint *c, const struct manifest_disk *disk, const struct chain_image *frozen)
+{
+	uint64_t size = verify_disk_size(frozen);
+
+	if (frozen->state == CHAIN_OK && size && size != disk->virtual_size)
+		findings_add(&c->v->findings, E_DISK_SIZE, frozen->path,
+			     "it is a disk of %llu bytes, and disk '%s' had %llu when the checkpoint was made",
+			     (unsigned long long)size, disk->device, (unsigned long long)disk->virtual_size);
+}
+
+/* Whether the headers lead where the manifest does, after `n` images from `from` on; or were not asked further. */
+static bool goes_on(const struct chain *chain, size_t n, const struct manifest_disk *disk, size_t from)
+{
+	const struct chain_image *last = &chain->images[n - 1];
+
+	if (n < chain->n)
+		return chain->images[n].state == CHAIN_TOO_DEEP;
+	return from + n == disk->n_chain || last->state != CHAIN_OK || last->header.fault[0];
+}
+
+/* A restore names external data files by where they are now, whatever the headers say. */
+static void follow_moved_data(const struct checkpoint *c, struct chain_image *image,
+			      const struct manifest_image *listed)
+{
+	const struct manifest_image *data = listed->data;
+
+	if (!data || !data->moved || !image->data_path || strcmp(image->data_path, data->recorded) != 0)
+		return;
+	findings_add(&c->v->findings, N_MOVED, image->path,
+		     "it names its data file where that was, '%s': it is '%s' now", data->recorded, data->path);
+	free(image->data_path);
+	image->data_path = text_copy(data->path);
+}
+
+/*
+ * Looks at the images of a disk from `from` on, as far as the headers lead along the manifest's list. Returns how many
+ * these were. (What a header names otherwise is not looked at: a restore takes the manifest's names.) Behind a place
+ * where the two differ each step is looked at by itself, or a manifest could make that very long.
+ */
+static size_t check_part(const struct checkpoint *c, const struct manifest_disk *disk, size_t from)
+{
+	const struct manifest_image *first = &disk->chain[from];
+	struct chain *chain =
+		verify_read(c->v, first->path, first->format, from ? 2 : disk->n_chain + 1, disk, c->trust);
+	size_t n = count_listed(chain, disk, from);
+
+	if (!goes_on(chain, n, disk, from))
+		find_difference(c, chain, n, disk, from + n);
+	chain_truncate(chain, n);
+	for (size_t i = 0; i < n; i++)
+		follow_moved_data(c, &chain->images[i], &disk->chain[from + i]);
+	verify_chain(c->v, chain, c->trust, false);
+	for (size_t i = 0; i < n; i++)
+		check_identity(c, disk, &disk->chain[from + i]);
+	if (from == 0 && !disk->read_only)
+		verify_not_written(c->v, &chain->images[0], NULL);
+	if (from == 0)
+		check_size(c, disk, &chain->images[0]);
+	return n;
+}
+
+static void check_disk(const struct checkpoint *c, const struct manifest_disk *disk)
+{
+	struct findings *f = &c->v->findings;
+	size_t i = 0;
+
+	if (!disk->read_only && disk->active && image_same(disk->active, disk->chain[0].path))
+		findings_add(f, E_FROZEN_ACTIVE, disk->chain[0].path,
+			     "the VM went on writing to it as disk '%s': it is not what it was at the checkpoint",
+			     disk->device);
+	while (i < disk->n_chain) {
+		if (trust_allows(c->trust, disk->chain[i].path)) {
+			i += check_part(c, disk, i);
+			continue;
+		}
+		findings_add(f, E_UNTRUSTED_PATH, disk->chain[i].path,
+			     "an image of disk '%s' does not lie below '%s': it was not opened", disk->device,
+			     c->trust->tree);
+		i++;
+	}
+}
+
+/* --- the whole -------------------------------------------------------------------------------------------------- */
+
+static bool is_unfinished(const char *dir)
+{
+	_cleanup_free_ char *name = text_copy(dir);
+	static const char end[] = ".partial";
+	size_t n = strlen(name);
+
+	while (n > 1 && name[n - 1] == '/')
+		name[--n] = '\0';
+	return n >= sizeof(end) && strcmp(name + n + 1 - sizeof(end), end) == 0;
+}
+
+void verify_checkpoint(struct verify *v, const char *dir)
+{
+	struct checkpoint c = { .v = v };
+	struct manifest *m;
+	struct trust trust;
+	struct err e;
+
+	if (is_unfinished(dir)) {
+		findings_add(&v->findings, E_PARTIAL, dir,
+			     "it is a checkpoint that was not finished, and cannot be used");
+		return;
+	}
+	m = manifest_load(dir, &e);
+	if (!m) {
+		findings_add(&v->findings, E_CHECKPOINT, dir, "%s", e.text);
+		return;
+	}
+	v->manifests = realloc(v->manifests, (v->n_manifests + 1) * sizeof(struct manifest *));
+	if (!v->manifests)
+		abort();
+	v->manifests[v->n_manifests++] = m;
+	trust_checkpoint(&trust, dir, v->options.trust_paths);
+	c.m = m;
+	c.trust = &trust;
+	check_layout(&c);
+	check_files(&c);
+	for (size_t i = 0; i < m->n_disks; i++)
+		check_disk(&c, &m->disks[i]);
+	trust_release(&trust);
+}

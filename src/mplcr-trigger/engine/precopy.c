@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine "precopy": memory is written in passes while the guest runs; when what is left fits into the downtime
+ * limit the guest is stopped, the disks are frozen (status pre-switchover) and the rest is written. The limit is tight
+ * at first and is relaxed only when the guest does not converge within the passes allowed: a bounded live stage.
+ */
+#include "trigger.h"
+
+#include <inttypes.h>
+
+#include "base/json.h"
+
+/* Memory may go over the pipe so often before the limit is relaxed. */
+#define MAX_COPIES 3
+
+/* QEMU's own bound of downtime-limit, ms. */
+#define LONGEST_LIMIT_MS 2000000
+
+static bool live_stage_is_over(const struct engine_job *j)
+{
+	return (uint64_t)j->passes_done > j->passes || j->transferred > (double)MAX_COPIES * (double)j->survey->memory;
+}
+
+/* Doubles the limit, up to --max-pause. A pass more is then allowed for each step. */
+static int relax(struct engine_job *j, int64_t *limit_ms, struct err *e)
+{
+	int64_t most = j->options->max_pause_ms ? (int64_t)j->options->max_pause_ms : LONGEST_LIMIT_MS;
+
+	if (*limit_ms >= most) {
+		err_set(e, "gave up after %" PRId64 " passes: the guest writes too fast for a pause of %" PRId64 " ms",
+			j->passes_done, *limit_ms);
+		return err_hint(e, "allow more with --max-pause, or take another engine");
+	}
+	*limit_ms = 2 * *limit_ms < most ? 2 * *limit_ms : most;
+	j->passes = (uint64_t)j->passes_done;
+	return qmp_run(j->q, "migrate-set-parameters", json_of("{s:I}", "downtime-limit", (json_int_t)*limit_ms), NULL,
+		       e);
+}
+
+/* The live stage: ends when the guest stands still with its disks drained. */
+static int live_stage(struct engine_job *j, int64_t limit_ms, struct err *e)
+{
+	int64_t relaxed_at = 0;
+
+	while (!vm_status_is(j, "pre-switchover")) {
+		if (vm_tick(j, "copying, VM running", e) < 0)
+			return -1;
+		if (live_stage_is_over(j) && j->last_sample > relaxed_at && !j->stop_us) {
+			if (relax(j, &limit_ms, e) < 0)
+				return -1;
+			relaxed_at = j->last_sample;
+		}
+	}
+	return 0;
+}
+
+int engine_precopy_run(struct engine_job *j, struct err *e)
+{
+	if (vm_migrate(j, e) < 0 || live_stage(j, TIGHT_LIMIT_MS, e) < 0 || j->at_pause(j->ctx, e) < 0)
+		return -1;
+	if (qmp_run(j->q, "migrate-continue", json_of("{s:s}", "state", "pre-switchover"), NULL, e) < 0)
+		return -1;
+	if (vm_wait_status(j, "completed", "saving the rest, VM paused", e) < 0)
+		return -1;
+	return vm_finish_migration(j, e);
+}

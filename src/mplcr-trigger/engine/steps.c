@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all engines share: the settings of a run, and the steps that they are made of. Facts of QEMU:
+ * qapi/migration.json, qapi/run-state.json and migration/migration.c.
+ */
+#include "trigger.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+/* What query-migrate counts in. */
+#define PAGE_BYTES 4096
+
+/* Between two looks at a migration, for progress and trace, which has one at least every 100 ms. */
+#define SAMPLE_MS 50
+
+static const struct engine engines[] = {
+	{ ENGINE_BACKGROUND, "background", "background-snapshot", engine_background_run },
+	{ ENGINE_PRECOPY, "precopy", "pause-before-switchover", engine_precopy_run },
+	{ ENGINE_MPLCR, "mplcr", NULL, engine_mplcr_run },
+	{ ENGINE_STOP, "stop", NULL, engine_stop_run },
+};
+
+#define N_ENGINES (sizeof(engines) / sizeof(engines[0]))
+
+const struct engine *engine_of(enum engine_kind kind)
+{
+	for (size_t i = 0; i < N_ENGINES; i++)
+		if (engines[i].kind == kind)
+			return &engines[i];
+	return NULL;
+}
+
+const struct engine *engine_named(const char *name)
+{
+	for (size_t i = 0; i < N_ENGINES; i++)
+		if (strcmp(engines[i].name, name) == 0)
+			return &engines[i];
+	return NULL;
+}
+
+/* --- settings of a run ------------------------------------------------------------------------------------------ */
+
+json_t *engine_capabilities(const struct engine *engine, const json_t *now)
+{
+	json_t *wanted = json_object(), *state;
+	const char *name;
+
+	json_object_foreach((json_t *)now, name, state)
+		if (json_is_true(state))
+			json_object_set_new(wanted, name, json_false());
+	json_object_set_new(wanted, "events", json_true());
+	if (engine->capability)
+		json_object_set_new(wanted, engine->capability, json_true());
+	if (engine->kind == ENGINE_PRECOPY) /* throttling helps the user's guest to converge, if that is the wish */
+		json_object_del(wanted, "auto-converge");
+	return wanted;
+}
+
+/* No limit, for QEMU's max-bandwidth: bytes per second that nothing reaches. */
+#define NO_BANDWIDTH_LIMIT (100LL << 30)
+
+static uint64_t bandwidth(const struct engine *engine, const struct options *o)
+{
+	if (engine->kind == ENGINE_MPLCR)
+		return steer_first_bandwidth(o);
+	if (o->max_bandwidth)
+		return o->max_bandwidth;
+	return NO_BANDWIDTH_LIMIT;
+}
+
+static json_t *parameters_wanted(const struct engine *engine, const struct engine_job *j)
+{
+	json_t *wanted = json_of("{s:I}", "max-bandwidth", (json_int_t)bandwidth(engine, j->options));
+	const char *tls = json_text(j->survey->parameters, "tls-creds");
+
+	if (tls && tls[0]) /* our pipe is local: no TLS on it */
+		json_object_set_new(wanted, "tls-creds", json_string(""));
+	if (engine->kind == ENGINE_PRECOPY)
+		json_object_set_new(wanted, "downtime-limit", json_integer(TIGHT_LIMIT_MS));
+	return wanted;
+}
+
+/*
+ * From here on a background snapshot can be cancelled. Before QEMU commit "migration: stop tracking ram writes when
+ * cancelling background migration" (2023, 8.1) memory stays write-protected then and the guest hangs; measured: 7.2
+ * does, 10.0 does not. Of the versions in between none is tried, so they count as the older ones.
+ */
+#define BREAKABLE_VERSION 90000
+
+/* The patched QEMU has its own part in every migration, which only its own engine wants. */
+static int set_patch(const struct engine *engine, struct engine_job *j, struct err *e)
+{
+	if (!j->survey->patched || engine->kind == ENGINE_MPLCR)
+		return 0;
+	return patch_set(j->changes, &j->options->mplm, false, j->q, e);
+}
+
+int engine_run(const struct engine *engine, struct engine_job *j, struct err *e)
+{
+	json_t *capabilities = engine_capabilities(engine, j->survey->capabilities);
+	json_t *parameters = parameters_wanted(engine, j);
+	int result = 0;
+
+	if (j->options->extend_live) /* an event for each pass, and it makes thousands */
+		json_object_set_new(capabilities, "events", json_false());
+	j->changes->was_running = j->survey->running;
+	j->changes->unbreakable = engine->kind == ENGINE_BACKGROUND && j->survey->version < BREAKABLE_VERSION;
+	if (changes_capabilities(j->changes, j->q, j->survey->capabilities, capabilities, e) < 0 ||
+	    changes_parameters(j->changes, j->q, j->survey->parameters, parameters, e) < 0 ||
+	    set_patch(engine, j, e) < 0 || engine->run(j, e) < 0)
+		result = -1;
+	json_decref(capabilities);
+	json_decref(parameters);
+	if (result < 0 || vm_sample(j, "saved", NULL, e) < 0) /* the final figures, for the trace */
+		return -1;
+	return changes_put_back(j->changes, j->q, e);
+}
+
+/* --- events and samples ----------------------------------------------------------------------------------------- */
+
+bool vm_status_is(const struct engine_job *j, const char *status)
+{
+	return strcmp(j->status, status) == 0;
+}
+
+static void set_status(struct engine_job *j, const char *status)
+{
+	if (status)
+		snprintf(j->status, sizeof(j->status), "%s", status);
+}
+
+static void take_event(struct engine_job *j, const json_t *event)
+{
+	const char *name = json_text(event, "event");
+	const json_t *data = json_object_get(event, "data");
+
+	if (!name)
+		return;
+	if (strcmp(name, "STOP") == 0 && !j->stop_us) {
+		j->stop_us = qmp_event_time_us(event);
+		if (!j->pause_began)
+			j->pause_began = clock_ns();
+	} else if (strcmp(name, "RESUME") == 0) {
+		j->resume_us = qmp_event_time_us(event);
+	} else if (strcmp(name, "MIGRATION") == 0) {
+		set_status(j, json_text(data, "status"));
+	} else if (strcmp(name, "MIGRATION_PASS") == 0) {
+		j->passes_done = json_int(data, "pass", 0);
+	}
+}
+
+/* Takes events until `until`, or until the first one where `first` is set. */
+static int take_events(struct engine_job *j, int64_t until, bool first, struct err *e)
+{
+	for (;;) {
+		json_t *event;
+
+		if (qmp_event(j->q, until, &event, e) < 0)
+			return -1;
+		if (!event)
+			return 0;
+		take_event(j, event);
+		json_decref(event);
+		if (first)
+			until = 0; /* only what is there already */
+	}
+}
+
+static bool in_pause(const struct engine_job *j)
+{
+	return j->pause_began && !j->resume_us;
+}
+
+static int check_pause(const struct engine_job *j, struct err *e)
+{
+	double paused = clock_ms_between(j->pause_began, clock_ns());
+
+	uint64_t most = j->options->max_pause_ms;
+
+	if (!in_pause(j) || !most || paused <= (double)most)
+		return 0;
+	err_set(e, "gave up: the pause would be longer than %" PRIu64 " ms", most);
+	return err_hint(e, "allow more with --max-pause, or take another engine");
+}
+
+int64_t vm_pages_sent(const json_t *ram)
+{
+	return json_int(ram, "normal", 0) + json_int(ram, "duplicate", 0);
+}
+
+int vm_sample(struct engine_job *j, const char *phase, json_t **info, struct err *e)
+{
+	json_t *got, *ram;
+
+	if (qmp_run(j->q, "query-migrate", NULL, &got, e) < 0)
+		return -1;
+	ram = json_object_get(got, "ram");
+	set_status(j, json_text(got, "status"));
+	j->last_sample = clock_ns();
+	j->transferred = (double)json_int(ram, "transferred", 0);
+	j->remaining = json_int(ram, "remaining", 0);
+	j->pages_sent = vm_pages_sent(ram);
+	j->pages_total = json_int(ram, "total", 0) / PAGE_BYTES;
+	j->passes_done = json_int(ram, "dirty-sync-count", j->passes_done);
+	if (j->progress)
+		j->progress(j->ctx, phase, got);
+	if (vm_status_is(j, "failed")) {
+		const char *why = json_text(got, "error-desc");
+
+		err_set(e, "QEMU could not save the state: %s", why ? why : "it gives no reason");
+		json_decref(got);
+		return j->options->uri ? err_hint(e, "does a QEMU wait at '%s', and has it room?", j->options->uri)
+				       : -1;
+	}
+	if (vm_status_is(j, "cancelled") || vm_status_is(j, "cancelling")) {
+		json_decref(got);
+		return err_set(e, "someone cancelled the migration");
+	}
+	if (info)
+		*info = got;
+	else
+		json_decref(got);
+	return 0;
+}
+
+int vm_events(struct engine_job *j, int64_t until, struct err *e)
+{
+	if (take_events(j, until, true, e) < 0)
+		return -1;
+	if (!j->changes->unbreakable && j->failed(j->ctx))
+		return err_set(e, "the state cannot be stored");
+	return check_pause(j, e);
+}
+
+int vm_tick(struct engine_job *j, const char *phase, struct err *e)
+{
+	if (vm_events(j, clock_in_ms(SAMPLE_MS), e) < 0)
+		return -1;
+	if (vm_status_is(j, "failed") || vm_status_is(j, "cancelled") ||
+	    clock_ns() - j->last_sample >= SAMPLE_MS * NS_PER_MS)
+		return vm_sample(j, phase, NULL, e);
+	return 0;
+}
+
+/* --- steps ------------------------------------------------------------------------------------------------------ */
+
+int vm_run_state(struct engine_job *j, char *state, size_t size, bool *running, struct err *e)
+{
+	json_t *status;
+
+	if (qmp_run(j->q, "query-status", NULL, &status, e) < 0)
+		return -1;
+	snprintf(state, size, "%s", json_text(status, "status") ? json_text(status, "status") : "");
+	*running = json_flag(status, "running");
+	json_decref(status);
+	return 0;
+}
+
+int vm_stop(struct engine_job *j, struct err *e)
+{
+	if (!j->survey->running)
+		return 0;
+	j->changes->run_state = true;
+	j->pause_began = clock_ns();
+	if (qmp_run(j->q, "stop", NULL, NULL, e) < 0)
+		return -1;
+	return take_events(j, 0, false, e);
+}
+
+int vm_migrate(struct engine_job *j, struct err *e)
+{
+	j->changes->migration = true;
+	j->changes->run_state = true; /* a migration stops the VM, and may start it again */
+	set_status(j, "setup");
+	if (qmp_run(j->q, "migrate", json_of("{s:s}", "uri", j->options->uri ? j->options->uri : "fd:" PIPE_NAME), NULL,
+		    e) < 0)
+		return -1;
+	j->changes->patch.mplm = false; /* it has taken them */
+	return 0;
+}
+
+int vm_wait_status(struct engine_job *j, const char *status, const char *phase, struct err *e)
+{
+	while (!vm_status_is(j, status))
+		if (vm_tick(j, phase, e) < 0)
+			return -1;
+	return 0;
+}
+
+/*
+ * "completed" comes before QEMU has left the state finish-migrate, in which it refuses cont ("Migration is not
+ * finalized yet").
+ */
+static int wait_postmigrate(struct engine_job *j, struct err *e)
+{
+	char state[32];
+	bool running;
+
+	for (;;) {
+		if (vm_run_state(j, state, sizeof(state), &running, e) < 0)
+			return -1;
+		if (running || strcmp(state, "finish-migrate") != 0)
+			return 0;
+		if (vm_events(j, clock_ns() + NS_PER_MS / 5, e) < 0)
+			return -1;
+	}
+}
+
+int vm_resume(struct engine_job *j, struct err *e)
+{
+	char state[32];
+	bool running;
+
+	if (qmp_run(j->q, "cont", NULL, NULL, e) < 0 || take_events(j, 0, false, e) < 0)
+		return -1;
+	if (j->resume_us)
+		return 0;
+	if (vm_run_state(j, state, sizeof(state), &running, e) < 0 || take_events(j, 0, false, e) < 0)
+		return -1;
+	return running ? 0 : err_set(e, "the VM did not run again after 'cont': it is in the state '%s'", state);
+}
+
+/*
+ * A completed migration leaves a VM in postmigrate, with its images handed over; only cont takes them back. So a VM
+ * that was paused is made to run and stopped at once, to be what it was; the checkpoint is complete by then.
+ */
+static int pause_again(struct engine_job *j, struct err *e)
+{
+	if (qmp_run(j->q, "cont", NULL, NULL, e) < 0)
+		return -1;
+	return qmp_run(j->q, "stop", NULL, NULL, e);
+}
+
+int vm_finish_migration(struct engine_job *j, struct err *e)
+{
+	if (wait_postmigrate(j, e) < 0)
+		return -1;
+	if (j->options->leave_paused)
+		return 0;
+	return j->survey->running ? vm_resume(j, e) : pause_again(j, e);
+}

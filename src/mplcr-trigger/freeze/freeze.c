@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* The disks at the pause: the way of freezing them that was chosen, and what more than one way does. */
+#include "trigger.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/backing_name.h"
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "qemu/qemu_img.h"
+
+/* --- the method ------------------------------------------------------------------------------------------------- */
+
+static int nothing(const struct freeze *f, struct err *e)
+{
+	(void)f;
+	(void)e;
+	return 0;
+}
+
+static int plan_nothing(struct plan *p, struct err *e)
+{
+	(void)p;
+	(void)e;
+	return 0;
+}
+
+static const struct freeze_method none = {
+	DISKS_NONE, MANIFEST_OVERLAY, "none", plan_nothing, nothing, nothing, NULL, nothing,
+};
+
+static const struct freeze_method *const methods[] = { &freeze_overlay, &freeze_reflink, &freeze_subvolume, &none };
+
+static int plan_method(struct plan *p, enum disks_mode mode, struct err *e)
+{
+	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+		if (methods[i]->mode == mode)
+			p->method = methods[i];
+	return p->method->plan(p, e);
+}
+
+/* What the reflinks planned, which cannot be. */
+static void forget_clones(struct plan *p)
+{
+	clones_release(&p->clones);
+	for (size_t i = 0; i < p->n_disks; i++) {
+		free(p->disks[i].clone);
+		free(p->disks[i].data);
+		p->disks[i].clone = p->disks[i].data = NULL;
+	}
+}
+
+/* Clones where these can be had, since they leave the chain as it is; else overlays. */
+static int plan_auto(struct plan *p, struct err *e)
+{
+	struct err why;
+
+	if (plan_method(p, DISKS_REFLINK, &why) == 0) {
+		cli_note("disks reflink: the filesystem of '%s' can clone all images", p->dir);
+		return 0;
+	}
+	cli_note("disks overlay: %s", why.text);
+	forget_clones(p);
+	return plan_method(p, DISKS_OVERLAY, e);
+}
+
+int freeze_plan(struct plan *p, const struct options *o, struct err *e)
+{
+	return o->disks == DISKS_AUTO ? plan_auto(p, e) : plan_method(p, o->disks, e);
+}
+
+int freeze_prepare(const struct freeze *f, struct err *e)
+{
+	return f->plan->method->prepare(f, e);
+}
+
+int freeze_run(const struct freeze *f, struct err *e)
+{
+	return f->plan->method->run(f, e);
+}
+
+/* --- after the pause -------------------------------------------------------------------------------------------- */
+
+int freeze_check_same(const struct freeze *f, const struct disk_plan *dp, const json_t *blocks, struct err *e)
+{
+	const json_t *inserted = disk_find(blocks, dp->disk);
+	const char *file = json_text(inserted, "file");
+
+	(void)f;
+	if (file && strcmp(file, dp->disk->shown) == 0)
+		return 0;
+	return err_set(e, "disk '%s' writes to '%s' and no longer to '%s': someone else changed that meanwhile",
+		       dp->disk->device, file ? file : "nothing", dp->disk->shown);
+}
+
+/* Every disk is looked at: the user must know of each where it writes to. */
+static int check_all(const struct freeze *f, const json_t *blocks, struct err *e)
+{
+	const struct plan *p = f->plan;
+	int result = 0;
+
+	for (size_t i = 0; i < p->n_disks; i++) {
+		size_t used = result < 0 ? strlen(e->text) : 0;
+		struct err one;
+
+		if (!p->disks[i].freeze || p->method->check(f, &p->disks[i], blocks, &one) == 0)
+			continue;
+		if (result == 0)
+			*e = one;
+		else
+			snprintf(e->text + used, sizeof(e->text) - used, "; %s", one.text);
+		result = -1;
+	}
+	return result;
+}
+
+int freeze_check(const struct freeze *f, struct err *e)
+{
+	_cleanup_json_ json_t *blocks = NULL;
+
+	if (qmp_run(f->q, "query-block", NULL, &blocks, e) < 0)
+		return -1;
+	return check_all(f, blocks, e) < 0 ? -1 : f->plan->method->settle(f, e);
+}
+
+/* --- the names in the headers of clones ------------------------------------------------------------------------- */
+
+/* How the clone is to name the file at `path`: from its own directory, where both are in one tree; malloc'd. */
+static char *name_from_clone(const struct plan *p, const struct disk_plan *dp, const char *path)
+{
+	_cleanup_free_ char *clone = path_join(p->final, dp->clone), *dir = path_dir(clone);
+
+	return path_below(p->dir, path) ? relative_name(dir, path) : text_copy(path);
+}
+
+/* The backing file's name. A sealed header keeps its own, which leads there from anywhere: see vm_disks.c. */
+static int relink_backing(const struct plan *p, const struct disk_plan *dp, const struct qemu_img_header *h,
+			  struct err *e)
+{
+	const struct disk *d = dp->disk;
+	_cleanup_free_ char *name = NULL;
+
+	if (d->n_chain < 2 || d->sealed || !d->backing_name || strncmp(d->backing_name, "json:", 5) == 0)
+		return 0;
+	name = name_from_clone(p, dp, d->chain[1].path);
+	return qemu_img_set_backing(h, name, d->chain[1].format, e);
+}
+
+/* The data file's name, which QEMU takes as relative to its own working directory: so it is absolute. */
+static int relink_data(const struct plan *p, const struct disk_plan *dp, const struct qemu_img_header *h, struct err *e)
+{
+	_cleanup_free_ char *data = dp->data ? path_join(p->final, dp->data) : NULL;
+
+	return data ? qemu_img_set_data(h, data, e) : 0;
+}
+
+/* The clone is opened with the clone of its data file, whatever its header says. */
+static int relink(const struct freeze *f, const struct disk_plan *dp, struct err *e)
+{
+	const struct plan *p = f->plan;
+	_cleanup_free_ char *image = path_join(p->partial, dp->clone);
+	_cleanup_free_ char *data = dp->data ? path_join(p->partial, dp->data) : NULL;
+	const struct qemu_img_header h = {
+		.path = image,
+		.format = dp->disk->chain[0].format,
+		.data = data,
+		.deadline = f->deadline,
+		.interrupt = f->interrupt,
+	};
+
+	return relink_backing(p, dp, &h, e) < 0 ? -1 : relink_data(p, dp, &h, e);
+}
+
+int freeze_relink(const struct freeze *f, struct err *e)
+{
+	const struct plan *p = f->plan;
+
+	for (size_t i = 0; i < p->n_disks; i++)
+		if (p->disks[i].clone && relink(f, &p->disks[i], e) < 0)
+			return err_prefix(e, "cannot put right the names in the clone '%s'", p->disks[i].clone);
+	return 0;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The patched QEMU keeps the script of --at-freeze until it ends, and overlays that were queued until a checkpoint
+ * makes them; neither can be asked for or taken back. So we note what we gave it, in SOCKET.mplcr/state.json.
+ *
+ * The directory is ours alone, since QEMU must not be able to tell us which files to make.
+ */
+#include "trigger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/proc.h"
+
+#define STATE "state.json"
+#define STATE_MAX_BYTES (64 << 10)
+
+/* Whether the directory is there; -1 where it is not ours. */
+static int check_dir(const char *dir, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(dir, &st) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot use '%s'", dir);
+	if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+		return 1;
+	err_set(e, "'%s' is not a directory that only we can write", dir);
+	return err_hint(e, "remove it, if it is not yours");
+}
+
+static void read_state(struct sticky *k, const json_t *state)
+{
+	const json_t *one;
+	size_t i;
+
+	if (k->pid <= 0 || json_int(state, "pid", 0) != k->pid || (uint64_t)json_int(state, "started", 0) != procinfo_started(k->pid))
+		return; /* of a process that has ended */
+	k->script = json_flag(state, "script");
+	json_array_foreach(json_object_get(state, "queue"), i, one)
+		if (json_text(one, "device") && json_text(one, "file"))
+			sticky_queue_add(k, json_text(one, "device"), json_text(one, "file"));
+}
+
+int sticky_load(struct sticky *k, const char *socket, pid_t pid, struct err *e)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *real = path_real(socket);
+	_cleanup_json_ json_t *state = NULL;
+	size_t size;
+	int there;
+
+	*k = (struct sticky){ .pid = pid, .dir = text_of("%s.mplcr", real ? real : socket) };
+	there = check_dir(k->dir, e);
+	if (there <= 0)
+		return there;
+	path = path_join(k->dir, STATE);
+	if (access(path, F_OK) < 0)
+		return 0;
+	text = file_read(AT_FDCWD, path, STATE_MAX_BYTES, &size, e);
+	if (!text)
+		return -1;
+	state = json_loadb(text, size, 0, NULL);
+	read_state(k, state);
+	return 0;
+}
+
+static json_t *state_of(const struct sticky *k)
+{
+	json_t *queue = json_array();
+
+	for (size_t i = 0; i < k->n_queue; i++)
+		json_array_append_new(queue,
+				      json_of("{s:s, s:s}", "device", k->queue[i].device, "file", k->queue[i].file));
+	return json_of("{s:I, s:I, s:b, s:o}", "pid", (json_int_t)k->pid, "started",
+		       (json_int_t)procinfo_started(k->pid), "script", k->script, "queue", queue);
+}
+
+static int make_dir(const struct sticky *k, struct err *e)
+{
+	if (mkdir(k->dir, 0711) == 0) /* QEMU, another user perhaps, goes through it to the script */
+		return chmod(k->dir, 0711) == 0 ? 0 : err_sys(e, errno, "cannot make '%s'", k->dir);
+	if (errno == EEXIST)
+		return check_dir(k->dir, e) == 1 ? 0 : -1;
+	err_sys(e, errno, "cannot make '%s'", k->dir);
+	return err_hint(e, "what this QEMU is given and keeps must be noted beside its socket: run mplcr-trigger as "
+			   "someone who may write there");
+}
+
+int sticky_store(const struct sticky *k, struct err *e)
+{
+	_cleanup_json_ json_t *state = state_of(k);
+	_cleanup_free_ char *text = json_dumps(state, JSON_COMPACT);
+	_cleanup_free_ char *path = path_join(k->dir, STATE);
+	_cleanup_free_ char *new = text_of("%s.new", path);
+
+	if (!k->script && k->n_queue == 0) {
+		dir_remove(k->dir);
+		return 0;
+	}
+	if (make_dir(k, e) < 0)
+		return -1;
+	unlink(new);
+	if (file_create(AT_FDCWD, new, text, strlen(text), e) < 0)
+		return -1;
+	return rename(new, path) == 0 ? 0 : err_sys(e, errno, "cannot write '%s'", path);
+}
+
+void sticky_queue_add(struct sticky *k, const char *device, const char *file)
+{
+	k->queue = realloc(k->queue, (k->n_queue + 1) * sizeof(*k->queue));
+	if (!k->queue)
+		abort();
+	k->queue[k->n_queue++] = (struct queued){ text_copy(device), text_copy(file) };
+}
+
+void sticky_queue_clear(struct sticky *k)
+{
+	for (size_t i = 0; i < k->n_queue; i++) {
+		free(k->queue[i].device);
+		free(k->queue[i].file);
+	}
+	free(k->queue);
+	k->queue = NULL;
+	k->n_queue = 0;
+}
+
+const char *sticky_queued(const struct sticky *k, const char *device)
+{
+	for (size_t i = 0; i < k->n_queue; i++)
+		if (strcmp(k->queue[i].device, device) == 0)
+			return k->queue[i].file;
+	return NULL;
+}
+
+void sticky_release(struct sticky *k)
+{
+	sticky_queue_clear(k);
+	free(k->dir);
+	k->dir = NULL;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Overlays that the patched QEMU makes by itself, at the end of a checkpoint while the guest stands still. They are
+ * queued with its HMP command snapshot_blkdev_mplcr before (hmp.c of the patch), whose limits are these. What is
+ * queued cannot be taken back, and errors of the making are only printed by QEMU: the second one in a checkpoint ends
+ * it. So everything that can be known is checked before, and what became of it is asked after (freeze_check).
+ */
+#include "trigger.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/cli.h"
+#include "base/fdio.h"
+#include "base/json.h"
+
+#define QUEUE_MAX 20
+/* Device and file names are shorter than this. */
+#define NAME_LIMIT 150
+
+static int check_length(const char *what, const char *name, struct err *e)
+{
+	if (strlen(name) < NAME_LIMIT)
+		return 0;
+	err_set(e, "the %s '%s' is too long for the patched QEMU: %zu bytes, at most %d", what, name, strlen(name),
+		NAME_LIMIT - 1);
+	return err_hint(e, "choose a shorter --dir or --name, or name the overlay: --device DEV=FILE");
+}
+
+static int check_disk(const struct disk_plan *dp, struct err *e)
+{
+	if (!dp->disk->backend[0])
+		return err_set(e, "disk '%s' has no device name, which the patched QEMU's overlays need",
+			       dp->disk->device);
+	if (check_length("device name", dp->disk->backend, e) < 0)
+		return -1;
+	return check_length("overlay's path", dp->overlay, e);
+}
+
+static struct disk_plan *disk_named(struct plan *p, const char *backend)
+{
+	for (size_t i = 0; i < p->n_disks; i++)
+		if (p->disks[i].freeze && strcmp(p->disks[i].disk->backend, backend) == 0)
+			return &p->disks[i];
+	return NULL;
+}
+
+/*
+ * An earlier try failed after it had queued overlays. QEMU will make these, so they are the ones of this checkpoint; to
+ * queue them again would make QEMU fail twice, which ends it.
+ */
+static int take_over_queue(struct plan *p, const struct sticky *k, struct err *e)
+{
+	for (size_t i = 0; i < k->n_queue; i++) {
+		struct disk_plan *dp = disk_named(p, k->queue[i].device);
+
+		if (!dp) {
+			err_set(e,
+				"an earlier checkpoint that failed left an overlay of disk '%s' queued in QEMU, and "
+				"that disk is not to be frozen",
+				k->queue[i].device);
+			return err_hint(e, "freeze it too, or take this checkpoint with --engine stop");
+		}
+		if (access(k->queue[i].file, F_OK) == 0) {
+			err_set(e,
+				"an earlier checkpoint that failed left the overlay '%s' queued in QEMU, and that "
+				"file exists now",
+				k->queue[i].file);
+			return err_hint(e, "move it away: QEMU would write over it");
+		}
+		free(dp->overlay);
+		dp->overlay = text_copy(k->queue[i].file);
+	}
+	return 0;
+}
+
+int queue_plan(struct plan *p, const struct options *o, const struct survey *s, struct err *e)
+{
+	size_t n = 0;
+
+	if (p->method->mode == DISKS_REFLINK || p->method->mode == DISKS_SUBVOLUME)
+		return 0;
+	for (size_t i = 0; i < p->n_disks; i++) {
+		if (!p->disks[i].freeze)
+			continue;
+		if (check_disk(&p->disks[i], e) < 0)
+			return -1;
+		p->disks[i].node[0] = '\0'; /* QEMU names it */
+		n++;
+	}
+	if (n > QUEUE_MAX)
+		return err_set(e, "the VM has %zu disks to freeze, and the patched QEMU freezes at most %d", n,
+			       QUEUE_MAX);
+	if (n > 0 && plan_needs_pause(p, o)) {
+		err_set(e, "the patched QEMU either makes overlays or runs a command in the pause, not both");
+		return err_hint(e, "%s goes with --disks none there, or reflink, or subvolume",
+				o->at_freeze ? "--at-freeze" : "--include");
+	}
+	if (n > 0 && s->sticky.script) {
+		err_set(e,
+			"this QEMU process was given a command for the pause before, and runs that instead of making "
+			"overlays until it ends");
+		return err_hint(e, "use --disks reflink, subvolume or none, or --engine stop, or restart QEMU");
+	}
+	p->queued = true;
+	return plan_needs_pause(p, o) ? 0 : take_over_queue(p, &s->sticky, e);
+}
+
+/* A word of an HMP command line: in quotes, with backslashes (monitor.c, get_str). Malloc'd. */
+static char *hmp_word(const char *text)
+{
+	char *word = memory_of(2 * strlen(text) + 3, 1), *to = word;
+
+	*to++ = '"';
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\' || *text == '\n' || *text == '\r')
+			*to++ = '\\';
+		*to++ = *text == '\n' ? 'n' : *text == '\r' ? 'r' : *text;
+	}
+	*to++ = '"';
+	return word;
+}
+
+static int queue_overlay(const struct disk_plan *dp, struct qmp *q, struct err *e)
+{
+	_cleanup_free_ char *device = hmp_word(dp->disk->backend);
+	_cleanup_free_ char *file = hmp_word(dp->overlay);
+	_cleanup_free_ char *line = text_of("snapshot_blkdev_mplcr %s %s qcow2", device, file);
+	_cleanup_json_ json_t *answer = NULL;
+	const char *text;
+
+	if (qmp_run(q, "human-monitor-command", json_of("{s:s}", "command-line", line), &answer, e) < 0)
+		return -1;
+	text = json_string_value(answer);
+	if (!text || !text[0])
+		return 0;
+	err_set(e, "QEMU does not take the overlay of disk '%s': %.*s", dp->disk->device, (int)strcspn(text, "\r\n"),
+		text);
+	return err_hint(e,
+			"overlays of earlier tries that failed may fill its queue of %d: restart QEMU, or take a "
+			"checkpoint with --engine stop",
+			QUEUE_MAX);
+}
+
+int queue_overlays(const struct plan *p, struct sticky *k, struct qmp *q, struct err *e)
+{
+	for (size_t i = 0; i < p->n_disks; i++) {
+		const struct disk_plan *dp = &p->disks[i];
+
+		if (!dp->freeze || sticky_queued(k, dp->disk->backend))
+			continue;
+		if (queue_overlay(dp, q, e) < 0)
+			return -1;
+		sticky_queue_add(k, dp->disk->backend, dp->overlay);
+		if (sticky_store(k, e) < 0)
+			return -1;
+	}
+	return 0;
+}
