@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/text.h"
 #include "base/json.h"
 #include "qemu/qmp.h"
 

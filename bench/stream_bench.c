@@ -21,7 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/text.h"
 #include "state/sink.h"
 #include "state/stream.h"
 #include "stream_builder.h"

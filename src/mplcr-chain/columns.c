@@ -8,7 +8,8 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 
 bool columns_utf8(void)
 {

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/json.h"
 
 #define SCHEMA "mplcr.chain.seal/1"

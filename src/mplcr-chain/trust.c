@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "checkpoint/manifest.h"
 
 /* Whether `dir` (without links) is the directory "disks" of a checkpoint. */

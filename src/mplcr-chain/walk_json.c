@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/text.h"
 #include "base/json.h"
 
 /* The names of feature bits (QEMU docs/interop/qcow2.txt). */

@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "image/clone.h"
-#include "base/fdio.h"
+#include "base/path.h"
 #include "restore.h"
 
 void included_name(struct plan *p)

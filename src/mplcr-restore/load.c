@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/text.h"
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "restore.h"

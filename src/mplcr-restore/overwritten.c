@@ -14,8 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "restore.h"
 
 #define PAGE 4096
@@ -40,10 +42,7 @@ static void add_page(struct overwritten *o, uint64_t at)
 		last->to += PAGE;
 		return;
 	}
-	o->ranges = realloc(o->ranges, (o->n + 1) * sizeof(*o->ranges));
-	if (!o->ranges)
-		abort();
-	o->ranges[o->n++] = (struct stream_range){ at, at + PAGE };
+	*array_add(o->ranges, o->n) = (struct stream_range){ at, at + PAGE };
 }
 
 static int read_mapping(struct overwritten *o, int pagemap, const struct mapping *m, struct err *e)

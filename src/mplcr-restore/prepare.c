@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/file.h"
 #include "restore.h"
 
 static int make_parent(struct plan *p, struct err *e)

@@ -6,7 +6,8 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "restore.h"
 
 /* Prints `word` so that a POSIX shell reads it as one word. */

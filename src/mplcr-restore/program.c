@@ -10,7 +10,8 @@
 #include "base/cli.h"
 #include "base/clock.h"
 #include "base/process.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "restore.h"
 
 /* How long QEMU may take to say its version. */

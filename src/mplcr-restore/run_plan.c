@@ -8,7 +8,9 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "restore.h"
 
 /* A name that is one part of a path, and no option. */

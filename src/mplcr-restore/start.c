@@ -11,7 +11,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/text.h"
 #include "base/interrupt.h"
 #include "restore.h"
 

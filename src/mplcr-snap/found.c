@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "image/subvolume.h"
 
 /* Directories that are open at the same time while a tree is walked. */
@@ -30,13 +32,8 @@ static struct found_set *set_of_mark(struct found *f, const char *mark)
 
 static struct found_set *add_set(struct found *f, const char *mark)
 {
-	struct found_set *s;
+	struct found_set *s = array_add(f->sets, f->n_sets);
 
-	f->sets = realloc(f->sets, (f->n_sets + 1) * sizeof(*f->sets));
-	if (!f->sets)
-		abort();
-	s = &f->sets[f->n_sets++];
-	*s = (struct found_set){ 0 };
 	memcpy(s->mark, mark, sizeof(s->mark));
 	return s;
 }

@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "base/json.h"
 #include "base/number.h"
 #include "image/subvolume.h"

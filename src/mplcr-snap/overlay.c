@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/array.h"
+#include "base/text.h"
 
 static const struct cli_option option_table[] = {
 	{ "absolute", 'a', NULL, "name the backing file by its absolute path" },
@@ -32,10 +33,7 @@ static int add_device(struct overlay_options *o, const char *value, struct err *
 
 	if (n == 0 || (equals && !equals[1]))
 		return err_usage(e, "--device: '%s' is not DEV or DEV=FILE", value);
-	o->devices = realloc(o->devices, (o->n_devices + 1) * sizeof(*o->devices));
-	if (!o->devices)
-		abort();
-	o->devices[o->n_devices++] = (struct live_device){
+	*array_add(o->devices, o->n_devices) = (struct live_device){
 		.device = text_of("%.*s", (int)n, value),
 		.file = equals ? text_copy(equals + 1) : NULL,
 	};

@@ -10,7 +10,10 @@
 
 #include "checkpoint/remove.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "image/lock.h"
 #include "base/json.h"
 #include "image/subvolume.h"

@@ -10,8 +10,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "image/lock.h"
 
 /* --- the sources ------------------------------------------------------------------------------------------------ */
@@ -65,13 +68,7 @@ static size_t find_source(const struct set *s, const struct copy *c)
 
 static struct copy *set_push(struct set *s)
 {
-	if (s->n == s->room) {
-		s->room = s->room ? 2 * s->room : 64;
-		s->copies = realloc(s->copies, s->room * sizeof(*s->copies));
-		if (!s->copies)
-			abort();
-	}
-	return &s->copies[s->n++];
+	return array_add(s->copies, s->n);
 }
 
 int set_add(struct set *s, const char *source, size_t *index, struct err *e)

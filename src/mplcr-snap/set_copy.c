@@ -8,7 +8,8 @@
 #include "base/cleanup.h"
 #include "image/clone.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "base/interrupt.h"
 #include "base/workers.h"
 

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/path.h"
 #include "base/interrupt.h"
 
 /* --- owner, mode, times ----------------------------------------------------------------------------------------- */

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "image/lock.h"
 #include "base/json.h"
 #include "image/subvolume.h"

@@ -141,7 +141,7 @@ struct set_options {
 struct set {
 	const struct set_options *options;
 	struct copy *copies;
-	size_t n, room;
+	size_t n;
 	int max_fd; /* descriptors above are not kept */
 	uid_t uid;  /* ours */
 	gid_t gid;

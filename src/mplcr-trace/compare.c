@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/cli.h"
-#include "base/fdio.h"
+#include "base/memory.h"
 #include "base/json.h"
 
 #define MAX_COLUMNS 64

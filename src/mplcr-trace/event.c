@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/text.h"
 
 _Static_assert(EVENT_FIELDS <= 64, "a field is a bit of struct event's `has`");
 

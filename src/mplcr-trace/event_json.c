@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/memory.h"
 #include "base/json.h"
 
 #define KEPT_BACK (1u << 18)
@@ -88,12 +88,10 @@ static int put_whole(struct event_writer *w, int64_t value, struct err *e)
 
 static int put_json(struct event_writer *w, json_t *value, struct err *e)
 {
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	char *text = memory_checked(json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY));
 	int result;
 
 	json_decref(value);
-	if (!text)
-		abort();
 	result = put(w, text, strlen(text), e);
 	free(text);
 	return result;

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/array.h"
+#include "base/text.h"
 
 struct builder {
 	struct model *model;
@@ -22,12 +23,8 @@ void *model_one_more(void **list, size_t *n, size_t size)
 {
 	if (*n >= MODEL_MAX_ITEMS)
 		return NULL;
-	if ((*n & (*n - 1)) == 0) { /* 0, 1, 2, 4, …: full */
-		*list = realloc(*list, (*n ? 2 * *n : 1) * size);
-		if (!*list)
-			abort();
-	}
-	return memset((char *)*list + (*n)++ * size, 0, size);
+	*list = array_with_room(*list, *n, size);
+	return (char *)*list + (*n)++ * size;
 }
 
 void model_note(struct checkpoint *c, const char *fmt, ...)

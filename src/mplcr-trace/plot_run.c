@@ -10,7 +10,9 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/interrupt.h"
 #include "base/process.h"
 

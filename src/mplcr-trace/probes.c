@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/memory.h"
 
 /* --- the table -------------------------------------------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/memory.h"
 #include "base/json.h"
 #include "qemu/qmp.h"
 

@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/memory.h"
 #include "rules.h"
 
 #define LONGEST_NAME 256 /* the patch itself has room for 150 */

@@ -8,7 +8,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/json.h"
 
 /* QEMU 10 has some 100 that match. */

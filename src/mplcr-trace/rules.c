@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/memory.h"
 #include "reader.h"
 
 #define MAX_PARTS 12

@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
-#include "base/fdio.h"
+#include "base/memory.h"
 #include "base/lines.h"
 
 /* Of an unknown line, as much as is shown. */

@@ -10,7 +10,8 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/text.h"
 #include "base/process.h"
 
 char *at_freeze_list(const struct plan *p)

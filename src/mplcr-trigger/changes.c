@@ -8,7 +8,6 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fdio.h"
 #include "base/json.h"
 
 /* How long QEMU may still be busy with an earlier migration. */

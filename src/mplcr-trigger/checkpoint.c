@@ -18,7 +18,6 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/clock.h"
-#include "base/fdio.h"
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/number.h"

@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
-#include "base/fdio.h"
+#include "base/file.h"
 
 /* The byte that means: all is well, go. */
 #define DISMISSED 'd'

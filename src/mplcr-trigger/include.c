@@ -15,7 +15,9 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/digest.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "qemu/image_path.h"
 #include "qemu/overlay_name.h"
 

@@ -9,8 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/text.h"
 #include "base/number.h"
 #include "base/zstd.h"
 
@@ -96,10 +97,7 @@ static int add_device(struct options *o, const char *value, struct err *e)
 
 	if (!value[0] || equals == value || (equals && !equals[1]))
 		return err_usage(e, "--device: '%s' is not DEV or DEV=FILE", value);
-	o->devices = realloc(o->devices, (o->n_devices + 1) * sizeof(*o->devices));
-	if (!o->devices)
-		abort();
-	choice = &o->devices[o->n_devices++];
+	choice = array_add(o->devices, o->n_devices);
 	choice->device = text_of("%.*s", equals ? (int)(equals - value) : (int)strlen(value), value);
 	choice->file = text_copy(equals ? equals + 1 : NULL);
 	return 0;
@@ -107,10 +105,7 @@ static int add_device(struct options *o, const char *value, struct err *e)
 
 static int add_leave_out(struct options *o, const char *value)
 {
-	o->leave_out = realloc(o->leave_out, (o->n_leave_out + 1) * sizeof(*o->leave_out));
-	if (!o->leave_out)
-		abort();
-	o->leave_out[o->n_leave_out++] = text_copy(value);
+	*array_add(o->leave_out, o->n_leave_out) = text_copy(value);
 	return 0;
 }
 

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "qemu/image_path.h"
 #include "base/json.h"
 #include "base/number.h"

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "qemu/overlay_name.h"
 
 /* --- the checkpoint before -------------------------------------------------------------------------------------- */

@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "base/json.h"
 
 /*

@@ -12,7 +12,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/digest.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "base/json.h"
 
 static char **copy_arguments(char **argv)

@@ -6,7 +6,6 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
-#include "base/fdio.h"
 #include "base/json.h"
 #include "base/number.h"
 

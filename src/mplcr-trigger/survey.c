@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/text.h"
 #include "qemu/image_path.h"
 #include "base/json.h"
 

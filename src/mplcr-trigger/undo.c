@@ -14,7 +14,8 @@
 #include "checkpoint/remove.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/text.h"
 #include "base/json.h"
 
 /* How long each step of the undoing may take. */

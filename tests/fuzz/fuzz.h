@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/path.h"
 
 static int run_path(const char *path)
 {

@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/fdio.h"
+#include "base/file.h"
 #include "fuzz.h"
 #include "mplcr-trace/summary.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/text.h"
 #include "tap.h"
 
 static void relative(const char *dir, const char *to, const char *expected)

@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/path.h"
 #include "qcow2_builder.h"
 #include "tap.h"
 

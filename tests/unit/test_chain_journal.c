@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fdio.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "tap.h"
 

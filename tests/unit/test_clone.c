@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "tap.h"
 
 #define MIB (1 << 20)

@@ -5,7 +5,7 @@
 
 #include "mplcr-restore/commandline/commandline.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/text.h"
 #include "tap.h"
 
 #define MAX_WORDS 64

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/digest.h"
-#include "base/fdio.h"
+#include "base/file.h"
 #include "tap.h"
 #include "base/zstd.h"
 

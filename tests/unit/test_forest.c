@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fdio.h"
 #include "checkpoint/forest/forest.h"
 #include "image_builder.h"
 #include "base/json.h"

@@ -7,7 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "tap.h"
 
 static int file_of(const char *bytes, size_t size)

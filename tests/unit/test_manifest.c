@@ -8,7 +8,8 @@
 
 #include "base/cleanup.h"
 #include "base/digest.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/json.h"
 #include "checkpoint/manifest.h"
 #include "tap.h"

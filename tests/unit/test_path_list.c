@@ -9,7 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "tap.h"
 
 /* A file with these bytes, to be read from its beginning. */

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/digest.h"
-#include "base/fdio.h"
+#include "base/file.h"
 #include "state/sink.h"
 #include "stream_builder.h"
 #include "state/join.h"

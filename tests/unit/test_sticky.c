@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/proc.h"
 #include "tap.h"
 

@@ -9,7 +9,7 @@
 #include <xxhash.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
 
 enum {
 	READ = 256 << 10, /* stays in the second-level cache between the copy and the sum */
@@ -24,9 +24,7 @@ struct digest *digest_new(void)
 {
 	struct digest *d = memory_of(1, sizeof(*d));
 
-	d->state = XXH3_createState();
-	if (!d->state)
-		abort();
+	d->state = memory_checked(XXH3_createState());
 	XXH3_128bits_reset(d->state);
 	return d;
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
 
 const char *json_text(const json_t *object, const char *key)
 {
@@ -97,9 +97,7 @@ json_t *json_bytes_of(const char *bytes, size_t length)
 		to += n ? n : 3;
 		s += n ? n : 1;
 	}
-	value = json_stringn_nocheck(clean, (size_t)(to - clean));
-	if (!value)
-		abort();
+	value = memory_checked(json_stringn_nocheck(clean, (size_t)(to - clean)));
 	return value;
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/fdio.h"
+#include "base/memory.h"
 
 #define BUFFER_SIZE (1u << 20)
 

@@ -9,19 +9,13 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/text.h"
 
 #define MAX_PATHS 1000000
 
 void path_list_add(struct path_list *l, const char *path)
 {
-	if ((l->n & (l->n + 1)) == 0) { /* room for twice as many, and the NULL */
-		l->paths = realloc(l->paths, (2 * l->n + 2) * sizeof(*l->paths));
-		if (!l->paths)
-			abort();
-	}
-	l->paths[l->n++] = text_copy(path);
-	l->paths[l->n] = NULL;
+	text_list_add(&l->paths, &l->n, text_copy(path));
 }
 
 void path_list_release(struct path_list *l)

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
 
 #define CAP_SYS_PTRACE_BIT 19 /* linux/capability.h */
 

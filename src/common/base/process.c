@@ -17,7 +17,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/interrupt.h"
 
 enum { OUTPUT_MAX = 1 << 20 };

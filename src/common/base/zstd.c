@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#include "base/fdio.h"
+#include "base/memory.h"
 
 enum {
 	CHUNK = 256 << 10,

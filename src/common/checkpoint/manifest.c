@@ -9,7 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/digest.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "base/json.h"
 
 static void set_text(json_t *object, const char *key, const char *text)

@@ -8,7 +8,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "base/json.h"
 #include "checkpoint/manifest_impl.h"
 

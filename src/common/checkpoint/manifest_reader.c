@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/json.h"
 
 /* The longest text that is taken, bytes. */

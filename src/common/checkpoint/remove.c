@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "checkpoint/manifest.h"
 #include "image/subvolume.h"
 

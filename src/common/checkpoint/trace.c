@@ -7,7 +7,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "base/json.h"
 
 /* A trace of a day of progress samples stays far below this; beyond it only the end is missing. */
@@ -26,9 +27,7 @@ struct trace *trace_begin(void)
 	struct trace *t = memory_of(1, sizeof(*t));
 
 	t->start = clock_ns();
-	t->lines = open_memstream(&t->text, &t->size);
-	if (!t->lines)
-		abort();
+	t->lines = memory_checked(open_memstream(&t->text, &t->size));
 	return t;
 }
 

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 
 /* Extents that are asked for at a time. */
 #define EXTENTS 256

@@ -6,7 +6,8 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 
 /* The length of the directory that both are below, without the '/' after it: 0 where that is the root. */
 static size_t common_directory(const char *a, const char *b)

@@ -10,8 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "image/name.h"
 #include "base/json.h"
 
@@ -27,7 +30,6 @@ struct walk {
 	char *dir; /* of the last image, with the '/' behind it; NULL at first, when `dirfd` is -1 */
 	int dirfd;
 	struct chain *chain;
-	size_t room;
 	struct file_id *seen; /* of each image: side by side, for each new one is compared with all */
 	json_t *backing;      /* what the json: name of the last image says of its backing file, or NULL */
 };
@@ -38,16 +40,8 @@ static struct chain_image *add_image(struct walk *w)
 {
 	struct chain *c = w->chain;
 
-	if (c->n == w->room) {
-		w->room = w->room ? 2 * w->room : 16;
-		c->images = realloc(c->images, w->room * sizeof(*c->images));
-		w->seen = realloc(w->seen, w->room * sizeof(*w->seen));
-		if (!c->images || !w->seen)
-			abort();
-	}
-	w->seen[c->n] = (struct file_id){ 0 };
-	c->images[c->n] = (struct chain_image){ .state = CHAIN_OK };
-	return &c->images[c->n++];
+	w->seen = array_with_room(w->seen, c->n, sizeof(*w->seen));
+	return array_add(c->images, c->n);
 }
 
 /* `path` as it stands, behind `dir` where it is relative. */

@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "image/subvolume.h"
 
 /* Bytes between two calls of `progress`, and of a plain read and write. */

@@ -9,7 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/digest.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "base/json.h"
 
 #define HEADER_BYTES 65536

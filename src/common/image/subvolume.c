@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/path.h"
 
 /* What libbtrfsutil says; it leaves the reason in errno. */
 static int fail(enum btrfs_util_error code, struct err *e, const char *what, const char *path)

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "qemu/image_path.h"
 #include "base/json.h"
 

@@ -15,7 +15,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/interrupt.h"
 #include "qemu/keyval.h"
 #include "base/library.h"

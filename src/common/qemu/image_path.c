@@ -5,7 +5,8 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "base/json.h"
 #include "base/proc.h"
 

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 
 /* The unescaped value at *text, up to a single comma or the end; *text stands on that afterwards. */
 static char *take_value(const char **text)
@@ -175,18 +176,15 @@ char *keyval_text(const struct keyval *kv)
 {
 	char *text = NULL;
 	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	FILE *out = memory_checked(open_memstream(&text, &size));
 
-	if (!out)
-		abort();
 	for (size_t i = 0; i < kv->n; i++) {
 		if (i > 0)
 			putc(',', out);
 		print_item(out, &kv->items[i]);
 	}
-	if (fclose(out) != 0)
-		abort();
-	return text;
+	fclose(out);
+	return memory_checked(text);
 }
 
 void keyval_release(struct keyval *kv)

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/json.h"
 #include "base/process.h"
 

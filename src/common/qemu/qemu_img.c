@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/text.h"
 #include "qemu/keyval.h"
 #include "base/process.h"
 

@@ -12,7 +12,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/interrupt.h"
 #include "base/json.h"
 
@@ -92,9 +93,7 @@ static int read_more(struct qmp *q, struct err *e)
 	}
 	if (q->room - q->used < READ_BYTES) {
 		q->room = q->room ? 2 * q->room : 2 * READ_BYTES;
-		q->buf = realloc(q->buf, q->room);
-		if (!q->buf)
-			abort();
+		q->buf = memory_resize(q->buf, q->room, 1);
 	}
 	n = recv(q->fd, q->buf + q->used, READ_BYTES, MSG_DONTWAIT);
 	if (n > 0) {

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
 
 enum {
 	BLOCK = 1 << 20,

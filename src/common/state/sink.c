@@ -10,9 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/digest.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/path.h"
 #include "state/sink_impl.h"
 #include "state/pump.h"
 
@@ -30,14 +33,10 @@ void sink_allow_undescribed(struct sink *s)
 
 int sink_create(struct sink *s, const char *name, const char *block, struct err *e)
 {
-	struct sink_out *grown = realloc(s->outs, (s->n_outs + 1) * sizeof(*grown));
 	struct sink_out *out;
 
-	if (!grown)
-		return err_sys(e, ENOMEM, "cannot create '%s'", name);
-	s->outs = grown;
+	s->outs = array_with_room(s->outs, s->n_outs, sizeof(*s->outs)); /* counted once the file is there */
 	out = &s->outs[s->n_outs];
-	memset(out, 0, sizeof(*out));
 	snprintf(out->file.name, sizeof(out->file.name), "%s", name);
 	snprintf(out->file.block, sizeof(out->file.block), "%s", block);
 	/* Readable too: the sum is taken from what was written. */

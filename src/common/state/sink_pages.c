@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "state/sink_impl.h"
 
 enum {

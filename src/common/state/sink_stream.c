@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
 #include "state/sink_impl.h"
 #include "base/zstd.h"
 

@@ -2,7 +2,7 @@
 #include "change/alone.h"
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/text.h"
 
 int alone_start(struct process *p, const char *verb, const struct chain_image *image, int fd,
 		struct process_setup setup, struct err *e)

@@ -11,7 +11,8 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "checkpoint/forest/forest.h"
 #include "base/number.h"
 

@@ -17,7 +17,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "image/clone.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "qemu/qemu_img.h"
 
 /* --- names ------------------------------------------------------------------------------------------------------ */

@@ -11,7 +11,9 @@
 
 #include "checkpoint/remove.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "base/interrupt.h"
 #include "change/journal.h"
 #include "base/json.h"

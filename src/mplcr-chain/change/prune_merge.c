@@ -18,7 +18,10 @@
 #include "image/allocated.h"
 #include "base/cleanup.h"
 #include "base/cli.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "change/journal.h"
 #include "base/json.h"
 

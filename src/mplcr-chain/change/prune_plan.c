@@ -10,7 +10,9 @@
 
 #include "image/allocated.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "checkpoint/forest/forest.h"
 
 /* Seconds since the epoch of a time of RFC 3339 in UTC; where that is not known, when the directory was changed. */

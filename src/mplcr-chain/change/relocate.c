@@ -10,7 +10,8 @@
 
 #include "base/cleanup.h"
 #include "image/clone.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "checkpoint/forest/forest.h"
 #include "image/lock.h"
 #include "base/interrupt.h"

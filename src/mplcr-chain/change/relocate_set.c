@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "image/backing_name.h"
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "qemu/image_path.h"
 
 /* --- files ------------------------------------------------------------------------------------------------------ */
@@ -43,12 +45,7 @@ static size_t add(struct set *s, const char *path)
 		real = text_copy(path);
 	below = path_below(s->root, real);
 	name = below ? below : path_base(real);
-	if ((s->n & (s->n - 1)) == 0) { /* room for twice as many */
-		s->files = realloc(s->files, (s->n ? 2 * s->n : 1) * sizeof(*s->files));
-		if (!s->files)
-			abort();
-	}
-	s->files[s->n] = (struct set_file){
+	*array_add(s->files, s->n) = (struct set_file){
 		.from = text_copy(real),
 		.to = path_join(s->dest, name),
 		.staged = path_join(s->staging, name),
@@ -56,7 +53,7 @@ static size_t add(struct set *s, const char *path)
 		.below = SIZE_MAX,
 		.data = SIZE_MAX,
 	};
-	return s->n++;
+	return s->n - 1;
 }
 
 static size_t add_image(struct set *s, const struct chain_image *image)

@@ -18,7 +18,7 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/file.h"
 #include "qemu/qemu_img.h"
 
 static int shorten_up(const struct shorten *s, struct err *e)

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
-#include "base/fdio.h"
+#include "base/memory.h"
 #include "base/json.h"
 #include "base/number.h"
 

@@ -19,7 +19,8 @@
 
 #include "base/cleanup.h"
 #include "columns.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/number.h"
 
 enum {

@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/text.h"
 #include "image/identity.h"
 #include "qemu/image_path.h"
 #include "verify/verify.h"
@@ -247,10 +248,7 @@ void verify_checkpoint(struct verify *v, const char *dir)
 		findings_add(&v->findings, E_CHECKPOINT, dir, "%s", e.text);
 		return;
 	}
-	v->manifests = realloc(v->manifests, (v->n_manifests + 1) * sizeof(struct manifest *));
-	if (!v->manifests)
-		abort();
-	v->manifests[v->n_manifests++] = m;
+	*array_add(v->manifests, v->n_manifests) = m;
 	trust_checkpoint(&trust, dir, v->options.trust_paths);
 	c.m = m;
 	c.trust = &trust;

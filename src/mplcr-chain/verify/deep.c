@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "change/alone.h"
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/clock.h"
-#include "base/fdio.h"
 #include "qemu/guest_data.h"
 #include "base/interrupt.h"
 #include "base/json.h"
@@ -68,11 +68,10 @@ static bool is_known(const struct deep *d, const struct chain_image *image)
 
 static struct job *add_job(struct deep *d, const struct chain *c, size_t image)
 {
-	d->jobs = realloc(d->jobs, (d->n + 1) * sizeof(*d->jobs));
-	if (!d->jobs)
-		abort();
-	d->jobs[d->n] = (struct job){ .chain = c, .image = image };
-	return &d->jobs[d->n++];
+	struct job *job = array_add(d->jobs, d->n);
+
+	*job = (struct job){ .chain = c, .image = image };
+	return job;
 }
 
 /* Whether the chain can be read from that image down to its base. */

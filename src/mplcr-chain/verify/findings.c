@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/cli.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/json.h"
 
 #define ONE_NAME(id, name, text) [id] = { name, text },
@@ -55,13 +57,7 @@ void findings_add(struct findings *f, enum code code, const char *path, const ch
 		free(one.text);
 		return;
 	}
-	if (f->n == f->room) {
-		f->room = f->room ? 2 * f->room : 16;
-		f->items = realloc(f->items, f->room * sizeof(*f->items));
-		if (!f->items)
-			abort();
-	}
-	f->items[f->n++] = one;
+	*array_add(f->items, f->n) = one;
 }
 
 bool findings_has(const struct findings *f, enum code code, const char *path)

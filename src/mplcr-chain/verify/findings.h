@@ -21,7 +21,7 @@ struct finding {
 
 struct findings {
 	struct finding *items;
-	size_t n, room;
+	size_t n;
 	json_t *seen; /* a set of those that are there: two chains that share images say each thing once */
 };
 

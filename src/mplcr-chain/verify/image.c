@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
-#include "base/fdio.h"
+#include "base/text.h"
 #include "verify/verify.h"
 
 #define SECTOR 512 /* bytes: QEMU rounds the size of a raw image up to it */

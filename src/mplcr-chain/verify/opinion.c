@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/byteorder.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/json.h"
 #include "image/second_opinion.h"
 #include "verify/verify.h"
@@ -42,7 +44,7 @@ struct shape {
 struct opinions {
 	struct second_opinion *library;
 	struct question *questions;
-	size_t n, room;
+	size_t n;
 	struct shape shapes[SHAPES];
 	size_t n_shapes; /* so far; the last SHAPES of them are there */
 };
@@ -107,15 +109,9 @@ void opinions_ask(struct opinions *o, const struct chain_image *image, const uin
 	    (h->format != IMAGE_QCOW2 && h->format != IMAGE_QCOW))
 		return;
 	like = make_shape(h, bytes, n, head) ? question_like(o, head) : o->n;
-	if (o->n == o->room) {
-		o->room = o->room ? 2 * o->room : 64;
-		o->questions = realloc(o->questions, o->room * sizeof(*o->questions));
-		if (!o->questions)
-			abort();
-	}
 	if (like == o->n)
 		second_opinion_ask(o->library, image->path);
-	o->questions[o->n++] = (struct question){
+	*array_add(o->questions, o->n) = (struct question){
 		.path = text_copy(image->path),
 		.backing_name = text_copy(h->backing_name ? h->backing_name : ""),
 		.version = h->format == IMAGE_QCOW ? 1 : h->version,

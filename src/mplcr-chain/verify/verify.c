@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "verify/deep.h"
 #include "base/json.h"
@@ -87,10 +88,7 @@ struct chain *verify_read(struct verify *v, const char *path, const char *format
 	};
 	struct chain *c = chain_read_with(path, &options);
 
-	v->chains = realloc(v->chains, (v->n_chains + 1) * sizeof(*v->chains));
-	if (!v->chains)
-		abort();
-	v->chains[v->n_chains++] = (struct verified_chain){ c, disk };
+	*array_add(v->chains, v->n_chains) = (struct verified_chain){ c, disk };
 	return c;
 }
 

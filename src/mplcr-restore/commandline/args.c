@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/array.h"
+#include "base/memory.h"
+#include "base/text.h"
 
 /* The options without a value, of QEMU 2.9 to 10.0. All others take one. */
 static const char *const plain[] = {
@@ -27,12 +29,7 @@ static bool takes_value(const char *name)
 
 static void append(struct args *a, struct arg arg)
 {
-	struct arg *grown = realloc(a->items, (a->n + 1) * sizeof(*grown));
-
-	if (!grown)
-		abort();
-	a->items = grown;
-	a->items[a->n++] = arg;
+	*array_add(a->items, a->n) = arg;
 }
 
 void args_parse(struct args *a, char *const *argv)

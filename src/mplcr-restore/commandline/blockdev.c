@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "commandline/impl.h"
-#include "base/fdio.h"
+#include "base/text.h"
 #include "commandline/optvalue.h"
 
 #define MAX_DEPTH 16

@@ -6,23 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "commandline/impl.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "qemu/keyval.h"
 
 void commandline_note(struct commandline *c, const char *fmt, ...)
 {
-	char **grown = realloc(c->notes, (c->n_notes + 1) * sizeof(*grown));
-	char *text = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (!grown || vasprintf(&text, fmt, ap) < 0)
-		abort();
+	*array_add(c->notes, c->n_notes) = text_of_args(fmt, ap);
 	va_end(ap);
-	c->notes = grown;
-	c->notes[c->n_notes++] = text;
 }
 
 /* Whether something else in the run directory is called `path`. */
@@ -51,13 +49,10 @@ static const char *moved_to(const struct commandline *c, const char *from)
 
 static const char *record_move(struct commandline *c, const char *from, const char *to)
 {
-	struct commandline_move *grown = realloc(c->moved, (c->n_moved + 1) * sizeof(*grown));
+	struct commandline_move *move = array_add(c->moved, c->n_moved);
 
-	if (!grown)
-		abort();
-	c->moved = grown;
-	c->moved[c->n_moved] = (struct commandline_move){ text_of("%s", from), text_of("%s", to) };
-	return c->moved[c->n_moved++].to;
+	*move = (struct commandline_move){ text_copy(from), text_copy(to) };
+	return move->to;
 }
 
 const char *commandline_move(struct commandline *c, const struct commandline_request *r, const char *from, bool socket,

@@ -7,7 +7,9 @@
 
 #include "base/cleanup.h"
 #include "commandline/impl.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "qemu/image_path.h"
 #include "commandline/optvalue.h"
 

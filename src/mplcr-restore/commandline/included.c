@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "commandline/impl.h"
-#include "base/fdio.h"
+#include "base/text.h"
 #include "commandline/optvalue.h"
 
 /* Options whose value is text for the guest or for people, and no path. */

@@ -6,7 +6,8 @@
 
 #include "base/cleanup.h"
 #include "commandline/impl.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "commandline/optvalue.h"
 
 /*

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/text.h"
 
 void optvalue_parse(struct optvalue *o, const char *text, const char *implied)
 {
@@ -181,11 +182,7 @@ bool optvalue_replace(struct optvalue *o, const char *(*other)(void *, const cha
 
 char *optvalue_text(const struct optvalue *o)
 {
-	char *text = o->json ? json_dumps(o->json, JSON_COMPACT) : keyval_text(&o->kv);
-
-	if (!text)
-		abort();
-	return text;
+	return o->json ? memory_checked(json_dumps(o->json, JSON_COMPACT)) : keyval_text(&o->kv);
 }
 
 void optvalue_release(struct optvalue *o)

@@ -7,7 +7,8 @@
 
 #include "base/cleanup.h"
 #include "commandline/impl.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "qemu/keyval.h"
 
 static const char disk_mark[] = "{disk:", include_mark[] = "{include:", ram_mark[] = "{ram}";

@@ -13,9 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "image/clone.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/text.h"
 
 static bool is_taken(const struct clones *c, const char *to)
 {
@@ -45,10 +48,7 @@ const char *clones_add(struct clones *c, const char *dir, const char *from, cons
 		free(to);
 		to = n == 1 ? text_of("%s/%s-%s", dir, tag, name) : text_of("%s/%s-%zu-%s", dir, tag, n, name);
 	}
-	c->list = realloc(c->list, (c->n + 1) * sizeof(*c->list));
-	if (!c->list)
-		abort();
-	c->list[c->n++] = (struct clone){ .from = text_copy(from), .to = to, .from_fd = -1, .to_fd = -1 };
+	*array_add(c->list, c->n) = (struct clone){ .from = text_copy(from), .to = to, .from_fd = -1, .to_fd = -1 };
 	return to;
 }
 

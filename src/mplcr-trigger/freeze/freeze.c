@@ -9,7 +9,8 @@
 #include "image/backing_name.h"
 #include "base/cleanup.h"
 #include "base/cli.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "base/json.h"
 #include "qemu/qemu_img.h"
 

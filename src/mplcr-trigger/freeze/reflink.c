@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/text.h"
 #include "qemu/overlay_name.h"
 
 /* Into the checkpoint's directory, as `*to` (malloc'd), below it. */

@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "image/subvolume.h"
 
 /* The file is in the subvolume of the others, in which `*to` (malloc'd) becomes its place in the checkpoint. */

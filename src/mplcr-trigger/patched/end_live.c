@@ -20,7 +20,7 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/memory.h"
 #include "base/interrupt.h"
 
 /* How long end-live waits for the other's word: the live stage is looked at twenty times a second and more. */

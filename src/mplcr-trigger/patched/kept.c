@@ -15,8 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "base/json.h"
 #include "base/proc.h"
 
@@ -116,10 +119,7 @@ int sticky_store(const struct sticky *k, struct err *e)
 
 void sticky_queue_add(struct sticky *k, const char *device, const char *file)
 {
-	k->queue = realloc(k->queue, (k->n_queue + 1) * sizeof(*k->queue));
-	if (!k->queue)
-		abort();
-	k->queue[k->n_queue++] = (struct queued){ text_copy(device), text_copy(file) };
+	*array_add(k->queue, k->n_queue) = (struct queued){ text_copy(device), text_copy(file) };
 }
 
 void sticky_queue_clear(struct sticky *k)

@@ -28,7 +28,10 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "base/json.h"
 
 /* QEMU cuts it at this length (MPLM_SCRIPT_NAME_LEN, with the NUL). */

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "checkpoint/forest/impl.h"
 
 static void free_image(struct forest_image *image)

@@ -8,8 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "image/name.h"
 
 /* The deepest nesting of "backing" objects that a json: name is followed into. */
@@ -34,10 +37,7 @@ static void append(size_t **list, size_t *n, size_t i)
 	for (size_t k = 0; k < *n; k++)
 		if ((*list)[k] == i)
 			return;
-	*list = realloc(*list, (*n + 1) * sizeof(**list));
-	if (!*list)
-		abort();
-	(*list)[(*n)++] = i;
+	*array_add(*list, *n) = i;
 }
 
 /*

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 
 /* A hash table with open addressing: slots hold the index of an image and 1 added, or 0. At most half are used. */
 struct forest_index {

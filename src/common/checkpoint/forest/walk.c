@@ -7,8 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/path.h"
+#include "base/text.h"
 
 /*
  * fts's own field of an entry: the checkpoint that it belongs to and 1 added, or 0. It is handed down from directory to
@@ -49,11 +51,8 @@ static size_t add_checkpoint(struct planting *p, const char *dir)
 	c.m = manifest_load(dir, &e);
 	if (!c.m)
 		c.fault = text_copy(e.text);
-	f->checkpoints = realloc(f->checkpoints, (f->n_checkpoints + 1) * sizeof(c));
-	if (!f->checkpoints)
-		abort();
-	f->checkpoints[f->n_checkpoints] = c;
-	return f->n_checkpoints++;
+	*array_add(f->checkpoints, f->n_checkpoints) = c;
+	return f->n_checkpoints - 1;
 }
 
 /* Whether it is the directory of a checkpoint's RAM. */

@@ -3,7 +3,7 @@
  * files. */
 #include <string.h>
 
-#include "base/fdio.h"
+#include "base/text.h"
 #include "image/header/impl.h"
 
 static const char *const names[] = {

@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "image/header/impl.h"
 
 /* --- what the parts share --------------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/text.h"
 #include "image/header/impl.h"
 
 enum {

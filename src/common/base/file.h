@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Files and descriptors: whole reads and writes, strings of paths, and what makes a change durable.
- * Paths are the caller's; returned strings are malloc'd and the caller's to free.
- */
-#ifndef MPLCR_FDIO_H
-#define MPLCR_FDIO_H
+/* Files and descriptors: whole reads and writes, and what makes a change durable. Paths are the caller's. */
+#ifndef MPLCR_FILE_H
+#define MPLCR_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,37 +47,6 @@ int file_give(int dirfd, const char *name, uid_t uid, gid_t gid) __attribute__((
 
 /* fsync of the file or directory at `path`. Returns 0 or -1. */
 int path_sync(const char *path, struct err *e) __attribute__((warn_unused_result));
-
-/* asprintf that ends the process when memory is out: a tool of this size has nothing better to do then. */
-char *text_of(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
-
-/* As text_of: a copy of `s`, or NULL for NULL. */
-char *text_copy(const char *s);
-
-/* Frees a NULL-terminated list of malloc'd strings. NULL is allowed. */
-void text_list_free(char **list);
-
-/* calloc that ends the process when memory is out. */
-void *memory_of(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
-
-/* The directory part of `path` ("." where it has none) and the part behind the last '/'. */
-char *path_dir(const char *path);
-const char *path_base(const char *path);
-
-/* `name` itself where it is absolute, else `dir`/`name`. */
-char *path_join(const char *dir, const char *name);
-
-/* The absolute path of `path` without links, dots and double slashes, or NULL with errno where it does not exist. */
-char *path_real(const char *path);
-
-/*
- * As path_real, for a path whose last part need not exist: its directory is resolved. Returns NULL with errno where the
- * directory does not exist.
- */
-char *path_real_parent(const char *path);
-
-/* What of `path` is below `dir` (both absolute, as path_real gives them), or NULL where it is not below. */
-const char *path_below(const char *dir, const char *path);
 
 /*
  * Removes a directory that we made: the files directly in it, and those in its directories, one level deep; nothing

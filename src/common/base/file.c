@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/fdio.h"
+#include "base/file.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 
 int fd_write_all(int fd, const void *data, size_t size)
 {
@@ -75,14 +77,9 @@ char *file_read(int dirfd, const char *path, size_t max, size_t *size, struct er
 		return NULL;
 	}
 	for (;;) {
-		char *grown = realloc(buf, room + 1);
 		ssize_t n;
 
-		if (!grown) {
-			err_sys(e, ENOMEM, "cannot read '%s'", path);
-			return NULL;
-		}
-		buf = grown;
+		buf = memory_resize(buf, room + 1, 1);
 		n = read(fd, buf + used, room - used);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -159,93 +156,6 @@ int path_sync(const char *path, struct err *e)
 	if (fsync(fd) < 0)
 		return err_sys(e, errno, "cannot make '%s' durable", path);
 	return 0;
-}
-
-static void *or_die(void *p)
-{
-	if (!p) {
-		fputs("mplcr: out of memory\n", stderr);
-		exit(EXIT_FAILED);
-	}
-	return p;
-}
-
-char *text_of(const char *fmt, ...)
-{
-	char *text = NULL;
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
-	va_end(ap);
-	return or_die(text);
-}
-
-char *text_copy(const char *s)
-{
-	return s ? or_die(strdup(s)) : NULL;
-}
-
-void text_list_free(char **list)
-{
-	for (char **s = list; s && *s; s++)
-		free(*s);
-	free(list);
-}
-
-void *memory_of(size_t count, size_t size)
-{
-	return or_die(calloc(count ? count : 1, size));
-}
-
-char *path_dir(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		return text_of(".");
-	if (slash == path)
-		return text_of("/");
-	return text_of("%.*s", (int)(slash - path), path);
-}
-
-const char *path_base(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-char *path_join(const char *dir, const char *name)
-{
-	return name[0] == '/' ? text_of("%s", name) : text_of("%s/%s", dir, name);
-}
-
-char *path_real(const char *path)
-{
-	return realpath(path, NULL);
-}
-
-char *path_real_parent(const char *path)
-{
-	_cleanup_free_ char *dir = path_dir(path);
-	_cleanup_free_ char *real = path_real(dir);
-
-	if (!real)
-		return NULL;
-	return text_of("%s/%s", strcmp(real, "/") == 0 ? "" : real, path_base(path));
-}
-
-const char *path_below(const char *dir, const char *path)
-{
-	size_t n = strlen(dir);
-
-	if (strcmp(dir, "/") == 0)
-		return path[0] == '/' && path[1] ? path + 1 : NULL;
-	if (strncmp(path, dir, n) != 0 || path[n] != '/' || !path[n + 1])
-		return NULL;
-	return path + n + 1;
 }
 
 static bool is_dots(const char *name)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* fdio.h: files, paths, and the removal of what is ours. */
-#include "base/fdio.h"
+/* file.h: whole files, and the removal of what is ours. */
+#include "base/file.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,14 +11,6 @@
 #include <unistd.h>
 
 #include "tap.h"
-
-static bool is(char *got, const char *expected)
-{
-	bool same = got && strcmp(got, expected) == 0;
-
-	free(got);
-	return same;
-}
 
 static bool there(const char *path)
 {
@@ -54,33 +47,6 @@ static void files(int dir)
 	ok(path_sync("/nosuch", &e) == -1 && e.sys == ENOENT, "nothing to sync");
 }
 
-static void paths(const char *dir)
-{
-	char *link = text_of("%s/to", dir), *there_file = text_of("%s/to/new", dir),
-	     *real_file = text_of("%s/d/new", dir);
-	char *sub = text_of("%s/d", dir), *none = text_of("%s/nosuch/new", dir);
-
-	ok(is(path_dir("a"), ".") && is(path_dir("/a"), "/") && is(path_dir("/a/b"), "/a") && is(path_dir("a/b"), "a"),
-	   "path_dir");
-	ok(strcmp(path_base("/a/b"), "b") == 0 && strcmp(path_base("b"), "b") == 0 && path_base("a/")[0] == '\0',
-	   "path_base");
-	ok(is(path_join("/a", "b"), "/a/b") && is(path_join("/a", "/b"), "/b"), "path_join");
-	ok(strcmp(path_below("/a", "/a/b/c"), "b/c") == 0 && strcmp(path_below("/", "/a"), "a") == 0, "below");
-	ok(!path_below("/a", "/ab") && !path_below("/a", "/a") && !path_below("/a", "/a/") &&
-		   !path_below("/a/b", "/a") && !path_below("/", "/"),
-	   "not below");
-	ok(mkdir(sub, 0700) == 0 && symlink("d", link) == 0, "a directory and a link to it");
-	ok(is(path_real_parent(there_file), real_file), "the directory is resolved, the file need not be there");
-	ok(is(path_real_parent("/new"), "/new"), "nor in the root");
-	ok(!path_real_parent(none) && errno == ENOENT, "a directory that is not there");
-	ok(text_copy(NULL) == NULL, "no text, no copy");
-	free(link);
-	free(there_file);
-	free(real_file);
-	free(sub);
-	free(none);
-}
-
 static void removal(const char *dir)
 {
 	char *ours = text_of("%s/ours", dir), *theirs = text_of("%s/theirs", dir);
@@ -109,7 +75,7 @@ static void removal(const char *dir)
 
 int main(void)
 {
-	char dir[] = "/tmp/test_fdio.XXXXXX";
+	char dir[] = "/tmp/test_file.XXXXXX";
 	char *command;
 	int fd;
 
@@ -117,7 +83,6 @@ int main(void)
 		return 1;
 	fd = open(dir, O_RDONLY | O_DIRECTORY);
 	files(fd);
-	paths(dir);
 	removal(dir);
 	close(fd);
 	command = text_of("rm -rf '%s'", dir);

@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #include "image/allocated.h"
-#include "base/fdio.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "tap.h"
 
 static bool there(const char *path)
