@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The user's command in the pause, and what is said of it. */
-#include "trigger.h"
+#include "at_freeze.h"
+#include "freeze/freeze.h"
 
 #include <errno.h>
 #include <string.h>

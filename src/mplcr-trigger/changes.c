@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "trigger.h"
+#include "changes.h"
+#include "patched/patched.h"
 
 #include <errno.h>
 #include <string.h>

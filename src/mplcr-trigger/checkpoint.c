@@ -3,7 +3,17 @@
  * One checkpoint from beginning to end. Whatever fails before the publication is undone by changes_undo, here or in the
  * guardian, from the same list.
  */
-#include "trigger.h"
+#include "checkpoint.h"
+#include "at_freeze.h"
+#include "changes.h"
+#include "choose.h"
+#include "engine/engine.h"
+#include "freeze/freeze.h"
+#include "guardian.h"
+#include "patched/patched.h"
+#include "receive.h"
+#include "record.h"
+#include "report.h"
 
 #include <errno.h>
 #include <fcntl.h>

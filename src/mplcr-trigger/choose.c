@@ -4,7 +4,8 @@
  * pause. The figures are measured: background costs QEMU about 10 ms per GiB to pre-fault memory and up to 25 ms per
  * populated GiB to write-protect it; precopy costs about 20 ms and what is left when its tight limit is met.
  */
-#include "trigger.h"
+#include "choose.h"
+#include "engine/engine.h"
 
 #include <stdio.h>
 #include <string.h>

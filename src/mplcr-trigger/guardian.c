@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trigger.h"
+#include "guardian.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * Other files of the same instant: firmware variables, the state of a TPM, whatever a restored VM needs as it was then.
  * They are cloned in the pause; small ones are copied where the filesystem cannot clone.
  */
-#include "trigger.h"
+#include "include.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The command line of mplcr-trigger. */
-#include "trigger.h"
+#include "checkpoint.h"
+#include "patched/patched.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The memory of the VM: how much, and the names of its RAM blocks that get files of their own. */
-#include "trigger.h"
+#include "survey.h"
 
 #include <stdio.h>
 #include <stdlib.h>

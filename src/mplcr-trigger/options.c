@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The options of mplcr-trigger: each one read, and what goes together checked. */
-#include "trigger.h"
+#include "options.h"
+#include "engine/engine.h"
 
 #include <errno.h>
 #include <fcntl.h>

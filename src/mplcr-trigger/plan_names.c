@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the checkpoint, its overlays and their nodes are called, and which checkpoint it follows. */
-#include "trigger.h"
+#include "plan.h"
+#include "freeze/freeze.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The migration stream on its way from QEMU: a pipe, a thread that reads it, and the sink that stores it. */
-#include "trigger.h"
+#include "receive.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -107,11 +107,6 @@ fail:
 		close(r->fd);
 	receive_free(r);
 	return NULL;
-}
-
-uint64_t receive_bytes(const struct receiver *r)
-{
-	return sink_bytes(r->sink);
 }
 
 const struct err *receive_failure(const struct receiver *r)

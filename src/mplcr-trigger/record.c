@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "trigger.h"
+#include "record.h"
+#include "engine/engine.h"
+#include "freeze/freeze.h"
+#include "include.h"
 
 #include <errno.h>
 #include <fcntl.h>

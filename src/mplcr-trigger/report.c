@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the user is told: data on standard output, the rest on standard error. */
-#include "trigger.h"
+#include "report.h"
+#include "engine/engine.h"
+#include "freeze/freeze.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "trigger.h"
+#include "survey.h"
+#include "changes.h"
+#include "engine/engine.h"
+#include "patched/patched.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Taking back what the list of changes tells: after a failure, a signal, or in the guardian. */
-#include "trigger.h"
+#include "changes.h"
+#include "patched/patched.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* options.c: what is only for the patched QEMU, and the command in the pause. */
-#include "mplcr-trigger/trigger.h"
+#include "mplcr-trigger/options.h"
 
 #include <stdio.h>
 #include <string.h>

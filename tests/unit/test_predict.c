@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "mplcr-trigger/trigger.h"
+#include "mplcr-trigger/choose.h"
 #include "tap.h"
 
 #define MIB (1024.0 * 1024)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sticky.c: what is kept beside the socket of a patched QEMU process, and whose state is believed. */
-#include "mplcr-trigger/trigger.h"
+#include "mplcr-trigger/patched/kept.h"
 
 #include <errno.h>
 #include <fcntl.h>

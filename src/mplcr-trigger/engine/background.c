@@ -3,7 +3,7 @@
  * The engine "background": memory is write-protected (userfaultfd) while the guest stands still, and written out as it
  * was at that instant while the guest runs on. QEMU migration/migration.c, bg_migration_thread.
  */
-#include "trigger.h"
+#include "engine/steps.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  * limit the guest is stopped, the disks are frozen (status pre-switchover) and the rest is written. The limit is tight
  * at first and is relaxed only when the guest does not converge within the passes allowed: a bounded live stage.
  */
-#include "trigger.h"
+#include "engine/steps.h"
 
 #include <inttypes.h>
 

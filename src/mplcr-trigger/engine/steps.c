@@ -3,7 +3,8 @@
  * What all engines share: the settings of a run, and the steps that they are made of. Facts of QEMU:
  * qapi/migration.json, qapi/run-state.json and migration/migration.c.
  */
-#include "trigger.h"
+#include "engine/steps.h"
+#include "patched/patched.h"
 
 #include <inttypes.h>
 #include <stdio.h>

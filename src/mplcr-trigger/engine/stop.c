@@ -2,7 +2,7 @@
 /*
  * The engine "stop": the guest stands still while all its memory is written. The baseline, and the one for paused VMs.
  */
-#include "trigger.h"
+#include "engine/steps.h"
 
 int engine_stop_run(struct engine_job *j, struct err *e)
 {

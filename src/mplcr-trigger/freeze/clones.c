@@ -4,7 +4,7 @@
  * written back, so that in the pause there is one ioctl for each file. They are cloned one after the other: side by
  * side is slower (measured on btrfs and XFS, of whole files and of fragmented ones: a filesystem makes one at a time).
  */
-#include "trigger.h"
+#include "freeze/clones.h"
 
 #include <errno.h>
 #include <fcntl.h>

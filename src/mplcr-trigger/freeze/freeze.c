@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The disks at the pause: the way of freezing them that was chosen, and what more than one way does. */
-#include "trigger.h"
+#include "freeze/freeze.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * Disks frozen by overlays: the overlay files are made before the pause (qemu-img), put on top of all images in one
  * transaction inside it (blockdev-snapshot-sync with mode "existing"), and checked after it.
  */
-#include "trigger.h"
+#include "freeze/freeze.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * disks, and qcow2's caches with them), each image and its external data file is cloned into the checkpoint. The VM
  * goes on with the same images.
  */
-#include "trigger.h"
+#include "freeze/freeze.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  * writable until the names in the headers of the images are put right, and read-only from then on. (A snapshot holds
  * nothing of the subvolumes below its source, so the checkpoint may lie in that, too.)
  */
-#include "trigger.h"
+#include "freeze/freeze.h"
 
 #include <errno.h>
 #include <fcntl.h>

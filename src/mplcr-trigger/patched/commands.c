@@ -4,7 +4,7 @@
  * Its settings are global variables of QEMU that no command shows, so what we switch on is on the list of changes until
  * we have switched it off.
  */
-#include "trigger.h"
+#include "patched/patched.h"
 
 #include <stdio.h>
 #include <string.h>

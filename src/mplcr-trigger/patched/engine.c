@@ -4,7 +4,8 @@
  * bounds by itself; then it stops the guest, writes the rest, freezes the disks or runs a script, and lets the guest
  * run, all without us (migration/migration.c of the patch, migration_completion). Before that we tell it how.
  */
-#include "trigger.h"
+#include "engine/steps.h"
+#include "patched/patched.h"
 
 #include "base/clock.h"
 

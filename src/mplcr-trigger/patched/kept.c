@@ -5,7 +5,7 @@
  *
  * The directory is ours alone, since QEMU must not be able to tell us which files to make.
  */
-#include "trigger.h"
+#include "patched/kept.h"
 
 #include <errno.h>
 #include <fcntl.h>

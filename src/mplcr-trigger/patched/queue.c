@@ -5,7 +5,8 @@
  * queued cannot be taken back, and errors of the making are only printed by QEMU: the second one in a checkpoint ends
  * it. So everything that can be known is checked before, and what became of it is asked after (freeze_check).
  */
-#include "trigger.h"
+#include "freeze/freeze.h"
+#include "patched/patched.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -13,7 +13,7 @@
  * We have both FIFOs open, so that the script never waits for us to open them; where we die, it reads the end of file
  * and lets the guest run. Only where it says in the end that it still waited did the guest stand still all the time.
  */
-#include "trigger.h"
+#include "patched/patched.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,7 +14,8 @@
  * dirty. With interval 0 it looks after each page, and sees the end; that is slow and makes QEMU print a lot, so it is
  * for the last pages only. A new interval counts from the next look on, at most a second later.
  */
-#include "trigger.h"
+#include "engine/steps.h"
+#include "patched/patched.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The steps that engines are made of; for engines only. Each returns 0 or -1. */
+#ifndef TRIGGER_STEPS_H
+#define TRIGGER_STEPS_H
+
+#include "changes.h"
+#include "engine/engine.h"
+#include "qemu/qmp.h"
+#include "survey.h"
+
+int vm_stop(struct engine_job *j, struct err *e);    /* stops the guest where it runs; the pause begins */
+int vm_migrate(struct engine_job *j, struct err *e); /* starts the migration into our pipe */
+int vm_wait_status(struct engine_job *j, const char *status, const char *phase, struct err *e);
+int vm_events(struct engine_job *j, int64_t until, struct err *e);   /* waits for an event and takes all there are */
+int vm_tick(struct engine_job *j, const char *phase, struct err *e); /* events of 50 ms, then a sample */
+int vm_sample(struct engine_job *j, const char *phase, json_t **info, struct err *e); /* query-migrate */
+int64_t vm_pages_sent(const json_t *ram);                                             /* of query-migrate's "ram" */
+int vm_finish_migration(struct engine_job *j, struct err *e); /* after "completed": run state as it was before */
+int vm_resume(struct engine_job *j, struct err *e);           /* cont, and wait until the guest runs */
+int vm_run_state(struct engine_job *j, char *state, size_t size, bool *running, struct err *e);
+bool vm_status_is(const struct engine_job *j, const char *status);
+
+int engine_background_run(struct engine_job *j, struct err *e);
+int engine_precopy_run(struct engine_job *j, struct err *e);
+int engine_mplcr_run(struct engine_job *j, struct err *e);
+int engine_stop_run(struct engine_job *j, struct err *e);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* What the user asks for: the command line of mplcr-trigger, read and checked. */
+#ifndef TRIGGER_OPTIONS_H
+#define TRIGGER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/path_list.h"
+#include "patched/mplm.h"
+
+enum engine_kind { ENGINE_AUTO, ENGINE_BACKGROUND, ENGINE_PRECOPY, ENGINE_MPLCR, ENGINE_STOP };
+
+enum disks_mode { DISKS_OVERLAY, DISKS_REFLINK, DISKS_SUBVOLUME, DISKS_NONE, DISKS_AUTO };
+
+/* --device DEV[=FILE] */
+struct device_choice {
+	char *device;
+	char *file; /* where its overlay goes, or NULL */
+};
+
+struct options {
+	const char *socket;
+	const char *name; /* NULL: the next free one */
+	const char *dir;  /* NULL: beside the image of the first disk */
+	enum engine_kind engine;
+	bool stream;    /* layout stream instead of pages */
+	int zstd_level; /* 0: not compressed */
+	enum disks_mode disks;
+	struct device_choice *devices;
+	size_t n_devices;
+	char **leave_out; /* --leave-out: writable disks that are not frozen, by the user's wish */
+	size_t n_leave_out;
+	struct path_list include; /* --include, --include-from: as they were given */
+	uint64_t max_bandwidth; /* bytes per second, 0: no limit */
+	uint64_t max_pause_ms;  /* 0: no limit */
+	uint64_t timeout_ms;    /* for the whole checkpoint, 0: no limit */
+	uint64_t passes;        /* precopy: passes before the pause limit is relaxed */
+	bool accept_unsafe_precopy;
+	struct mplm mplm;
+	bool max_rate;         /* the patched QEMU: no limit at all */
+	bool extend_live;      /* the live stage lasts until it is ended */
+	uint64_t extend_ms;    /* or so long, 0: until it is ended */
+	const char *uri;       /* where the state goes instead of into the checkpoint, or NULL */
+	const char *at_freeze; /* shell command to run in the pause, or NULL */
+	uint64_t at_freeze_ms; /* its time limit */
+	bool dry_run;
+	bool leave_paused;
+	bool json;
+};
+
+/* Before any option is read. */
+/* clang-format off */
+#define OPTIONS_DEFAULT { .passes = 8, .at_freeze_ms = 5000, .mplm = MPLM_DEFAULT }
+/* clang-format on */
+
+/* Takes one option (a callback of cli.h; `ctx` is the struct options). Returns 0 or -1. */
+int options_set(void *ctx, const char *name, const char *value, struct err *e);
+/* Takes the operands, and checks what goes together. Returns 0 or -1. */
+int options_check(struct options *o, int n_operands, char **operands, struct err *e);
+void options_release(struct options *o);
+
+/* The name of the first option given that only the engine mplcr has, or NULL. */
+const char *options_of_mplcr(const struct options *o);
+
+#endif

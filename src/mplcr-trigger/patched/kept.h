@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What we gave a patched QEMU process that it keeps and does not tell: kept beside its socket, for that process only.
+ */
+#ifndef TRIGGER_PATCHED_KEPT_H
+#define TRIGGER_PATCHED_KEPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct sticky {
+	char *dir; /* SOCKET.mplcr, absolute */
+	pid_t pid;
+	bool script;    /* at each checkpoint it runs our script, and makes no overlays */
+	size_t n_queue; /* overlays that it will make at the next checkpoint */
+	struct queued {
+		char *device;
+		char *file;
+	} *queue;
+};
+
+/* Reads what is kept of the process `pid` that listens on `socket`; nothing is no failure. Returns 0 or -1. */
+int sticky_load(struct sticky *k, const char *socket, pid_t pid, struct err *e);
+/* Stores it; where nothing is kept, removes the directory. */
+int sticky_store(const struct sticky *k, struct err *e);
+void sticky_queue_add(struct sticky *k, const char *device, const char *file);
+void sticky_queue_clear(struct sticky *k);
+/* The overlay that is queued for the device, or NULL. */
+const char *sticky_queued(const struct sticky *k, const char *device);
+void sticky_release(struct sticky *k);
+
+#endif

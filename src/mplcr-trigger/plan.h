@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* The plan: disks, names, space. Everything is decided, nothing is done yet. */
+#ifndef TRIGGER_PLAN_H
+#define TRIGGER_PLAN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "choose.h"
+#include "freeze/clones.h"
+#include "options.h"
+#include "survey.h"
+
+/* What happens to one disk of the survey. */
+struct disk_plan {
+	const struct disk *disk;
+	bool freeze;
+	char *overlay; /* absolute path, where the VM goes on with one, else NULL */
+	char *backing; /* what the overlay's header says of its backing file */
+	char node[32]; /* node name of the overlay, where we give it one */
+	char *clone;   /* of its image, below the checkpoint's directory, where that is what is frozen, else NULL */
+	char *data;    /* the same of its external data file */
+};
+
+struct freeze_method;
+
+struct plan {
+	char *name;
+	char *dir;               /* absolute, holds the checkpoint directory */
+	char *final;             /* dir/NAME.ckpt */
+	char *partial;           /* dir/NAME.ckpt.partial */
+	char *parent;            /* name of the checkpoint before, or NULL */
+	char *maker;             /* name of the one that made the overlays that the VM writes to now, or NULL */
+	const struct freeze_method *method;
+	struct disk_plan *disks; /* one per disk of the survey */
+	size_t n_disks;
+	char *subvolume;        /* that a snapshot is made of, or NULL */
+	struct clones clones;   /* of the images */
+	struct clones includes; /* of other files */
+	bool queued;    /* QEMU itself makes the overlays (engine mplcr) */
+	uint64_t space; /* bytes that the state may need */
+};
+
+int plan_make(struct plan *p, const struct options *o, const struct survey *s, struct err *e);
+void plan_release(struct plan *p);
+
+/* Chooses the names that are free; p->dir, p->disks and p->method are set. Returns 0 or -1. */
+int plan_names(struct plan *p, const struct options *o, const struct survey *s, struct err *e);
+
+/* What --device says of the disk, or NULL. */
+const struct device_choice *plan_choice(const struct options *o, const struct disk *d);
+
+/* The absolute path of what is frozen of the disk, once the checkpoint has its name; malloc'd. */
+char *plan_frozen(const struct plan *p, const struct disk_plan *dp);
+/* What the VM writes to after the checkpoint. */
+const char *plan_active(const struct disk_plan *dp);
+/* Whether the disk's image is one of the files that are included. */
+bool plan_includes(const struct plan *p, const struct disk *d);
+/* Whether there is anything to do in the pause but to put overlays on. */
+bool plan_needs_pause(const struct plan *p, const struct options *o);
+/* That the disk cannot be frozen, and `why`. Always returns -1. */
+int plan_refuse(const struct disk *d, const char *why, struct err *e);
+
+/* The plan for --dry-run: one JSON object, the caller's. */
+json_t *plan_to_json(const struct plan *p, const struct survey *s, const struct choice *c);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* What QEMU and the host say of the VM: what it is, and what it can do. */
+#ifndef TRIGGER_SURVEY_H
+#define TRIGGER_SURVEY_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/proc.h"
+#include "patched/kept.h"
+#include "qemu/disks.h"
+#include "qemu/qmp.h"
+
+/* From this version on the migration dirty bitmap sees every store of TCG (QEMU commit 03bfc2188f, 9.0). */
+#define TCG_PRECOPY_VERSION 90000
+
+struct survey {
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+	bool proc_known;
+	struct procinfo proc;
+	int version; /* as qmp_version */
+	char *package;
+	char *machine; /* resolved machine type */
+	char *run_state;
+	bool running;
+	bool kvm;
+	bool undescribed;   /* its stream has no description at the end (machine property suppress-vmdesc) */
+	uint64_t memory;    /* bytes of guest memory */
+	uint64_t populated; /* of these, an upper bound of what was ever touched */
+	char **ram;         /* names of the memory backends: RAM blocks that get files of their own */
+	size_t n_ram;
+	json_t *capabilities; /* object: name -> bool */
+	json_t *parameters;   /* object */
+	struct disk *disks;
+	size_t n_disks;
+	char **nodes; /* names of all block nodes */
+	size_t n_nodes;
+	char background_refusal[512]; /* why QEMU cannot take a background snapshot, or "" */
+	char precopy_refusal[512];    /* why precopy is not possible or not safe, or "" */
+	bool precopy_unsafe;          /* precopy works but loses guest writes */
+	bool patched;                 /* QEMU has the MPLCR patch */
+	char mplcr_refusal[512];      /* why the engine mplcr is not possible or not safe, or "" */
+	bool mplcr_unsafe;            /* it works but loses guest writes */
+	struct sticky sticky;
+};
+
+struct changes;
+
+/*
+ * Asks QEMU (whose socket is at `socket`) and the host; the background-snapshot capability is tried and put back.
+ * Returns 0 or -1.
+ */
+int survey_vm(struct survey *s, const char *socket, struct qmp *q, struct changes *c, struct err *e);
+void survey_release(struct survey *s);
+
+/* The memory: fills s->memory, s->ram. */
+int survey_memory(struct survey *s, struct qmp *q, struct err *e);
+
+/* The absolute path of an image by the name that QEMU shows; malloc'd, or NULL where no such file can be found. */
+char *disk_image_path(const char *shown, const struct survey *s);
+
+#endif
