@@ -82,15 +82,6 @@ static int feed_file(int dirfd, const char *name, int fd, struct err *e)
 	return feed_plain(from, fd, name, e);
 }
 
-/* Whether the VM's stream came without a description at its end (machine property suppress-vmdesc). */
-static bool is_undescribed(const struct manifest *m)
-{
-	for (size_t i = 0; m->argv && m->argv[i]; i++)
-		if (strstr(m->argv[i], "suppress-vmdesc=on"))
-			return true;
-	return false;
-}
-
 /* Lazily: the devices, and those pages of memory that are not as in the file. */
 static int feed_lazily(const struct plan *p, const struct overwritten *o, int dirfd, int fd, struct err *e)
 {
@@ -101,7 +92,7 @@ static int feed_lazily(const struct plan *p, const struct overwritten *o, int di
 	if (o->n == 0)
 		return feed_file(dirfd, "devices.vmstate", fd, e);
 	e->sys = 0;
-	result = stream_join_pages(dirfd, &ram, o->ranges, o->n, is_undescribed(p->m), fd, e);
+	result = stream_join_pages(dirfd, &ram, o->ranges, o->n, !p->m->described, fd, e);
 	return result < 0 && e->sys == EPIPE ? 1 : result;
 }
 
@@ -116,7 +107,7 @@ static int feed_joined(const struct plan *p, int dirfd, int fd, struct err *e)
 		if (m->files[i].block)
 			ram[n++] = (struct stream_join_ram){ m->files[i].block, m->files[i].name };
 	e->sys = 0;
-	result = stream_join(dirfd, ram, n, is_undescribed(m), fd, e);
+	result = stream_join(dirfd, ram, n, !m->described, fd, e);
 	free(ram);
 	return result < 0 && e->sys == EPIPE ? 1 : result;
 }

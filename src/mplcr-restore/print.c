@@ -93,20 +93,11 @@ static void print_qemu(const struct plan *p)
 	putchar('\n');
 }
 
-/* Whether the saved state says "paused": the engines that stop the VM first save it so. */
-static bool is_saved_paused(const struct manifest *m)
-{
-	return strcmp(m->engine, "background") == 0 || strcmp(m->engine, "stop") == 0 ||
-	       (m->run_state && strcmp(m->run_state, "running") != 0);
-}
-
 static void print_cont(const struct plan *p)
 {
-	_cleanup_free_ char *address = NULL;
-
-	if (p->o->paused || !is_saved_paused(p->m))
+	if (p->o->paused || !p->m->saved_paused)
 		return;
-	fputs("# The guest was saved standing still. Once the monitor is there, this lets it run:\n", stdout);
+	fputs("# Once the monitor is there, this lets the guest run:\n", stdout);
 	fputs("printf '%s\\n' '{\"execute\":\"qmp_capabilities\"}' '{\"execute\":\"cont\"}' | "
 	      "socat -t 5 - UNIX-CONNECT:", stdout);
 	print_word(p->socket);

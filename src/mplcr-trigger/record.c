@@ -161,6 +161,8 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 	m->engine = text_copy(engine_of(ch->engine)->name);
 	m->layout = text_copy(o->uri ? "receiver" : o->stream ? "stream" : "pages");
 	m->run_state = text_copy(s->run_state);
+	m->saved_paused = engine_of(ch->engine)->saved_paused || !s->running;
+	m->described = out->result ? out->result->described : !s->undescribed;
 	m->pause_ms = out->pause_ms;
 	m->total_ms = out->total_ms;
 	m->phases = json_incref(out->phases);

@@ -61,6 +61,48 @@ load restore
     run ! grep -q memory-backend-file "/proc/$(<"$T/c1.pid")/cmdline"
 }
 
+@test "a state without QEMU's description, eagerly: recorded and own command line, pages and stream" {
+    local own i
+    make_disk "$T/a.qcow2" qcow2 64M
+    vm_start vm1 -machine pc,suppress-vmdesc=true -drive "file=$T/a.qcow2,format=qcow2,if=virtio"
+    vm_wait_count vm1 10
+    run_tool 0 mplcr-trigger --socket "$T/vm1.qmp" --dir "$T" --name x1 --quiet
+    checkpoint x2 --layout stream
+    assert_equal "$(jq .described "$T/x1.ckpt/checkpoint.json" "$T/x2.ckpt/checkpoint.json" | xargs)" 'false false'
+    own=("$QEMU" -nodefaults -display none -m 256M -kernel "$GUEST" -append 'ws=16M rate=8M'
+        -drive 'file={disk:virtio0},format=qcow2,if=virtio')
+    restore c1 --eager "$T/x1.ckpt"
+    vm_assert_counting "$serial"
+    restore c2 "$T/x2.ckpt"
+    vm_assert_counting "$serial"
+    # nor does it matter what the new VM's machine has, or whether the old one's command line was known
+    sed -i '/"command_line": \[/,/\],$/c "command_line": null,' "$T/x1.ckpt/checkpoint.json"
+    for i in on off; do
+        restore "own-$i" --eager "$T/x1.ckpt" -- "${own[@]}" -machine "pc,suppress-vmdesc=$i" -serial "file:$T/own-$i.serial"
+        vm_assert_counting "$T/own-$i.serial"
+    done
+    # as an older version wrote it
+    sed -i '/"described":/d; /"saved_paused":/d' "$T/x1.ckpt/checkpoint.json"
+    restore c3 --eager "$T/x1.ckpt" -- "${own[@]}" -serial "file:$T/c3.serial"
+    vm_assert_counting "$T/c3.serial"
+}
+
+@test "--print lets the guest run where the saved state says paused" {
+    two_disks
+    run_tool 0 mplcr-trigger --socket "$T/vm1.qmp" --dir "$T" --name x1 --quiet --engine stop
+    run_tool 0 mplcr-trigger --socket "$T/vm1.qmp" --dir "$T" --name x2 --quiet --engine precopy --accept-unsafe-precopy
+    "$QMP" "$T/vm1.qmp" stop >/dev/null
+    checkpoint x3 --engine precopy --accept-unsafe-precopy
+    assert_equal "$(jq .saved_paused "$T"/x?.ckpt/checkpoint.json | xargs)" 'true false true'
+    run_tool 0 mplcr-restore --print "$T/x1.ckpt"
+    assert_line --partial '"execute":"cont"'
+    run_tool 0 mplcr-restore --print "$T/x2.ckpt"
+    refute_line --partial '"execute":"cont"'
+    sed -i '/"saved_paused":/d' "$T/x2.ckpt/checkpoint.json"
+    run_tool 0 mplcr-restore --print "$T/x2.ckpt"
+    assert_line --partial '"execute":"cont"'
+}
+
 @test "--paused, --name, --dir, --socket" {
     two_disks_checkpoint
     restore c1 --paused --name clone --dir "$T/elsewhere" --socket "$T/own.qmp" "$T/x1.ckpt"

@@ -8,9 +8,10 @@
 
 #include "base/cleanup.h"
 #include "base/digest.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "base/json.h"
+#include "base/memory.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "checkpoint/manifest.h"
 #include "tap.h"
 
@@ -41,6 +42,7 @@ static struct manifest *make(void)
 	m->engine = text_of("background");
 	m->layout = text_of("pages");
 	m->run_state = text_of("running");
+	m->described = true;
 	m->pause_ms = 12.5;
 	m->total_ms = 800;
 	m->state_bytes = 1000;
@@ -170,6 +172,25 @@ static void check_move(void)
 	manifest_free(m);
 }
 
+/* What a manifest that was written before they came says by leaving members out. */
+static void check_older(void)
+{
+	_cleanup_free_ char *whole = in_root("moved/x2.ckpt"), *older = in_root("bad");
+	_cleanup_free_ char *good = path_join(whole, "checkpoint.json");
+	_cleanup_json_ json_t *json = json_load_file(good, 0, NULL);
+	struct err e = { 0 };
+	struct manifest *m = manifest_load(whole, &e);
+
+	ok(m && !m->saved_paused && m->described, "what was saved is known");
+	manifest_free(m);
+	for (const char *const *key = (const char *const[]){ "saved_paused", "described", NULL }; *key; key++)
+		json_object_del(json, *key);
+	write_manifest("bad", json);
+	m = manifest_load(older, &e);
+	ok(m && m->saved_paused && !m->described, "an older manifest is read, and restores in any case: %s", e.text);
+	manifest_free(m);
+}
+
 /* Writes `uri` (taken over) as the receiver of the manifest, which is then refused with `word`; NULL: it is read. */
 static void check_receiver(json_t *json, json_t *uri, const char *word)
 {
@@ -272,6 +293,8 @@ static void refuse_all(void)
 	refuse("layout", json_string("tape"), "tape");
 	refuse("layout", json_string("receiver"), "'receiver'");
 	refuse("receiver", json_of("{s:s}", "uri", "tcp:a:1"), "does not belong");
+	refuse("saved_paused", json_string("no"), "'saved_paused'");
+	refuse("described", json_null(), "'described'");
 	refuse("pause_ms", json_string("1"), "'pause_ms'");
 	refuse("pause_ms", json_integer(-1), "'pause_ms'");
 	refuse("qemu", NULL, "'qemu'");
@@ -350,6 +373,7 @@ int main(void)
 	check_round_trip();
 	check_receivers();
 	check_move();
+	check_older();
 	check_damage();
 	refuse_all();
 	refuse_dirs();

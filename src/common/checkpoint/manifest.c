@@ -168,6 +168,8 @@ json_t *manifest_to_json(const struct manifest *m)
 	set_text(object, "created", m->created);
 	set_text(object, "parent", m->parent);
 	set_text(object, "run_state", m->run_state);
+	json_object_set_new(object, "saved_paused", json_boolean(m->saved_paused));
+	json_object_set_new(object, "described", json_boolean(m->described));
 	json_object_set_new(object, "pause_ms", json_real(m->pause_ms));
 	json_object_set_new(object, "total_ms", json_real(m->total_ms));
 	set_number(object, "state_bytes", m->state_bytes);

@@ -91,6 +91,10 @@ struct manifest {
 	char *receiver;       /* layout "receiver": the URI that the state was sent to, "tcp:HOST:PORT": it lives in a
 			       * paused QEMU, not in files; else NULL */
 	char *run_state;      /* of the VM when it was asked for a checkpoint: "running", "paused", … */
+	bool saved_paused;    /* the state says that the guest stands still: a restore has to let it run. Where an older
+			       * manifest does not tell: true, since that does no harm to a guest that runs */
+	bool described;       /* the state ends with QEMU's description of it. Where an older manifest does not tell:
+			       * false, which readers of the state take as "perhaps" */
 	double pause_ms;      /* how long the guest stood still; 0 where it was paused anyway */
 	double total_ms;
 	uint64_t state_bytes; /* bytes of the migration stream */

@@ -300,6 +300,8 @@ static void read_top(struct reader *r, const struct place *at, struct manifest *
 	m->engine = reader_need_text(r, at, "engine");
 	m->layout = reader_need_text(r, at, "layout");
 	m->run_state = reader_text(r, at, "run_state");
+	m->saved_paused = reader_flag(r, at, "saved_paused", true);
+	m->described = reader_flag(r, at, "described", false);
 	m->pause_ms = reader_ms(r, at, "pause_ms");
 	m->total_ms = reader_ms(r, at, "total_ms");
 	m->state_bytes = reader_number(r, at, "state_bytes");

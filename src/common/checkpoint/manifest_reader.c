@@ -99,6 +99,17 @@ double reader_ms(struct reader *r, const struct place *in, const char *key)
 	return ms;
 }
 
+bool reader_flag(struct reader *r, const struct place *in, const char *key, bool otherwise)
+{
+	const json_t *value = json_object_get(in->object, key);
+
+	if (!value)
+		return otherwise;
+	if (!json_is_boolean(value))
+		reader_fault(r, "'%s%s' is neither true nor false", in->name, key);
+	return json_is_true(value);
+}
+
 bool text_stays_below(const char *path)
 {
 	if (!*path || *path == '/')

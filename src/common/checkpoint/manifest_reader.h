@@ -51,6 +51,9 @@ char **reader_strings(struct reader *r, const struct place *at, const char *key,
 uint64_t reader_number(struct reader *r, const struct place *in, const char *key);
 double reader_ms(struct reader *r, const struct place *in, const char *key);
 
+/* true or false; `otherwise` where it is missing, as what came later than the format may be. */
+bool reader_flag(struct reader *r, const struct place *in, const char *key, bool otherwise);
+
 /* The member "identity". */
 struct identity reader_identity(struct reader *r, const struct place *in);
 

@@ -134,6 +134,7 @@ static void fill_result(struct sink *s)
 	r->bytes = info.bytes;
 	r->pages = info.pages;
 	r->zero_pages = info.fill_pages;
+	r->described = info.described;
 }
 
 const struct sink_result *sink_finish(struct sink *s, struct err *e)

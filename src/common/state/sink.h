@@ -14,6 +14,7 @@
 #ifndef MPLCR_SINK_H
 #define MPLCR_SINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,7 @@ struct sink_result {
 	uint64_t bytes;        /* bytes read from the stream */
 	uint64_t pages;        /* pages with content that came, repeated ones counted each time */
 	uint64_t zero_pages;   /* pages of one fill byte */
+	bool described;        /* the stream ended with QEMU's description of it */
 };
 
 /*

@@ -309,6 +309,7 @@ struct stream_info stream_info(const struct stream *s)
 		.bytes = s->base,
 		.pages = s->pages,
 		.fill_pages = s->fill_pages,
+		.described = stream_tail_end(&s->tail) == STREAM_TAIL_DESCRIBED,
 	};
 }
 

@@ -87,6 +87,7 @@ struct stream_info {
 	uint64_t bytes;      /* consumed */
 	uint64_t pages;      /* pages with content that came, of all blocks, repeated ones counted each time */
 	uint64_t fill_pages; /* pages of one byte value, likewise */
+	bool described;      /* the last byte consumed ended a description */
 };
 
 /* The events are copied. Returns NULL only where memory is out. */

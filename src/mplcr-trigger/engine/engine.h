@@ -57,6 +57,7 @@ struct engine {
 	enum engine_kind kind;
 	const char *name;
 	const char *capability; /* the migration capability that makes it, or NULL */
+	bool saved_paused;      /* it stops the VM before QEMU saves the run state, which is "paused" then */
 	int (*run)(struct engine_job *j, struct err *e);
 };
 

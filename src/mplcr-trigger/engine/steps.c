@@ -20,10 +20,10 @@
 #define SAMPLE_MS 50
 
 static const struct engine engines[] = {
-	{ ENGINE_BACKGROUND, "background", "background-snapshot", engine_background_run },
-	{ ENGINE_PRECOPY, "precopy", "pause-before-switchover", engine_precopy_run },
-	{ ENGINE_MPLCR, "mplcr", NULL, engine_mplcr_run },
-	{ ENGINE_STOP, "stop", NULL, engine_stop_run },
+	{ ENGINE_BACKGROUND, "background", "background-snapshot", true, engine_background_run },
+	{ ENGINE_PRECOPY, "precopy", "pause-before-switchover", false, engine_precopy_run },
+	{ ENGINE_MPLCR, "mplcr", NULL, false, engine_mplcr_run },
+	{ ENGINE_STOP, "stop", NULL, true, engine_stop_run },
 };
 
 #define N_ENGINES (sizeof(engines) / sizeof(engines[0]))
