@@ -35,7 +35,7 @@ CFLAGS   ?= -O2 -g
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Werror -Wmissing-prototypes -Wshadow \
              -Wstrict-prototypes -Isrc/common -pthread -MMD -MP $(CFLAGS) $(SANITIZE_FLAGS)
 ALL_LDFLAGS = -pthread -Wl,--as-needed $(LDFLAGS) $(SANITIZE_FLAGS)
-LIBS     := -ljansson -lzstd -lxxhash -lbtrfsutil -lm
+LIBS     := -ljansson -lzstd -lxxhash -lbtrfsutil -lsodium -lm
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')

@@ -17,6 +17,7 @@
 #include "qemu/guest_data.h"
 #include "base/interrupt.h"
 #include "base/path_list.h"
+#include "image/users.h"
 #include "tool.h"
 
 static const struct cli_option option_table[] = {
@@ -60,12 +61,11 @@ static int set_option(void *ctx, const char *name, const char *value, struct err
 /* A file that is being written to cannot be sealed. Returns 0 or -1. */
 static int refuse_written_file(const char *path, struct err *e)
 {
-	struct stat st;
 	pid_t pid;
 
 	if (image_lock_use_path(path) != IMAGE_WRITTEN)
 		return 0;
-	pid = stat(path, &st) == 0 ? image_lock_holder(st.st_dev, st.st_ino, 1) : 0;
+	pid = image_users_pid(path, true);
 	if (pid)
 		err_set(e, "'%s' is being written to by process %d", path, pid);
 	else

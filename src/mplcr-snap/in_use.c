@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image/lock.h"
+#include "image/users.h"
 
 bool in_frozen_pause(void)
 {
@@ -16,8 +16,7 @@ bool in_frozen_pause(void)
 
 int in_use_error(const char *path, const char *why, struct err *e)
 {
-	struct stat st;
-	pid_t pid = stat(path, &st) == 0 ? image_lock_holder(st.st_dev, st.st_ino, 1) : 0;
+	pid_t pid = image_users_pid(path, true);
 
 	if (pid)
 		return err_set(e, "process %d, a running VM, writes to '%s': %s", (int)pid, path, why);

@@ -11,8 +11,8 @@
 
 set -euo pipefail
 
-build=(gcc libc6-dev make pkg-config libjansson-dev libzstd-dev libxxhash-dev libbtrfsutil-dev libqcow-dev
-       libnbd-dev)
+build=(gcc libc6-dev make pkg-config libjansson-dev libzstd-dev libxxhash-dev libbtrfsutil-dev libqcow-dev libsodium-dev
+       libnbd-dev libsodium-dev)
 demo=("${build[@]}" qemu-system-x86 qemu-utils jq procps)
 check=("${demo[@]}" bats bats-support bats-assert bats-file socat mandoc man-db shellcheck
        cpio xz-utils zstd xxhash binutils util-linux e2fsprogs xfsprogs btrfs-progs

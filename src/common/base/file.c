@@ -158,6 +158,17 @@ int path_sync(const char *path, struct err *e)
 	return 0;
 }
 
+int directory_make_parents(const char *path, struct err *e)
+{
+	_cleanup_free_ char *dir = path_dir(path);
+
+	if (access(dir, F_OK) == 0)
+		return 0;
+	if (directory_make_parents(dir, e) < 0)
+		return -1;
+	return mkdir(dir, 0700) == 0 || errno == EEXIST ? 0 : err_sys(e, errno, "cannot create '%s'", dir);
+}
+
 static bool is_dots(const char *name)
 {
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;

@@ -45,6 +45,9 @@ int file_publish(const char *path, const void *data, size_t size, mode_t mode, b
  */
 int file_give(int dirfd, const char *name, uid_t uid, gid_t gid) __attribute__((warn_unused_result));
 
+/* Makes the directories above `path` that are missing, for their owner only. Returns 0 or -1. */
+int directory_make_parents(const char *path, struct err *e) __attribute__((warn_unused_result));
+
 /* fsync of the file or directory at `path`. Returns 0 or -1. */
 int path_sync(const char *path, struct err *e) __attribute__((warn_unused_result));
 

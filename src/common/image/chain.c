@@ -16,6 +16,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "image/name.h"
+#include "image/users.h"
 #include "base/json.h"
 
 struct file_id {
@@ -212,7 +213,7 @@ static void check_end(struct chain_image *image, int fd)
 	struct image_header *h = &image->header;
 
 	image_header_check_end(fd, h);
-	if (!h->truncated || !image_lock_holder(image->device, image->inode, 1))
+	if (!h->truncated || !image_users_pid(image->path, true))
 		return;
 	h->truncated = false;
 	h->fault[0] = '\0';

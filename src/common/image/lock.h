@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who has an image open. QEMU holds open-file-description locks on single bytes of its images (QEMU
+ * Whether QEMU has an image open (users.h tells of any process). QEMU holds open-file-description locks on single bytes of its images (QEMU
  * block/file-posix.c): byte 100 + n is locked for permission n that it uses, byte 200 + n for permission n that it does
  * not share; n = 1 is writing.
  */
@@ -27,17 +27,5 @@ enum image_use image_lock_use_path(const char *path);
  * open. Returns 0, or -1 where someone writes to it already.
  */
 int image_lock_hold(int fd) __attribute__((warn_unused_result));
-
-/*
- * The first process that has the file of that device and inode (struct stat) open, and with `writable` open for
- * writing; 0 where none can be seen. Goes through all of /proc: milliseconds.
- */
-pid_t image_lock_holder(dev_t device, ino_t inode, int writable);
-
-/*
- * Calls `each` for every file that any other process has open, as far as that can be seen: for those who look for many
- * files at once.
- */
-void image_lock_each_holder(void (*each)(void *ctx, pid_t pid, dev_t device, ino_t inode, bool writable), void *ctx);
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "checkpoint/forest/forest.h"
 #include "base/number.h"
+#include "image/users.h"
 
 #define SEAL ".seal"
 
@@ -125,12 +126,11 @@ char *guard_memory(const struct manifest *m, const char *dir)
 {
 	for (size_t i = 0; i < m->n_files; i++) {
 		_cleanup_free_ char *path = path_join(dir, m->files[i].name);
-		struct stat st;
 		pid_t pid;
 
-		if (!m->files[i].block || stat(path, &st) < 0)
+		if (!m->files[i].block)
 			continue;
-		pid = image_lock_holder(st.st_dev, st.st_ino, 0);
+		pid = image_users_pid(path, false);
 		if (pid)
 			return text_of("the VM of process %d runs on its memory", (int)pid);
 	}

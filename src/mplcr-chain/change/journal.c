@@ -184,17 +184,6 @@ void journal_abandon(const json_t *journal)
 			unlink(json_text(item, "from"));
 }
 
-int directory_make_parents(const char *path, struct err *e)
-{
-	_cleanup_free_ char *dir = path_dir(path);
-
-	if (exists(dir))
-		return 0;
-	if (directory_make_parents(dir, e) < 0)
-		return -1;
-	return mkdir(dir, 0700) == 0 || errno == EEXIST ? 0 : err_sys(e, errno, "cannot create '%s'", dir);
-}
-
 static int rename_all(const json_t *renames, struct err *e)
 {
 	const json_t *item;

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/text.h"
+#include "image/users.h"
 #include "verify/verify.h"
 
 #define SECTOR 512 /* bytes: QEMU rounds the size of a raw image up to it */
@@ -221,7 +222,7 @@ void verify_not_written(struct verify *v, const struct chain_image *image, const
 
 	if (image->use != IMAGE_WRITTEN)
 		return;
-	pid = image_lock_holder(image->device, image->inode, 1);
+	pid = image_users_pid(image->path, true);
 	who = pid ? text_of("process %d", (int)pid) : text_copy("some process");
 	role = above ? text_of("'%s' stands on it", above) : text_copy("a checkpoint has frozen it");
 	findings_add(&v->findings, E_BACKING_WRITTEN, image->path, "%s has it open for writing, and %s", who, role);

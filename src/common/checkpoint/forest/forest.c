@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "checkpoint/forest/impl.h"
+#include "image/users.h"
 
 static void free_image(struct forest_image *image)
 {
@@ -39,24 +40,25 @@ void forest_free(struct forest *f)
 	free(f);
 }
 
-/* Notes the process for an image that is in use; one that writes before one that reads. */
-static void note_holder(void *ctx, pid_t pid, dev_t device, ino_t inode, bool writable)
-{
-	struct forest *f = ctx;
-	size_t i = forest_at(f, device, inode);
-
-	if (i != FOREST_NONE && f->images[i].use != IMAGE_UNUSED &&
-	    (!f->images[i].pid || (writable && f->images[i].use == IMAGE_WRITTEN)))
-		f->images[i].pid = pid;
-}
-
+/* Notes the process for each image that is in use; one that writes before one that reads. */
 static void find_holders(struct forest *f)
 {
-	for (size_t i = 0; i < f->n_images; i++)
-		if (f->images[i].use != IMAGE_UNUSED) {
-			image_lock_each_holder(note_holder, f);
-			return;
-		}
+	struct image_users u = { 0 };
+	bool looked = false;
+
+	for (size_t i = 0; i < f->n_images; i++) {
+		struct forest_image *image = &f->images[i];
+		const struct image_user *user;
+
+		if (image->use == IMAGE_UNUSED)
+			continue;
+		if (!looked)
+			image_users_look(&u);
+		looked = true;
+		user = image_users_find(&u, image->device, image->inode);
+		image->pid = user ? user->pid : 0;
+	}
+	image_users_release(&u);
 }
 
 struct forest *forest_read(char *const *dirs, size_t n, bool with_use, struct err *e)
