@@ -1,41 +1,75 @@
 # SPDX-License-Identifier: MIT
 #
-# make            build the tools into bin/
+# make            compile the tools into bin/; installs nothing, names what is missing
 # make demo       see it: a VM is checkpointed while it runs, killed, and started again, twice
 # make check      build, then unit tests and tests of the tools on real VMs
 # make check-mplcr MPLCR_QEMU=/path/to/qemu-system-x86_64
 #                 the tests of the engine mplcr on a genuine MPLCR-patched QEMU, not on its stand-in
 # make bench      measure, side by side with QEMU's own ways (minutes)
-# make lint       man pages, completions, --help, shell scripts
+# make lint       man pages, completions, --help, shell scripts, floors
 # make fuzz       libFuzzer targets, FUZZ_SECONDS each (needs clang)
-# make deps       install what is missing (apt), or say what to install
-# make install    PREFIX=/usr/local, DESTDIR=
+# make deps       install the packages that are missing (root, apt); demo, check, lint and bench begin with that
+# make install    PREFIX=/usr/local, DESTDIR=; make uninstall removes what it put there
+# make dist       mplcr-VERSION.tar.xz of what is committed
 # make clean      remove what was built; the QEMU and Linux that tests fetched stay (make distclean)
 #
 # V=1 shows commands; SANITIZE=address,undefined builds beside the normal build; QEMU=/path tests with that QEMU;
-# T=file.bats or F=regex limits make check.
+# T=file.bats or F=regex limits make check.  CC, PKG_CONFIG, CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS are honoured and come
+# last; other ones build anew.  WERROR= lets warnings pass, HARDENING= and HARDENING_LD= leave the hardening to you.
 
 TOOLS    := $(patsubst src/%/main.c,%,$(wildcard src/mplcr-*/main.c))
-CC       ?= gcc
 PREFIX   ?= /usr/local
+BINDIR   ?= $(PREFIX)/bin
+DATADIR  ?= $(PREFIX)/share
+MANDIR   ?= $(DATADIR)/man
+VERSION  := $(shell sed -n 's/^\#define MPLCR_VERSION "\(.*\)"/\1/p' src/common/base/cli.h)
 SANITIZE ?=
 FUZZ_SECONDS ?= 60
 
+comma    := ,
 ifeq ($(SANITIZE),)
 BUILD := build/default
 BIN   := bin
 else
-comma := ,
 BUILD := build/$(subst $(comma),-,$(SANITIZE))
 BIN   := $(BUILD)/bin
 SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 
-CFLAGS   ?= -O2 -g
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Werror -Wmissing-prototypes -Wshadow \
-             -Wstrict-prototypes -Isrc/common -pthread -MMD -MP $(CFLAGS) $(SANITIZE_FLAGS)
-ALL_LDFLAGS = -pthread -Wl,--as-needed $(LDFLAGS) $(SANITIZE_FLAGS)
-LIBS     := -ljansson -lzstd -lxxhash -lbtrfsutil -lsodium -lm
+# --- compiler and linker ---------------------------------------------------------------------------------------------
+
+PKG_CONFIG ?= pkg-config
+CFLAGS     ?= -O2 -g
+WERROR     ?= -Werror
+
+# The libraries.  Those of LOADED are opened when they are needed (base/library.h): only their headers are used here.
+LINKED := jansson libzstd libxxhash libbtrfsutil libsodium
+LOADED := libnbd libqcow
+
+# once, NAME, COMMAND: what a command says, asked for when it is first needed.
+once       = $(eval $(1) := $(shell $(2)))$($(1))
+LIB_CFLAGS = $(call once,LIB_CFLAGS,$(PKG_CONFIG) --cflags $(LINKED) $(LOADED) 2>/dev/null)
+LIB_LIBS   = $(call once,LIB_LIBS,$(PKG_CONFIG) --libs $(LINKED) 2>/dev/null)
+LIBS       = $(LIB_LIBS) -lm $(LDLIBS)
+
+# Fortified as far as the compiler can: only with optimization, not under sanitizers, and not if your flags speak of it.
+OPTIMIZED  = $(filter-out -O0,$(lastword $(filter -O%,$(CFLAGS))))
+FORTIFY    = $(if $(SANITIZE)$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,$(if $(OPTIMIZED),$(FORTIFIED)))
+FORTIFIED  = $(call once,FORTIFIED,echo -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$$( \
+             echo 'unsigned long f(void *p) { return __builtin_dynamic_object_size(p$(comma) 0); }' | \
+             $(CC) -Werror -S -x c -o /dev/null - 2>/dev/null && echo 3 || echo 2))
+# Shadow stacks and landing pads exist on some processors only.
+PROTECT    = $(call once,PROTECT,for f in -fstack-clash-protection -fcf-protection; do \
+             $(CC) -Werror $$f -S -x c -o /dev/null /dev/null 2>/dev/null && echo $$f; done)
+HARDENING    = -fPIE -fstack-protector-strong $(PROTECT) $(FORTIFY)
+HARDENING_LD = -pie -Wl,-z,relro,-z,now
+
+ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra $(WERROR) -Wmissing-prototypes -Wshadow \
+              -Wstrict-prototypes -Isrc/common -pthread -MMD -MP $(HARDENING) $(LIB_CFLAGS) $(SANITIZE_FLAGS) \
+              $(CPPFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pthread -Wl,--as-needed $(HARDENING_LD) $(SANITIZE_FLAGS) $(LDFLAGS)
+
+# --- what is built ----------------------------------------------------------------------------------------------------
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
@@ -52,21 +86,29 @@ HELPERS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/t
 BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 GUEST    := $(abspath $(BUILD))/tests/guest/guest.elf
 
-.PHONY: all help deps demo check check-mplcr bench lint fuzz install clean distclean test-programs guest
+.PHONY: all help deps demo check check-mplcr bench lint fuzz install uninstall dist clean distclean test-programs guest
+.PHONY: FORCE
 all: $(TOOLS:%=$(BIN)/%)
 
 help:
 	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
 
+# What all of this was built with: it changes when compiler or flags do, and what depends on it is built anew.  What is
+# missing to build is found here, too.
+$(BUILD)/flags: export FLAGS = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)
+$(BUILD)/flags: FORCE
+	$(Q)CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' tests/setup/deps.sh build $(LINKED) $(LOADED)
+	$(Q)mkdir -p $(@D) && { printf '%s\n' "$$FLAGS" | cmp -s - $@ || printf '%s\n' "$$FLAGS" >$@; }
+
 # Every object is built from a source under src/ or tests/; .d files beside them know the headers.
-$(BUILD)/%.o: src/%.c | deps-build
+$(BUILD)/%.o: src/%.c $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Isrc/$(firstword $(subst /, ,$*)) -c $< -o $@
 
 # q, not r: files of two rooms may have the same name.
 $(LIB): $(LIB_OBJS)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar qcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 define tool_rules
 $(BIN)/$(1): $(call objects,$(call sources,$(1))) $(LIB)
@@ -78,33 +120,35 @@ $(foreach tool,$(TOOLS),$(eval $(call tool_rules,$(tool))))
 # Tests of files that belong to one tool see that tool's objects, all but its main.c.
 TOOL_PARTS := $(call objects,$(filter-out %/main.c,$(foreach tool,$(TOOLS),$(call sources,$(tool)))))
 $(BUILD)/libparts.a: $(TOOL_PARTS)
-	$(Q)rm -f $@ && ar qcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
-$(BUILD)/bench/%: bench/%.c $(LIB)
+$(BUILD)/bench/%: bench/%.c $(LIB) $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests/unit $< $(LIB) -o $@ $(ALL_LDFLAGS) $(LIBS)
 
-$(BUILD)/tests/%: tests/%.c $(BUILD)/libparts.a $(LIB)
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libparts.a $(LIB) $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Isrc -Itests/unit $< $(BUILD)/libparts.a $(LIB) -o $@ $(ALL_LDFLAGS) $(LIBS)
 
-$(BUILD)/tests/tools/fake-qmp: tests/tools/qmp-end.h
-
-$(STANDIN): $(wildcard tests/tools/mplcr-standin/*.[ch]) tests/tools/qmp-end.h
+$(STANDIN): $(wildcard tests/tools/mplcr-standin/*.[ch]) tests/tools/qmp-end.h $(BUILD)/flags
 	$(call say,CC,$(@F))
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(filter %.c,$^) -o $@ $(ALL_LDFLAGS) $(LIBS)
 
-guest: | deps-build
+guest: $(BUILD)/flags
 	$(Q)$(MAKE) --no-print-directory -s -C tests/guest OUT=$(dir $(GUEST))
 
 test-programs: $(UNITS) $(CORPORA) $(HELPERS) guest
 
-.PHONY: deps-build deps-demo deps-check
-deps: deps-check
-deps-build deps-demo deps-check: deps-%:
-	$(Q)tests/setup/deps.sh $*
+# --- what is missing, and what tests --------------------------------------------------------------------------------
 
-demo: all guest | deps-demo
+.PHONY: deps-demo deps-check fetched
+deps: deps-check
+deps-demo deps-check: deps-%:
+	$(Q)tests/setup/deps.sh install $*
+
+# What is built after the packages are there has a make of its own, which finds them.
+demo: deps-demo
+	$(Q)$(MAKE) --no-print-directory all guest
 	$(Q)BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) GUEST=$(GUEST) tests/demo
 
 # What tests are given: see tests/bats/helpers.bash. What they fetch is kept in build/, whatever is built.
@@ -112,58 +156,88 @@ CACHE    := $(abspath build)
 TEST_ENV = BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) CACHE=$(CACHE) GUEST=$(GUEST) SANITIZE=$(SANITIZE) \
            QEMU10=$(CACHE)/qemu10/qemu-system-x86_64 LINUX_DIR=$(CACHE)/linux QMP=$(abspath $(BUILD))/tests/tools/qmp
 
-.PHONY: fetched
-fetched: | deps-check
+fetched:
 	$(Q)tests/setup/qemu10.sh $(CACHE)/qemu10
 	$(Q)tests/setup/linux.sh $(CACHE)/linux
 
-check: deps-check fetched all test-programs lint
+check: deps-check
+	$(Q)$(MAKE) --no-print-directory fetched all test-programs lint-built
 	$(Q)$(TEST_ENV) tests/run $(if $(F),-f '$(F)') $(T)
 
-check-mplcr: $(if $(MPLCR_QEMU),deps-check fetched all test-programs)
+check-mplcr: $(if $(MPLCR_QEMU),deps-check)
 	$(Q)[ -x "$(MPLCR_QEMU)" ] || \
 		{ echo "usage: make check-mplcr MPLCR_QEMU=/path/to/qemu-system-x86_64, with the MPLCR patch" >&2; exit 2; }
-	$(Q)$(TEST_ENV) MPLCR_QEMU=$(abspath $(MPLCR_QEMU)) tests/run $(if $(F),-f '$(F)') tests/bats/mplcr.bats tests/bats/mplcr-traps.bats
+	$(Q)$(MAKE) --no-print-directory fetched all test-programs
+	$(Q)$(TEST_ENV) MPLCR_QEMU=$(abspath $(MPLCR_QEMU)) tests/run $(if $(F),-f '$(F)') \
+		tests/bats/mplcr.bats tests/bats/mplcr-traps.bats
 
-bench: all guest $(BENCHES) $(HELPERS) fetched | deps-check
+bench: deps-check
+	$(Q)$(MAKE) --no-print-directory fetched all guest $(BENCHES) $(HELPERS)
 	$(Q)$(TEST_ENV) bench/run
 	$(Q)$(TEST_ENV) bench/trace
 	$(Q)$(TEST_ENV) bench/disks
 	$(Q)$(TEST_ENV) bench/snap
 	$(Q)$(TEST_ENV) bench/chain
 
-lint: all | deps-check
+.PHONY: lint-built
+lint: deps-check
+	$(Q)$(MAKE) --no-print-directory lint-built
+lint-built: all
 	$(Q)BIN=$(abspath $(BIN)) tests/lint $(TOOLS)
 
 # A target that is named after a tool (fuzz_trace) sees the tool's files, too.
-fuzz:
-	$(Q)mkdir -p build/fuzz
-	$(Q)for target in $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c)); do \
-		clang -std=c11 -D_GNU_SOURCE -O1 -g -Isrc/common -Isrc -DMPLCR_FUZZ \
-			-fsanitize=fuzzer,address,undefined tests/fuzz/$$target.c $(call sources,common) \
-			$$(find src/mplcr-$${target#fuzz_} -name '*.c' ! -name main.c 2>/dev/null) \
-			-o build/fuzz/$$target -pthread $(LIBS) && \
-		mkdir -p build/fuzz/corpus-$$target && \
-		build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) build/fuzz/corpus-$$target \
-			tests/fuzz/corpus/$${target#fuzz_} || exit 1; done
+fuzz: $(patsubst tests/fuzz/fuzz_%.c,fuzz-%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz-%: tests/fuzz/fuzz_%.c
+	$(Q)command -v clang >/dev/null || { echo "make fuzz needs clang, with libclang-rt of its version" >&2; exit 1; }
+	$(Q)mkdir -p build/fuzz/corpus-fuzz_$*
+	$(call say,CLANG,$<)
+	$(Q)clang -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O1 -g -Isrc/common -Isrc -Isrc/mplcr-$* -DMPLCR_FUZZ \
+		-fsanitize=fuzzer,address,undefined $(LIB_CFLAGS) $< $(call sources,common) \
+		$(filter-out %/main.c,$(if $(wildcard src/mplcr-$*),$(call sources,mplcr-$*))) \
+		-o build/fuzz/fuzz_$* -pthread $(LIBS)
+	$(Q)build/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) build/fuzz/corpus-fuzz_$* tests/fuzz/corpus/$*
+
+# --- installing and giving away ---------------------------------------------------------------------------------------
+
+# $(call installed,ACTION): the action, called with mode, folder and files, for all that is installed.
+installed = \
+	$(call $(1),755,$(BINDIR),$(TOOLS:%=$(BIN)/%)) && \
+	$(call $(1),644,$(MANDIR)/man1,$(wildcard man/*.1)) && \
+	$(call $(1),644,$(MANDIR)/man5,$(wildcard man/*.5)) && \
+	$(call $(1),644,$(MANDIR)/man7,$(wildcard man/*.7)) && \
+	$(call $(1),644,$(DATADIR)/bash-completion/completions,$(TOOLS:%=completions/%.bash)) && \
+	$(call $(1),644,$(DATADIR)/zsh/site-functions,$(TOOLS:%=completions/_%)) && \
+	$(call $(1),644,$(DATADIR)/fish/vendor_completions.d,$(TOOLS:%=completions/%.fish)) && \
+	$(call $(1),644,$(DATADIR)/mplcr/contrib,$(wildcard contrib/*))
+
+put    = install -d '$(DESTDIR)$(2)' && install -m $(1) $(3) '$(DESTDIR)$(2)'
+remove = rm -f $(foreach file,$(notdir $(3)),'$(DESTDIR)$(2)/$(file)')
+tidy   = { [ ! -d '$(DESTDIR)$(2)' ] || (cd '$(DESTDIR)/' && rmdir -p --ignore-fail-on-non-empty '$(2:/%=%)'); }
+OWN   := $(DATADIR)/mplcr
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
-		$(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
-		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d \
-		$(DESTDIR)$(PREFIX)/share/mplcr/contrib
-	install -m 755 $(TOOLS:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/bin
-	for n in 1 5 7; do install -m 644 man/*.$$n $(DESTDIR)$(PREFIX)/share/man/man$$n; done
-	install -m 644 contrib/* $(DESTDIR)$(PREFIX)/share/mplcr/contrib
-	for t in $(TOOLS); do \
-		install -m 644 completions/$$t.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$t && \
-		install -m 644 completions/_$$t $(DESTDIR)$(PREFIX)/share/zsh/site-functions && \
-		install -m 644 completions/$$t.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d || exit 1; done
+	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
+	$(Q)$(call installed,put)
+
+# Folders below DESTDIR go when they are empty; those of a system stay, but for our own.
+uninstall:
+	$(call say,REMOVE,$(DESTDIR)$(PREFIX))
+	$(Q)$(call installed,remove)
+	$(Q)$(if $(DESTDIR),$(call installed,tidy),[ ! -d '$(OWN)' ] || \
+		rmdir --ignore-fail-on-non-empty '$(OWN)/contrib' '$(OWN)')
+
+# The same commit gives the same bytes.
+DIST := mplcr-$(VERSION)
+dist:
+	$(Q)[ -z "$$(git status --porcelain)" ] || echo "make dist: what is not committed is not in it" >&2
+	$(Q)git -c tar.umask=0022 archive --format=tar --prefix=$(DIST)/ --output=$(DIST).tar HEAD
+	$(Q)xz --force --threads=1 -9 $(DIST).tar
+	@echo $(DIST).tar.xz
 
 clean:
-	rm -rf bin build/default build/address* build/undefined* build/thread*
+	rm -rf bin build/default build/address* build/undefined* build/thread* build/fuzz/fuzz_*
 
 distclean: clean
-	rm -rf build
+	rm -rf build mplcr-*.tar.xz
 
--include $(LIB_OBJS:.o=.d) $(TOOL_PARTS:.o=.d) $(TOOLS:%=$(BUILD)/%/main.d)
+-include $(shell find $(BUILD) -name '*.d' -type f ! -path '*/guest.d/*' 2>/dev/null)
