@@ -55,7 +55,7 @@ static void round_trip(void)
 	struct err e;
 
 	ok(nothing_kept() && !there(dir), "nothing is kept at first, and nothing made for that");
-	ok(sticky_load(&k, socket_path, getpid(), &e) == 0 && strcmp(k.dir, dir) == 0, "the directory: %s", k.dir);
+	ok(sticky_load(&k, socket_path, getpid(), &e) == 0 && strcmp(k.dir, dir) == 0, "the directory: %s", dir);
 	ok(sticky_store(&k, &e) == 0 && !there(dir), "nothing to keep makes no directory");
 	k.script = true;
 	sticky_queue_add(&k, "ide0-hd0", "/a/b c\"\\\n.ovl");
