@@ -90,7 +90,7 @@ static int feed_lazily(const struct plan *p, const struct overwritten *o, int di
 	int result;
 
 	if (o->n == 0)
-		return feed_file(dirfd, "devices.vmstate", fd, e);
+		return feed_file(dirfd, STATE_DEVICES, fd, e);
 	e->sys = 0;
 	result = stream_join_pages(dirfd, &ram, o->ranges, o->n, !p->m->described, fd, e);
 	return result < 0 && e->sys == EPIPE ? 1 : result;
@@ -122,9 +122,9 @@ static int feed_all(const struct plan *p, const struct overwritten *o, int fd, s
 		return feed_lazily(p, o, dirfd, fd, e);
 	if (strcmp(p->m->layout, "pages") == 0)
 		return feed_joined(p, dirfd, fd, e);
-	if (manifest_file_named(p->m, "state.vmstate"))
-		return feed_file(dirfd, "state.vmstate", fd, e);
-	return feed_file(dirfd, "state.vmstate.zst", fd, e);
+	if (manifest_file_named(p->m, STATE_STREAM))
+		return feed_file(dirfd, STATE_STREAM, fd, e);
+	return feed_file(dirfd, STATE_STREAM_ZSTD, fd, e);
 }
 
 static void *feed_thread(void *arg)

@@ -88,8 +88,8 @@ static int check_state(const struct plan *p, struct err *e)
 
 	if (p->m->receiver)
 		return 0;
-	if (pages ? manifest_file_named(p->m, "devices.vmstate") != NULL :
-	    manifest_file_named(p->m, "state.vmstate") || manifest_file_named(p->m, "state.vmstate.zst"))
+	if (pages ? manifest_file_named(p->m, STATE_DEVICES) != NULL :
+	    manifest_file_named(p->m, STATE_STREAM) || manifest_file_named(p->m, STATE_STREAM_ZSTD))
 		return 0;
 	return err_set(e, "checkpoint '%s' has layout '%s', but lists no file with the state", p->m->name,
 		       p->m->layout);
@@ -202,7 +202,7 @@ static void name_overlays(struct plan *p)
  */
 static int incoming_command(const struct plan *p, char **incoming, struct err *e)
 {
-	const char *how = "cat", *file = "devices.vmstate";
+	const char *how = "cat", *file = STATE_DEVICES;
 
 	if (p->lazy && p->version < VERSION_CLEAN_START)
 		return err_usage(e, "no shell command can load layout 'pages' with QEMU before 5.0: it needs "
@@ -211,11 +211,11 @@ static int incoming_command(const struct plan *p, char **incoming, struct err *e
 		err_usage(e, "no shell command can load layout 'pages' eagerly: it needs mplcr-restore itself");
 		return err_hint(e, "leave out --eager, or --print");
 	}
-	if (!p->lazy && manifest_file_named(p->m, "state.vmstate.zst")) {
+	if (!p->lazy && manifest_file_named(p->m, STATE_STREAM_ZSTD)) {
 		how = "zstd -dc";
-		file = "state.vmstate.zst";
+		file = STATE_STREAM_ZSTD;
 	} else if (!p->lazy) {
-		file = "state.vmstate";
+		file = STATE_STREAM;
 	}
 	if (strchr(p->m->checkpoint, '\''))
 		return err_usage(e, "--print cannot quote the path of the checkpoint: it has an apostrophe");

@@ -13,12 +13,10 @@
 #include "base/cli.h"
 #include "base/memory.h"
 #include "base/lines.h"
+#include "checkpoint/names.h"
 
 /* Of an unknown line, as much as is shown. */
 #define SHOWN_BYTES 1024
-
-/* The trace of a checkpoint, in its directory. */
-#define TRACE_NAME "trace.jsonl"
 
 /* In the order in which they are tried; enum format is the index. */
 static const struct {

@@ -31,6 +31,7 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "checkpoint/store.h"
 
 /* How long another client may sit on the socket before we say so. */
 #define GREETING_MS 5000
@@ -146,13 +147,11 @@ static bool has_failed(void *ctx)
 
 static int make_partial(struct run *r, struct err *e)
 {
-	if (mkdir(r->plan.partial, 0700) < 0)
-		return err_sys(e, errno, "cannot create '%s'", r->plan.partial);
+	r->dirfd = store_claim(r->plan.partial, e);
+	if (r->dirfd < 0)
+		return -1;
 	snprintf(r->changes->final, sizeof(r->changes->final), "%s", r->plan.final);
 	snprintf(r->changes->partial, sizeof(r->changes->partial), "%s", r->plan.partial);
-	r->dirfd = open(r->plan.partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r->dirfd < 0)
-		return err_sys(e, errno, "cannot open '%s'", r->plan.partial);
 	return 0;
 }
 

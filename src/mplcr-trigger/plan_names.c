@@ -51,9 +51,8 @@ static char *parent_of(const struct plan *p)
 	char *name;
 
 	while (dir && (entry = readdir(dir)) != NULL) {
-		const char *end = strrchr(entry->d_name, '.');
 		_cleanup_free_ char *ckpt = path_join(p->dir, entry->d_name);
-		struct manifest *m = end && strcmp(end, ".ckpt") == 0 ? load_quietly(ckpt) : NULL;
+		struct manifest *m = checkpoint_is_named(ckpt) ? load_quietly(ckpt) : NULL;
 
 		/* times of that form sort as texts */
 		if (m && m->created && is_before(m, p) && (!newest || strcmp(m->created, newest->created) > 0)) {
@@ -81,7 +80,7 @@ static char *maker_of(const char *dir, const char *path)
 	if (!overlay_name_is(path))
 		return NULL;
 	for (const char *at = strchr(stem, '_'); at; at = strchr(at + 1, '_')) {
-		_cleanup_free_ char *ckpt = text_of("%s/%s.ckpt", dir, at + 1);
+		_cleanup_free_ char *ckpt = checkpoint_path(dir, at + 1);
 		struct manifest *m = load_quietly(ckpt);
 		bool found = m && went_on_with(m, path);
 
@@ -152,8 +151,8 @@ static int try_name(struct plan *p, const struct options *o, const char *name, s
 	free(p->final);
 	free(p->partial);
 	p->name = text_copy(name);
-	p->final = text_of("%s/%s.ckpt", p->dir, name);
-	p->partial = text_of("%s/%s.ckpt.partial", p->dir, name);
+	p->final = checkpoint_path(p->dir, name);
+	p->partial = checkpoint_path_partial(p->dir, name);
 	if (strlen(p->partial) >= PATH_MAX)
 		return err_set(e, "the directory's path is too long: '%s'", p->dir);
 	if (overlay_name_utf8(p->final, e) < 0)

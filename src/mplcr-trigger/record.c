@@ -20,6 +20,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "base/json.h"
+#include "checkpoint/store.h"
 
 static char **copy_arguments(char **argv)
 {
@@ -183,17 +184,10 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 
 static int write_manifest(const struct manifest *m, int dirfd, struct err *e)
 {
-	json_t *json = manifest_to_json(m);
-	_cleanup_free_ char *body = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-	_cleanup_free_ char *text = body ? text_of("%s\n", body) : NULL;
+	_cleanup_json_ json_t *json = manifest_to_json(m);
 
-	json_decref(json);
-	if (!text)
-		return err_set(e, "cannot encode the manifest");
-	return file_create(dirfd, MANIFEST_NAME, text, strlen(text), e);
+	return manifest_write(json, dirfd, MANIFEST_NAME, e);
 }
-
-#define TRACE_NAME "trace.jsonl"
 
 /* Saves the trace, and lists it among the files. */
 static int save_trace(struct manifest *m, struct trace *t, int dirfd, struct err *e)
@@ -219,14 +213,5 @@ int record_publish(struct manifest *m, struct trace *t, const struct plan *p, in
 {
 	if (save_trace(m, t, dirfd, e) < 0 || write_manifest(m, dirfd, e) < 0)
 		return -1;
-	if (fsync(dirfd) < 0)
-		return err_sys(e, errno, "cannot make '%s' durable", p->partial);
-	/* a directory of that name that came since the plan was made is not replaced: RENAME_NOREPLACE */
-	if (renameat2(AT_FDCWD, p->partial, AT_FDCWD, p->final, RENAME_NOREPLACE) < 0)
-		return err_sys(e, errno, "cannot rename '%s' to '%s'", p->partial, p->final);
-	if (path_sync(p->dir, e) < 0) { /* not durable, so not published: it goes the way of every failure */
-		(void)!rename(p->final, p->partial);
-		return -1;
-	}
-	return 0;
+	return store_publish(dirfd, p->partial, p->final, e);
 }

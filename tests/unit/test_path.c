@@ -29,6 +29,9 @@ static void paths(const char *dir)
 	   "path_dir");
 	ok(strcmp(path_base("/a/b"), "b") == 0 && strcmp(path_base("b"), "b") == 0 && path_base("a/")[0] == '\0',
 	   "path_base");
+	ok(is(path_trimmed("/a/b//"), "/a/b") && is(path_trimmed("a"), "a") && is(path_trimmed("//"), "/") &&
+		   is(path_trimmed(""), ""),
+	   "path_trimmed");
 	ok(is(path_join("/a", "b"), "/a/b") && is(path_join("/a", "/b"), "/b"), "path_join");
 	ok(strcmp(path_below("/a", "/a/b/c"), "b/c") == 0 && strcmp(path_below("/", "/a"), "a") == 0, "below");
 	ok(!path_below("/a", "/ab") && !path_below("/a", "/a") && !path_below("/a", "/a/") &&

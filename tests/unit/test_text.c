@@ -14,6 +14,8 @@ static void texts(void)
 
 	ok(strcmp(text, "a-7") == 0 && strcmp(copy, text) == 0 && copy != text, "a text and its copy");
 	ok(!text_copy(NULL), "no text, no copy");
+	ok(text_ends_with("a.ckpt", ".ckpt") && !text_ends_with(".ckpt", ".ckpt") && !text_ends_with("a", ".ckpt"),
+	   "how it ends");
 	free(text);
 	free(copy);
 }

@@ -25,6 +25,15 @@ const char *path_base(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+char *path_trimmed(const char *path)
+{
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	return text_of("%.*s", (int)n, path);
+}
+
 char *path_join(const char *dir, const char *name)
 {
 	return name[0] == '/' ? text_of("%s", name) : text_of("%s/%s", dir, name);

@@ -7,6 +7,9 @@
 char *path_dir(const char *path);
 const char *path_base(const char *path);
 
+/* `path` without the slashes at its end; "/" stays. */
+char *path_trimmed(const char *path);
+
 /* `name` itself where it is absolute, else `dir`/`name`. */
 char *path_join(const char *dir, const char *name);
 

@@ -30,6 +30,13 @@ char *text_copy(const char *s)
 	return s ? memory_checked(strdup(s)) : NULL;
 }
 
+bool text_ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), k = strlen(end);
+
+	return n > k && strcmp(text + n - k, end) == 0;
+}
+
 void text_list_add(char ***list, size_t *n, char *text)
 {
 	if ((*n & (*n + 1)) == 0) /* room for twice as many, and the NULL */

@@ -4,6 +4,7 @@
 #define MPLCR_TEXT_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* asprintf. */
@@ -14,6 +15,9 @@ char *text_of_args(const char *fmt, va_list ap) __attribute__((format(printf, 1,
 
 /* A copy of `s`, or NULL for NULL. */
 char *text_copy(const char *s);
+
+/* Whether `text` has something, and then `end`. */
+bool text_ends_with(const char *text, const char *end);
 
 /* Appends `text` (taken over) to a NULL-terminated list of `*n` strings, NULL at first. */
 void text_list_add(char ***list, size_t *n, char *text);

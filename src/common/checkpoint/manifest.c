@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/digest.h"
+#include "base/file.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "base/json.h"
@@ -182,6 +183,14 @@ json_t *manifest_to_json(const struct manifest *m)
 	json_object_set_new(object, "included", included_to_json(m, tree));
 	json_object_set_new(object, "left_out", strings_to_json(m->left_out));
 	return object;
+}
+
+int manifest_write(const json_t *json, int dirfd, const char *path, struct err *e)
+{
+	_cleanup_free_ char *body = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+	_cleanup_free_ char *text = body ? text_of("%s\n", body) : NULL;
+
+	return text ? file_create(dirfd, path, text, strlen(text), e) : err_set(e, "cannot encode the manifest");
 }
 
 void manifest_image_release(struct manifest_image *image)

@@ -18,14 +18,10 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "checkpoint/names.h"
 #include "image/identity.h"
 
 #define MANIFEST_SCHEMA "mplcr.trigger.checkpoint/1"
-#define MANIFEST_NAME "checkpoint.json"
-
-/* Directories of a checkpoint: of the images that were cloned, and of the files that were included. */
-#define CLONES_DIR "disks"
-#define INCLUDED_DIR "include"
 
 /* One image of a chain. */
 struct manifest_image {
@@ -133,6 +129,11 @@ struct manifest *manifest_load(const char *dir, struct err *e);
  * The JSON form, the caller's. `checkpoint` must be set: paths below its parent directory are stored relative as well.
  */
 json_t *manifest_to_json(const struct manifest *m);
+
+/*
+ * Writes the JSON form into the new file `path` below `dirfd`, as it stands in a checkpoint, durably. Returns 0 or -1.
+ */
+int manifest_write(const json_t *json, int dirfd, const char *path, struct err *e) __attribute__((warn_unused_result));
 
 void manifest_free(struct manifest *m);
 

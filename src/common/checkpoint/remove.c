@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "checkpoint/manifest.h"
+#include "checkpoint/names.h"
 #include "image/subvolume.h"
 
 /* A snapshot is read-only and can be deep: btrfs removes it as a whole. */
@@ -64,28 +64,18 @@ static int rename_away(const char *dir, const char *remains, struct err *e)
 	return err_hint(e, "it is no checkpoint any more; remove what is left: rm -r '%s'", remains);
 }
 
-static bool is_remains(const char *path)
-{
-	size_t n = strlen(path), k = strlen(CHECKPOINT_REMAINS);
-
-	return n > k && strcmp(path + n - k, CHECKPOINT_REMAINS) == 0;
-}
-
 int checkpoint_remove(const char *dir, struct err *e)
 {
-	_cleanup_free_ char *trimmed = text_copy(dir), *there = NULL, *remains = NULL;
+	_cleanup_free_ char *trimmed = path_trimmed(dir), *there = path_real(trimmed), *remains = NULL;
 	bool left;
 
-	for (size_t n = strlen(trimmed); n > 1 && trimmed[n - 1] == '/'; n--)
-		trimmed[n - 1] = '\0';
-	there = path_real(trimmed);
 	if (!there && errno == ENOENT)
 		there = path_real_parent(trimmed);
 	if (!there)
 		return err_sys(e, errno, "cannot open checkpoint '%s'", dir);
-	if (is_remains(there))
+	if (checkpoint_is_removed(there))
 		return remove_remains(there, e);
-	remains = text_of("%s%s", there, CHECKPOINT_REMAINS);
+	remains = text_of("%s%s", there, REMOVED_SUFFIX);
 	left = exists(remains);
 	if (left && remove_remains(remains, e) < 0)
 		return -1;

@@ -2,7 +2,7 @@
 /*
  * Giving a checkpoint up. Whoever looks at any moment, even after a crash in the middle, finds either the whole
  * checkpoint or none: its directory NAME.ckpt first becomes NAME.ckpt.removed.partial, which no tool takes for a
- * checkpoint (manifest.h), and then goes, frozen clones and snapshots in it too. Images that stand elsewhere stay. VMs
+ * checkpoint (names.h), and then goes, frozen clones and snapshots in it too. Images that stand elsewhere stay. VMs
  * that run on its memory files keep them until they end.
  *
  * Whether something still needs what is in the directory is for the caller to ask first (forest.h).
@@ -11,9 +11,6 @@
 #define MPLCR_CKPT_REMOVE_H
 
 #include "base/err.h"
-
-/* How the name of a checkpoint ends that is being removed. */
-#define CHECKPOINT_REMAINS ".removed.partial"
 
 /*
  * Removes the checkpoint directory `dir` (which may be what is left of one: its name ends so), and what an earlier

@@ -14,8 +14,7 @@
 #include "base/memory.h"
 #include "state/stream.h"
 #include "state/pump.h"
-
-#define DEVICES "devices.vmstate"
+#include "state/names.h"
 
 enum {
 	RAM_ZERO = 0x02,
@@ -236,7 +235,7 @@ static int on_ram_begun(void *ctx, uint32_t section, struct err *e)
 	add_section(j, SECTION_PART, section);
 	for (size_t i = 0; i < j->n_sources; i++) {
 		if (!j->sources[i].block)
-			return err_set(e, "'" DEVICES "' declares no RAM block");
+			return err_set(e, "'" STATE_DEVICES "' declares no RAM block");
 		if ((j->ranges ? add_ranges : add_source)(j, &j->sources[i], e) < 0)
 			return -1;
 	}
@@ -279,7 +278,7 @@ static int on_blocks(void *ctx, struct stream_block *blocks, size_t n, struct er
 			src->block = &blocks[b];
 		}
 		if (!src->block)
-			return err_set(e, "'" DEVICES "' declares no RAM block '%s'", src->name->block);
+			return err_set(e, "'" STATE_DEVICES "' declares no RAM block '%s'", src->name->block);
 		if (open_source(j, src, e) < 0)
 			return -1;
 	}
@@ -288,7 +287,7 @@ static int on_blocks(void *ctx, struct stream_block *blocks, size_t n, struct er
 
 static int refuse_page(struct err *e)
 {
-	return err_set(e, "'" DEVICES "' holds pages of a RAM block that has a file of its own");
+	return err_set(e, "'" STATE_DEVICES "' holds pages of a RAM block that has a file of its own");
 }
 
 static int on_page(void *ctx, size_t block, uint64_t offset, const uint8_t *data, struct err *e)
@@ -322,15 +321,15 @@ static int run(struct join *j, bool undescribed, struct err *e)
 		.blocks = on_blocks, .page = on_page, .fill = on_fill, .rest = on_rest, .ram_begun = on_ram_begun,
 	};
 	struct stream_options options = { .undescribed = undescribed, .pageless = true };
-	_cleanup_close_ int fd = openat(j->dirfd, DEVICES, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_close_ int fd = openat(j->dirfd, STATE_DEVICES, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stream_pump pump = { .fd = fd };
 	int result;
 
 	if (fd < 0)
-		return err_sys(e, errno, "cannot open '" DEVICES "'");
+		return err_sys(e, errno, "cannot open '" STATE_DEVICES "'");
 	pump.stream = stream_new(&events, j, &options);
 	if (!pump.stream)
-		return err_sys(e, ENOMEM, "cannot read '" DEVICES "'");
+		return err_sys(e, ENOMEM, "cannot read '" STATE_DEVICES "'");
 	result = stream_pump(&pump, e);
 	stream_free(pump.stream);
 	return result;

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "state/sink_impl.h"
+#include "state/names.h"
 
 enum {
 	RUN_PAGES = 256,         /* pages of one pwritev: as many as a block of the stream can hold */
@@ -211,13 +212,13 @@ static bool is_file_name(const char *name)
 static int create_ram_file(struct sink_pages *s, const struct stream_block *block, struct ram_file *f, struct err *e)
 {
 	uint64_t groups = group_of(s, block->length) + 1;
-	char name[sizeof("ram/") + sizeof(block->name)];
+	char name[sizeof(STATE_RAM_DIR "/") + sizeof(block->name)];
 	int out;
 
 	if (!is_file_name(block->name))
 		return err_set(e, "RAM block '%s' of the stream cannot be stored: its name is no file name",
 			       block->name);
-	snprintf(name, sizeof(name), "ram/%s", block->name);
+	snprintf(name, sizeof(name), STATE_RAM_DIR "/%s", block->name);
 	out = sink_create(&s->base, name, block->name, e);
 	if (out < 0)
 		return -1;
@@ -258,7 +259,7 @@ static int on_blocks(void *ctx, struct stream_block *blocks, size_t n, struct er
 	struct sink_pages *s = ctx;
 
 	take_blocks(s, blocks, n);
-	if (s->n_ram && mkdirat(s->base.dirfd, "ram", 0700) < 0)
+	if (s->n_ram && mkdirat(s->base.dirfd, STATE_RAM_DIR, 0700) < 0)
 		return err_sys(e, errno, "cannot create 'ram'");
 	s->files = memory_of(n, sizeof(*s->files));
 	s->n_files = n;
@@ -311,7 +312,7 @@ struct sink *sink_pages_open(int dirfd, const char *const *ram, size_t n_ram, ui
 	s->ram = memory_of(n_ram, sizeof(*s->ram));
 	for (; s->n_ram < n_ram; s->n_ram++)
 		s->ram[s->n_ram] = text_copy(ram[s->n_ram]);
-	if (sink_create(&s->base, "devices.vmstate", "", e) < 0) {
+	if (sink_create(&s->base, STATE_DEVICES, "", e) < 0) {
 		sink_free(&s->base);
 		return NULL;
 	}

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/memory.h"
 #include "state/sink_impl.h"
+#include "state/names.h"
 #include "base/zstd.h"
 
 struct sink_stream {
@@ -53,7 +54,7 @@ struct sink *sink_stream_open(int dirfd, int zstd_level, uint64_t limit, struct 
 	if (zstd_level)
 		s->zstd = zstd_writer_open(zstd_level, write_out, s, e);
 	if ((zstd_level && !s->zstd) ||
-	    sink_create(&s->base, zstd_level ? "state.vmstate.zst" : "state.vmstate", "", e) < 0) {
+	    sink_create(&s->base, zstd_level ? STATE_STREAM_ZSTD : STATE_STREAM, "", e) < 0) {
 		sink_free(&s->base);
 		return NULL;
 	}

@@ -32,9 +32,7 @@ json_t *manifest_edit_load(const char *file, struct err *e)
 
 int manifest_edit_store(const json_t *json, const char *file, struct err *e)
 {
-	_cleanup_free_ char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-
 	if (unlink(file) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "cannot replace '%s'", file);
-	return file_create(AT_FDCWD, file, text, strlen(text), e);
+	return manifest_write(json, AT_FDCWD, file, e);
 }

@@ -93,22 +93,15 @@ static int recover(const struct prune *p, struct err *e)
 	return result;
 }
 
-static bool ends_with(const char *path, const char *end)
-{
-	size_t n = strlen(path), k = strlen(end);
-
-	return n > k && strcmp(path + n - k, end) == 0;
-}
-
 /* What an interrupted run had only prepared, or had begun to remove. */
 static int remove_remains(const struct forest *f, struct err *e)
 {
 	for (size_t i = 0; i < f->n_images; i++)
-		if (!f->images[i].outside && ends_with(f->images[i].path, PRUNE_PARTIAL) &&
+		if (!f->images[i].outside && text_ends_with(f->images[i].path, PRUNE_PARTIAL) &&
 		    unlink(f->images[i].path) < 0)
 			return err_sys(e, errno, "cannot remove '%s'", f->images[i].path);
 	for (size_t i = 0; i < f->n_checkpoints; i++)
-		if (ends_with(f->checkpoints[i].dir, CHECKPOINT_REMAINS) &&
+		if (checkpoint_is_removed(f->checkpoints[i].dir) &&
 		    checkpoint_remove(f->checkpoints[i].dir, e) < 0)
 			return -1;
 	return 0;

@@ -60,12 +60,12 @@ static void check_layout(const struct checkpoint *c)
 	if (m->receiver) {
 		findings_add(f, N_RECEIVER, m->checkpoint, "its state was sent to '%s': it is in no file", m->receiver);
 	} else if (strcmp(m->layout, "pages") == 0) {
-		if (!manifest_file_named(m, "devices.vmstate"))
+		if (!manifest_file_named(m, STATE_DEVICES))
 			findings_add(f, E_STATE_INCOMPLETE, m->checkpoint, "its manifest lists no devices.vmstate");
 		if (!has_memory(m))
 			findings_add(f, E_STATE_INCOMPLETE, m->checkpoint,
 				     "its manifest lists no file with guest memory");
-	} else if (!manifest_file_named(m, "state.vmstate") && !manifest_file_named(m, "state.vmstate.zst")) {
+	} else if (!manifest_file_named(m, STATE_STREAM) && !manifest_file_named(m, STATE_STREAM_ZSTD)) {
 		findings_add(f, E_STATE_INCOMPLETE, m->checkpoint, "its manifest lists no state.vmstate");
 	}
 	for (char **name = m->left_out; name && *name; name++)
@@ -220,17 +220,6 @@ static void check_disk(const struct checkpoint *c, const struct manifest_disk *d
 
 /* --- the whole -------------------------------------------------------------------------------------------------- */
 
-static bool is_unfinished(const char *dir)
-{
-	_cleanup_free_ char *name = text_copy(dir);
-	static const char end[] = ".partial";
-	size_t n = strlen(name);
-
-	while (n > 1 && name[n - 1] == '/')
-		name[--n] = '\0';
-	return n >= sizeof(end) && strcmp(name + n + 1 - sizeof(end), end) == 0;
-}
-
 void verify_checkpoint(struct verify *v, const char *dir)
 {
 	struct checkpoint c = { .v = v };
@@ -238,7 +227,7 @@ void verify_checkpoint(struct verify *v, const char *dir)
 	struct trust trust;
 	struct err e;
 
-	if (is_unfinished(dir)) {
+	if (checkpoint_is_partial(dir)) {
 		findings_add(&v->findings, E_PARTIAL, dir,
 			     "it is a checkpoint that was not finished, and cannot be used");
 		return;

@@ -18,18 +18,12 @@
  */
 #define OWNER(entry) ((entry)->fts_number)
 
-static bool ends_with(const FTSENT *entry, const char *end)
-{
-	size_t n = strlen(end);
-
-	return entry->fts_namelen >= n && strcmp(entry->fts_name + entry->fts_namelen - n, end) == 0;
-}
-
 static bool is_checkpoint(const FTSENT *entry)
 {
 	_cleanup_free_ char *manifest = text_of("%s/%s", entry->fts_accpath, MANIFEST_NAME);
 
-	return ends_with(entry, ".ckpt") || ends_with(entry, ".ckpt.partial") || access(manifest, F_OK) == 0;
+	return checkpoint_is_named(entry->fts_name) ||
+	       text_ends_with(entry->fts_name, CHECKPOINT_SUFFIX PARTIAL_SUFFIX) || access(manifest, F_OK) == 0;
 }
 
 /* Roots may overlap. The index of that checkpoint, or FOREST_NONE. */
@@ -60,7 +54,7 @@ static bool is_ram(const struct forest *f, const FTSENT *entry)
 {
 	const char *below = OWNER(entry) > 0 ? path_below(f->checkpoints[OWNER(entry) - 1].dir, entry->fts_path) : NULL;
 
-	return below && strcmp(below, "ram") == 0;
+	return below && strcmp(below, STATE_RAM_DIR) == 0;
 }
 
 /*

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "checkpoint/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "checkpoint/names.h"
+
+int store_claim(const char *partial, struct err *e)
+{
+	int fd;
+
+	if (mkdir(partial, 0700) < 0)
+		return err_sys(e, errno, "cannot create '%s'", partial);
+	fd = open(partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	err_sys(e, errno, "cannot open '%s'", partial);
+	rmdir(partial);
+	return -1;
+}
+
+int store_publish(int dirfd, const char *partial, const char *final, struct err *e)
+{
+	_cleanup_free_ char *parent = path_dir(final);
+
+	if (fsync(dirfd) < 0)
+		return err_sys(e, errno, "cannot make '%s' durable", partial);
+	/* a directory of that name that came since the plan was made is not replaced: RENAME_NOREPLACE */
+	if (renameat2(AT_FDCWD, partial, AT_FDCWD, final, RENAME_NOREPLACE) < 0)
+		return err_sys(e, errno, "cannot rename '%s' to '%s'", partial, final);
+	if (path_sync(parent, e) == 0)
+		return 0;
+	(void)!rename(final, partial); /* not durable, so not published: it goes the way of every failure */
+	return -1;
+}
+
+static bool exists_with(const char *path, const char *suffix)
+{
+	char longer[PATH_MAX];
+
+	return snprintf(longer, sizeof(longer), "%s%s", path, suffix) < PATH_MAX && access(longer, F_OK) == 0;
+}
+
+/* What may be meant by the name of a checkpoint that could not be opened. */
+static void hint_missing(const char *dir, struct err *e)
+{
+	if (e->sys == ENOENT && exists_with(dir, PARTIAL_SUFFIX))
+		err_hint(e, "'%s" PARTIAL_SUFFIX "' is there: a checkpoint that was not finished, and cannot be used", dir);
+	else if (e->sys == ENOENT && exists_with(dir, CHECKPOINT_SUFFIX))
+		err_hint(e, "do you mean '%s" CHECKPOINT_SUFFIX "'?", dir);
+	else if (e->sys == ENOTDIR)
+		err_hint(e, "a checkpoint is a directory, NAME" CHECKPOINT_SUFFIX);
+}
+
+int store_open(const char *dir, struct err *e)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0) {
+		err_sys(e, errno, "cannot open checkpoint '%s'", dir);
+		hint_missing(dir, e);
+		return -1;
+	}
+	if (checkpoint_is_partial(dir))
+		return err_set(e, "'%s' is a checkpoint that was not finished, and cannot be used", dir);
+	if (faccessat(fd, MANIFEST_NAME, F_OK, 0) < 0 && errno == ENOENT)
+		return err_set(e, "'%s' is not a checkpoint: it has no %s", dir, MANIFEST_NAME);
+	return steal_fd(&fd);
+}
