@@ -20,18 +20,21 @@
 #include "image/users.h"
 #include "tool.h"
 
-static const struct cli_option option_table[] = {
-	{ "digest", 0, NULL, "record a sum of what a guest reads, too: all of it is read" },
-	{ "read-only", 'r', NULL, "take away the right to write to the images, from everybody" },
-	{ "force", 'f', NULL, "replace a seal that is there" },
-	{ "null", '0', NULL, "- reads paths that end with NUL, not with a line feed" },
-	CLI_COMMON_OPTIONS,
-	CLI_END,
-};
-
 struct options {
 	bool digest, read_only, force, nul_separated;
 	int interrupt;
+};
+
+static const struct cli_option option_table[] = {
+	{ "digest", 0, NULL, "record a sum of what a guest reads, too: all of it is read",
+	  TO_FLAG(struct options, digest) },
+	{ "read-only", 'r', NULL, "take away the right to write to the images, from everybody",
+	  TO_FLAG(struct options, read_only) },
+	{ "force", 'f', NULL, "replace a seal that is there", TO_FLAG(struct options, force) },
+	{ "null", '0', NULL, "- reads paths that end with NUL, not with a line feed",
+	  TO_FLAG(struct options, nul_separated) },
+	CLI_COMMON_OPTIONS,
+	CLI_END,
 };
 
 /* A chain that is to be sealed. */
@@ -40,23 +43,6 @@ struct job {
 	struct chain *chain;
 	struct seal seal;
 };
-
-static int set_option(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct options *o = ctx;
-
-	(void)value;
-	(void)e;
-	if (strcmp(name, "digest") == 0)
-		o->digest = true;
-	else if (strcmp(name, "read-only") == 0)
-		o->read_only = true;
-	else if (strcmp(name, "force") == 0)
-		o->force = true;
-	else
-		o->nul_separated = true;
-	return 0;
-}
 
 /* A file that is being written to cannot be sealed. Returns 0 or -1. */
 static int refuse_written_file(const char *path, struct err *e)
@@ -210,22 +196,12 @@ static int seal(const struct path_list *list, const struct options *o, struct er
 	return result;
 }
 
-int verb_seal(int argc, char **argv)
+static int seal_main(int argc, char **argv)
 {
-	const struct cli cli = {
-		.tool = "mplcr-chain",
-		.verb = "seal",
-		.usage = "[OPTION]... IMAGE...",
-		.about = "Records what each image of the chains is now, in a file IMAGE.seal beside it: verify tells "
-			 "from then on\n"
-			 "whether one of them was changed.",
-		.options = option_table,
-		.set = set_option,
-	};
 	struct options o = { .interrupt = -1 };
 	struct path_list list = { 0 };
 	struct err e = { 0 };
-	int first = cli_parse(&cli, argc, argv, &o, NULL, &e), result = first;
+	int first = cli_parse(&verb_seal, argc, argv, &o, NULL, &e), result = first;
 
 	if (first >= 0 && first == argc)
 		result = err_usage(&e, "which images?");
@@ -238,3 +214,16 @@ int verb_seal(int argc, char **argv)
 	path_list_release(&list);
 	return result < 0 ? cli_report(&e) : EXIT_DONE;
 }
+
+const struct cli verb_seal = {
+	.tool = "mplcr-chain",
+	.verb = "seal",
+	.summary = "record what images are now, for verify",
+	.usage = "[OPTION]... IMAGE...",
+	.about = "Records what each image of the chains is now, in a file IMAGE.seal beside it: verify tells "
+		 "from then on\n"
+		 "whether one of them was changed.",
+	.options = option_table,
+	.operands = CLI_FILES,
+	.run = seal_main,
+};

@@ -21,18 +21,18 @@
 
 #include "base/cli.h"
 #include "base/err.h"
+#include "base/options.h"
 
-/* The verbs: main.c's table. Each returns the exit status. */
-int verb_walk(int argc, char **argv);
-int verb_verify(int argc, char **argv);
-int verb_seal(int argc, char **argv);
-int verb_tree(int argc, char **argv);
-int verb_usage(int argc, char **argv);
-int verb_shorten(int argc, char **argv);
-int verb_prune(int argc, char **argv);
-int verb_relocate(int argc, char **argv);
+/* The verbs: main.c's table. */
+extern const struct cli verb_walk, verb_verify, verb_seal, verb_tree, verb_usage, verb_shorten, verb_prune,
+	verb_relocate;
 
-/* The value of --max-depth, which several verbs have: walk.c. Returns 0 or -1. */
-int set_max_depth(size_t *max_depth, const char *value, struct err *e);
+/* For option tables: --max-depth, into the member max_depth (uint64_t). */
+#define MAX_DEPTH 20000 /* that can be asked for */
+#define MAX_DEPTH_OPTION(options)                                                                                      \
+	{                                                                                                              \
+		"max-depth", 'd', "N", "images that a chain may have (default: 512)",                                  \
+			TO_NUMBER(options, max_depth, 1, MAX_DEPTH)                                                    \
+	}
 
 #endif

@@ -35,8 +35,12 @@ enum {
 	MAP_END_MS = 10000, /* from the end of a map to the end of qemu-img */
 };
 
+struct options {
+	bool json;
+};
+
 static const struct cli_option option_table[] = {
-	{ "json", 'j', NULL, "print one JSON object" },
+	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct options, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
@@ -262,15 +266,6 @@ static int print_json(const struct usage *u, struct err *e)
 
 /* --- the verb ---------------------------------------------------------------------------------------------------- */
 
-static int set_option(void *ctx, const char *name, const char *value, struct err *e)
-{
-	(void)name;
-	(void)value;
-	(void)e;
-	*(bool *)ctx = true;
-	return 0;
-}
-
 static int usage(const char *path, bool json, struct err *e)
 {
 	const struct chain_options options = { .use = true };
@@ -298,27 +293,31 @@ static int usage(const char *path, bool json, struct err *e)
 	return 0;
 }
 
-int verb_usage(int argc, char **argv)
+static int usage_main(int argc, char **argv)
 {
-	const struct cli cli = {
-		.tool = "mplcr-chain",
-		.verb = "usage",
-		.usage = "[OPTION]... IMAGE",
-		.about = "Prints what each layer of the image's chain stores, how much of it can still be seen from "
-			 "the top,\n"
-			 "and what flattening the chain would save.",
-		.options = option_table,
-		.set = set_option,
-	};
-	bool json = false;
+	struct options o = { 0 };
 	struct err e = { 0 };
-	int first = cli_parse(&cli, argc, argv, &json, NULL, &e), result = first;
+	int first = cli_parse(&verb_usage, argc, argv, &o, NULL, &e), result = first;
 
 	if (first >= 0 && first + 1 != argc)
 		result = err_usage(&e, first == argc ? "which image?" : "one image at a time");
 	if (result >= 0)
-		result = usage(argv[first], json, &e);
+		result = usage(argv[first], o.json, &e);
 	if (result == 0)
 		result = cli_flush(&e);
 	return result < 0 ? cli_report(&e) : EXIT_DONE;
 }
+
+const struct cli verb_usage = {
+	.tool = "mplcr-chain",
+	.verb = "usage",
+	.summary = "what each layer of a chain stores and hides",
+	.usage = "[OPTION]... IMAGE",
+	.about = "Prints what each layer of the image's chain stores, how much of it can still be seen from "
+		 "the top,\n"
+		 "and what flattening the chain would save.",
+	.options = option_table,
+	.operands = CLI_FILES,
+	.most_operands = 1,
+	.run = usage_main,
+};

@@ -14,44 +14,21 @@
 #include "tool.h"
 
 struct walk_options {
-	size_t max_depth;
+	uint64_t max_depth;
 	bool nul_separated;
 	bool json;
 };
 
 /* clang-format off */
 static const struct cli_option option_table[] = {
-	{ "max-depth", 'd', "N", "images that a chain may have (default: 512)" },
-	{ "null", '0', NULL, "paths end with NUL, not with a line feed, those on standard input as well" },
-	{ "json", 'j', NULL, "print all that is known of each image, a JSON object for each chain" },
-	{ NULL, 0, NULL, "General:" },
+	MAX_DEPTH_OPTION(struct walk_options),
+	{ "null", '0', NULL, "paths end with NUL, not with a line feed, those on standard input as well", TO_FLAG(struct walk_options, nul_separated) },
+	{ "json", 'j', NULL, "print all that is known of each image, a JSON object for each chain", TO_FLAG(struct walk_options, json) },
+	{ NULL, 0, NULL, "General:", CLI_HEADING },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
 /* clang-format on */
-
-#define MAX_DEPTH 20000 /* that --max-depth can ask for */
-
-int set_max_depth(size_t *max_depth, const char *value, struct err *e)
-{
-	uint64_t n;
-
-	if (number_parse(value, "--max-depth", MAX_DEPTH, &n, e) < 0)
-		return -1;
-	*max_depth = (size_t)n;
-	return n ? 0 : err_usage(e, "--max-depth: at least 1");
-}
-
-static int set_option(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct walk_options *o = ctx;
-
-	if (strcmp(name, "max-depth") == 0)
-		return set_max_depth(&o->max_depth, value, e);
-	o->nul_separated = o->nul_separated || strcmp(name, "null") == 0;
-	o->json = o->json || strcmp(name, "json") == 0;
-	return 0;
-}
 
 /* Prints a path, unless it was printed before: chains that share images are one set of files. */
 static void print_path(const char *path, json_t *printed, bool nul_separated)
@@ -131,22 +108,12 @@ static int walk_all(const struct path_list *images, const struct walk_options *o
 	return cli_flush(e) < 0 ? -1 : result;
 }
 
-int verb_walk(int argc, char **argv)
+static int walk_main(int argc, char **argv)
 {
-	const struct cli cli = {
-		.tool = "mplcr-chain",
-		.verb = "walk",
-		.usage = "[OPTION]... IMAGE|-...",
-		.about = "Prints the images of a chain, the top first, one path a line; behind an image whose data is "
-			 "in\n"
-			 "another file, that one. Images that several chains share are printed once.",
-		.options = option_table,
-		.set = set_option,
-	};
 	struct walk_options o = { .max_depth = CHAIN_MAX_DEPTH };
 	struct path_list images = { 0 };
 	struct err e = { 0 };
-	int first = cli_parse(&cli, argc, argv, &o, NULL, &e), result = first;
+	int first = cli_parse(&verb_walk, argc, argv, &o, NULL, &e), result = first;
 
 	if (first >= 0 && first == argc)
 		result = err_usage(&e, "which images?");
@@ -157,3 +124,16 @@ int verb_walk(int argc, char **argv)
 	path_list_release(&images);
 	return result < 0 ? cli_report(&e) : result;
 }
+
+const struct cli verb_walk = {
+	.tool = "mplcr-chain",
+	.verb = "walk",
+	.summary = "the images of a chain, top first",
+	.usage = "[OPTION]... IMAGE|-...",
+	.about = "Prints the images of a chain, the top first, one path a line; behind an image whose data is "
+		 "in\n"
+		 "another file, that one. Images that several chains share are printed once.",
+	.options = option_table,
+	.operands = CLI_FILES,
+	.run = walk_main,
+};

@@ -6,87 +6,54 @@
 #include "base/cli.h"
 #include "base/clock.h"
 #include "base/interrupt.h"
-#include "base/number.h"
+#include "base/options.h"
 #include "restore.h"
 
 #define TIMEOUT_MAX_S 86400
 
 static const struct cli_option option_table[] = {
-	{ NULL, 0, NULL, "How the state is loaded:" },
+	{ NULL, 0, NULL, "How the state is loaded:", CLI_HEADING },
 	{ "lazy", 'l', NULL,
-	  "run at once on the checkpoint's memory file, mapped privately\n(default with layout pages)" },
-	{ "eager", 'e', NULL, "load the whole memory before the guest runs" },
-	{ "paused", 'p', NULL, "load the state, but do not let the guest run" },
-	{ "timeout", 't', "SECONDS", "give up after this time (default 60)" },
+	  "run at once on the checkpoint's memory file, mapped privately\n(default with layout pages)",
+	  TO_FLAG(struct options, lazy) },
+	{ "eager", 'e', NULL, "load the whole memory before the guest runs", TO_FLAG(struct options, eager) },
+	{ "paused", 'p', NULL, "load the state, but do not let the guest run", TO_FLAG(struct options, paused) },
+	{ "timeout", 't', "SECONDS", "give up after this time (default 60)",
+	  TO_SECONDS(struct options, timeout_ms, TIMEOUT_MAX_S) },
 	{ "receiver", 'r', "SOCKET",
-	  "go on in the QEMU that the state was sent to, which waits\nthere paused; SOCKET is its QMP socket" },
-	{ NULL, 0, NULL, "What is made:" },
-	{ "name", 'n', "NAME", "name of the run and of the VM (default run-1, run-2, ...)" },
-	{ "dir", 'd', "DIR", "make the run directory CHECKPOINT.NAME/ in DIR\n(default: beside the checkpoint)" },
-	{ "socket", 's', "PATH", "QMP socket of the new VM (default: qmp.sock in the run\ndirectory)" },
-	{ "foreground", 'F', NULL, "stay, with QEMU on this terminal, until it ends; its exit\nstatus becomes ours" },
-	{ "print", 0, NULL, "make nothing; print the commands that would, for a shell" },
-	{ NULL, 0, NULL, "What is checked:" },
-	{ "verify", 0, NULL, "read all files of the checkpoint and compare their sums" },
+	  "go on in the QEMU that the state was sent to, which waits\nthere paused; SOCKET is its QMP socket",
+	  TO_SOCKET(struct options, receiver) },
+	{ NULL, 0, NULL, "What is made:", CLI_HEADING },
+	{ "name", 'n', "NAME", "name of the run and of the VM (default run-1, run-2, ...)",
+	  TO_TEXT(struct options, name) },
+	{ "dir", 'd', "DIR", "make the run directory CHECKPOINT.NAME/ in DIR\n(default: beside the checkpoint)",
+	  TO_DIRECTORY(struct options, dir) },
+	{ "socket", 's', "PATH", "QMP socket of the new VM (default: qmp.sock in the run\ndirectory)",
+	  TO_SOCKET(struct options, socket) },
+	{ "foreground", 'F', NULL, "stay, with QEMU on this terminal, until it ends; its exit\nstatus becomes ours",
+	  TO_FLAG(struct options, foreground) },
+	{ "print", 0, NULL, "make nothing; print the commands that would, for a shell",
+	  TO_FLAG(struct options, print) },
+	{ NULL, 0, NULL, "What is checked:", CLI_HEADING },
+	{ "verify", 0, NULL, "read all files of the checkpoint and compare their sums",
+	  TO_FLAG(struct options, verify) },
 	{ "force", 'f', NULL,
 	  "go on although an image was changed, QEMU is older than the\n"
 	  "one that saved the state, the socket's name is taken, or a\n"
-	  "receiver waits at another port" },
-	{ NULL, 0, NULL, "Output:" },
-	{ "json", 'j', NULL, "print one JSON object" },
+	  "receiver waits at another port",
+	  TO_FLAG(struct options, force) },
+	{ NULL, 0, NULL, "Output:", CLI_HEADING },
+	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct options, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
 
-static int set_option(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct options *o = ctx;
-	const struct {
-		const char *name;
-		bool *flag;
-	} flags[] = {
-		{ "lazy", &o->lazy },             { "eager", &o->eager }, { "paused", &o->paused },
-		{ "foreground", &o->foreground }, { "print", &o->print }, { "verify", &o->verify },
-		{ "force", &o->force },           { "json", &o->json },
-	};
-
-	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
-		if (strcmp(flags[i].name, name) == 0)
-			*flags[i].flag = true;
-	if (strcmp(name, "timeout") == 0) {
-		if (number_parse_seconds(value, "--timeout", &o->timeout_ms, e) < 0)
-			return -1;
-		if (o->timeout_ms == 0 || o->timeout_ms > TIMEOUT_MAX_S * 1000ull)
-			return err_usage(e, "--timeout: '%s' is not between 0.001 and %d", value, TIMEOUT_MAX_S);
-	} else if (strcmp(name, "name") == 0) {
-		o->name = value;
-	} else if (strcmp(name, "dir") == 0) {
-		o->dir = value;
-	} else if (strcmp(name, "socket") == 0) {
-		o->socket = value;
-	} else if (strcmp(name, "receiver") == 0) {
-		o->receiver = value;
-	}
-	return 0;
-}
-
-static const struct cli cli = {
-	.tool = "mplcr-restore",
-	.usage = "[OPTION]... CHECKPOINT [-- QEMU ARG...]\n"
-		 "--receiver SOCKET [OPTION]... CHECKPOINT",
-	.about = "Starts a VM from a checkpoint that mplcr-trigger made, as often as wanted: each run gets\n"
-		 "fresh overlays, and neither the checkpoint nor its images are changed. QEMU gets the command\n"
-		 "line that the VM had, or the one after --, in which {disk:DEVICE}, {include:PATH} and\n"
-		 "{ram} stand for the overlay of a disk, this run's copy of a file that the checkpoint\n"
-		 "includes, and the memory file.",
-	.options = option_table,
-	.set = set_option,
-};
+static const struct cli tool;
 
 static int parse(int argc, char **argv, struct options *o, struct err *e)
 {
 	bool dashes;
-	int i = cli_parse(&cli, argc, argv, o, &dashes, e);
+	int i = cli_parse(&tool, argc, argv, o, &dashes, e);
 
 	if (i < 0)
 		return -1;
@@ -162,7 +129,7 @@ static int resume_receiver(struct plan *p, int64_t began, struct err *e)
 	return hand_over(p, &vm, clock_ms_between(began, vm.running), e);
 }
 
-int main(int argc, char **argv)
+static int restore_main(int argc, char **argv)
 {
 	struct options o = { .timeout_ms = 60000 };
 	struct plan p = { 0 };
@@ -171,9 +138,30 @@ int main(int argc, char **argv)
 	int status = -1;
 
 	if (parse(argc, argv, &o, &e) == 0 && plan_restore(&p, &o, &e) == 0)
-		status = o.print    ? print_commands(&p, &e) :
-			 o.receiver ? resume_receiver(&p, began, &e) :
-				      restore(&p, began, &e);
+		status = o.print      ? print_commands(&p, &e)
+			 : o.receiver ? resume_receiver(&p, began, &e)
+				      : restore(&p, began, &e);
 	plan_free(&p);
 	return status < 0 ? cli_report(&e) : status;
+}
+
+static const struct cli tool = {
+	.tool = "mplcr-restore",
+	.usage = "[OPTION]... CHECKPOINT [-- QEMU ARG...]\n"
+		 "--receiver SOCKET [OPTION]... CHECKPOINT",
+	.about = "Starts a VM from a checkpoint that mplcr-trigger made, as often as wanted: each run gets\n"
+		 "fresh overlays, and neither the checkpoint nor its images are changed. QEMU gets the command\n"
+		 "line that the VM had, or the one after --, in which {disk:DEVICE}, {include:PATH} and\n"
+		 "{ram} stand for the overlay of a disk, this run's copy of a file that the checkpoint\n"
+		 "includes, and the memory file.",
+	.options = option_table,
+	.operands = CLI_CHECKPOINTS,
+	.most_operands = 1,
+	.command = "qemu-system-",
+	.run = restore_main,
+};
+
+int main(int argc, char **argv)
+{
+	return cli_main(&tool, argc, argv);
 }

@@ -16,20 +16,15 @@
 #include "base/number.h"
 #include "image/subvolume.h"
 
+struct options {
+	bool json;
+};
+
 static const struct cli_option option_table[] = {
-	{ "json", 'j', NULL, "print JSON" },
+	{ "json", 'j', NULL, "print JSON", TO_FLAG(struct options, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
-
-static int set_option(void *ctx, const char *name, const char *value, struct err *e)
-{
-	(void)name;
-	(void)value;
-	(void)e;
-	*(bool *)ctx = true;
-	return 0;
-}
 
 /* An overlay of the list: one that is not a part of something else that is listed. */
 static bool is_listed(const struct found *f, const struct forest_image *image)
@@ -186,24 +181,28 @@ static int list(char *dir, bool json, struct err *e)
 	return result;
 }
 
-int verb_list(int argc, char **argv)
+static int list_main(int argc, char **argv)
 {
-	static const struct cli cli = {
-		.tool = "mplcr-snap",
-		.verb = "list",
-		.usage = "[OPTION]... [DIR]",
-		.about = "Lists the sets of copies, overlays, checkpoints and snapshots below DIR (default: here).",
-		.options = option_table,
-		.set = set_option,
-	};
 	char here[] = ".";
-	bool json = false;
+	struct options o = { 0 };
 	struct err e;
-	int first = cli_parse(&cli, argc, argv, &json, NULL, &e), result = -1;
+	int first = cli_parse(&verb_list, argc, argv, &o, NULL, &e), result = -1;
 
 	if (first >= 0 && argc - first > 1)
 		err_usage(&e, "list takes one directory");
 	else if (first >= 0)
-		result = list(argc > first ? argv[first] : here, json, &e);
+		result = list(argc > first ? argv[first] : here, o.json, &e);
 	return result < 0 ? cli_report(&e) : EXIT_DONE;
 }
+
+const struct cli verb_list = {
+	.tool = "mplcr-snap",
+	.verb = "list",
+	.summary = "the sets and overlays of a directory",
+	.usage = "[OPTION]... [DIR]",
+	.about = "Lists the sets of copies, overlays, checkpoints and snapshots below DIR (default: here).",
+	.options = option_table,
+	.operands = CLI_DIRECTORIES,
+	.most_operands = 1,
+	.run = list_main,
+};

@@ -2,21 +2,16 @@
 /* The verbs of mplcr-snap. */
 #include "tool.h"
 
-#include "base/cli.h"
-
 int main(int argc, char **argv)
 {
-	static const struct cli_verb verbs[] = {
-		{ "overlay", "a new overlay, offline or on a running VM", verb_overlay },
-		{ "reflink", "copies of files that share their data, all or none", verb_reflink },
-		{ "subvolume", "a btrfs snapshot", verb_subvolume },
-		{ "list", "the sets and overlays of a directory", verb_list },
-		{ "remove", "remove what nothing else stands on", verb_remove },
-		{ "probe", "what a filesystem can do", verb_probe },
-		CLI_VERBS_END,
+	static const struct cli *const verbs[] = {
+		&verb_overlay, &verb_reflink, &verb_subvolume, &verb_list, &verb_remove, &verb_probe, NULL,
+	};
+	static const struct cli cli = {
+		.tool = "mplcr-snap",
+		.about = "Freezes disk images: overlays, copies that share their data, snapshots of subvolumes.",
+		.verbs = verbs,
 	};
 
-	return cli_main("mplcr-snap",
-			"Freezes disk images: overlays, copies that share their data, snapshots of subvolumes.", verbs,
-			argc, argv);
+	return cli_main(&cli, argc, argv);
 }

@@ -2,32 +2,16 @@
 /* mplcr-snap overlay: its command line. */
 #include "tool.h"
 
+#include "image/header/header.h"
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/text.h"
 
-static const struct cli_option option_table[] = {
-	{ "absolute", 'a', NULL, "name the backing file by its absolute path" },
-	{ "backing-format", 'F', "FORMAT",
-	  "the format of BACKING (default: what its content says,\n"
-	  "where that can be trusted)" },
-	{ "force", 0, NULL, "also on an image that a running VM writes to" },
-	{ NULL, 0, NULL, "On a running VM:" },
-	{ "socket", 's', "PATH", "the VM's QMP socket" },
-	{ "name", 'n', "NAME", "the overlays are IMAGE_NAME.ovl (default: x1, or the next\nfree one)" },
-	{ "device", 'd', "DEV[=FILE]",
-	  "this disk, repeatable (default: all that can be written);\n"
-	  "FILE is its overlay" },
-	{ NULL, 0, NULL, "Output:" },
-	{ "json", 'j', NULL, "print JSON" },
-	CLI_COMMON_OPTIONS,
-	CLI_END,
-};
-
-static int add_device(struct overlay_options *o, const char *value, struct err *e)
+static int add_device(void *options, const char *value, struct err *e)
 {
+	struct overlay_options *o = options;
 	const char *equals = strchr(value, '=');
 	size_t n = equals ? (size_t)(equals - value) : strlen(value);
 
@@ -40,23 +24,32 @@ static int add_device(struct overlay_options *o, const char *value, struct err *
 	return 0;
 }
 
-static int set_option(void *ctx, const char *name, const char *value, struct err *e)
+static struct cli_word format_word(size_t i)
 {
-	struct overlay_options *o = ctx;
-
-	if (strcmp(name, "device") == 0)
-		return add_device(o, value, e);
-	if (strcmp(name, "backing-format") == 0)
-		o->backing_format = value;
-	if (strcmp(name, "socket") == 0)
-		o->socket = value;
-	if (strcmp(name, "name") == 0)
-		o->name = value;
-	o->absolute |= strcmp(name, "absolute") == 0;
-	o->force |= strcmp(name, "force") == 0;
-	o->json |= strcmp(name, "json") == 0;
-	return 0;
+	return (struct cli_word){ .word = image_format_name((enum image_format)i) };
 }
+
+static const struct cli_option option_table[] = {
+	{ "absolute", 'a', NULL, "name the backing file by its absolute path",
+	  TO_FLAG(struct overlay_options, absolute) },
+	{ "backing-format", 'F', "FORMAT",
+	  "the format of BACKING (default: what its content says,\n"
+	  "where that can be trusted)",
+	  TO_TEXT(struct overlay_options, backing_format, .word = format_word) },
+	{ "force", 0, NULL, "also on an image that a running VM writes to", TO_FLAG(struct overlay_options, force) },
+	{ NULL, 0, NULL, "On a running VM:", CLI_HEADING },
+	{ "socket", 's', "PATH", "the VM's QMP socket", TO_SOCKET(struct overlay_options, socket) },
+	{ "name", 'n', "NAME", "the overlays are IMAGE_NAME.ovl (default: x1, or the next\nfree one)",
+	  TO_TEXT(struct overlay_options, name) },
+	{ "device", 'd', "DEV[=FILE]",
+	  "this disk, repeatable (default: all that can be written);\n"
+	  "FILE is its overlay",
+	  TO_CALL(add_device, .repeats = true) },
+	{ NULL, 0, NULL, "Output:", CLI_HEADING },
+	{ "json", 'j', NULL, "print JSON", TO_FLAG(struct overlay_options, json) },
+	CLI_COMMON_OPTIONS,
+	CLI_END,
+};
 
 static int check_options(const struct overlay_options *o, int n_operands, struct err *e)
 {
@@ -72,22 +65,11 @@ static int check_options(const struct overlay_options *o, int n_operands, struct
 	return n_operands == 2 ? 0 : err_usage(e, "overlay takes two files: BACKING OVERLAY");
 }
 
-int verb_overlay(int argc, char **argv)
+static int overlay_main(int argc, char **argv)
 {
-	static const struct cli cli = {
-		.tool = "mplcr-snap",
-		.verb = "overlay",
-		.usage =
-			"[OPTION]... BACKING OVERLAY\n--socket PATH [--name NAME] [--device DEV[=FILE]]... [OPTION]...",
-		.about = "Makes a qcow2 overlay on an image, which is frozen by that: what is written from then on "
-			 "goes into the\n"
-			 "overlay. On a running VM: overlays on all its disks, at one instant.",
-		.options = option_table,
-		.set = set_option,
-	};
 	struct overlay_options o = { 0 };
 	struct err e;
-	int first = cli_parse(&cli, argc, argv, &o, NULL, &e), result = -1;
+	int first = cli_parse(&verb_overlay, argc, argv, &o, NULL, &e), result = -1;
 
 	if (first >= 0 && check_options(&o, argc - first, &e) == 0)
 		result = o.socket ? overlay_live(&o, &e) : overlay_file(&o, argv[first], argv[first + 1], &e);
@@ -98,3 +80,17 @@ int verb_overlay(int argc, char **argv)
 	free(o.devices);
 	return result < 0 ? cli_report(&e) : EXIT_DONE;
 }
+
+const struct cli verb_overlay = {
+	.tool = "mplcr-snap",
+	.verb = "overlay",
+	.summary = "a new overlay, offline or on a running VM",
+	.usage = "[OPTION]... BACKING OVERLAY\n--socket PATH [--name NAME] [--device DEV[=FILE]]... [OPTION]...",
+	.about = "Makes a qcow2 overlay on an image, which is frozen by that: what is written from then on "
+		 "goes into the\n"
+		 "overlay. On a running VM: overlays on all its disks, at one instant.",
+	.options = option_table,
+	.operands = CLI_FILES,
+	.most_operands = 2,
+	.run = overlay_main,
+};

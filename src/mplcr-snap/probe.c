@@ -23,34 +23,24 @@ static const struct ability {
 #define N_ABILITIES (sizeof(abilities) / sizeof(*abilities))
 
 struct probe {
-	bool needed[N_ABILITIES];
+	unsigned needed; /* bits */
 	bool json;
 };
+
+static struct cli_word ability_word(size_t i)
+{
+	return (struct cli_word){ .word = i < N_ABILITIES ? abilities[i].name : NULL };
+}
 
 static const struct cli_option option_table[] = {
 	{ "need", 'n', "WHAT",
 	  "end with status 1 where it cannot do that, repeatable:\n"
-	  "reflink, subvolume, subvolume-root or punch-hole" },
-	{ "json", 'j', NULL, "print JSON" },
+	  "reflink, subvolume, subvolume-root or punch-hole",
+	  TO_WORDS_OF(struct probe, needed, ability_word) },
+	{ "json", 'j', NULL, "print JSON", TO_FLAG(struct probe, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
-
-static int set_option(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct probe *p = ctx;
-
-	if (strcmp(name, "json") == 0) {
-		p->json = true;
-		return 0;
-	}
-	for (size_t i = 0; i < N_ABILITIES; i++)
-		if (strcmp(value, abilities[i].name) == 0) {
-			p->needed[i] = true;
-			return 0;
-		}
-	return err_usage(e, "--need: '%s' is not reflink, subvolume, subvolume-root or punch-hole", value);
-}
 
 static bool can(const struct clone_abilities *a, size_t i)
 {
@@ -75,20 +65,12 @@ static int print_lines(const struct clone_abilities *a, struct err *e)
 	return cli_flush(e);
 }
 
-int verb_probe(int argc, char **argv)
+static int probe_main(int argc, char **argv)
 {
-	static const struct cli cli = {
-		.tool = "mplcr-snap",
-		.verb = "probe",
-		.usage = "[--need WHAT]... [OPTION]... DIR",
-		.about = "Tries out what the filesystem of a directory can do, with nameless files in it.",
-		.options = option_table,
-		.set = set_option,
-	};
 	struct probe p = { 0 };
 	struct clone_abilities a;
 	struct err e;
-	int first = cli_parse(&cli, argc, argv, &p, NULL, &e), result = first < 0 ? -1 : 0;
+	int first = cli_parse(&verb_probe, argc, argv, &p, NULL, &e), result = first < 0 ? -1 : 0;
 
 	if (result == 0 && argc - first != 1)
 		result = err_usage(&e, "probe takes one directory");
@@ -99,7 +81,19 @@ int verb_probe(int argc, char **argv)
 	if (result < 0)
 		return cli_report(&e);
 	for (size_t i = 0; i < N_ABILITIES; i++)
-		if (p.needed[i] && !can(&a, i))
+		if (p.needed >> i & 1 && !can(&a, i))
 			return EXIT_NO;
 	return EXIT_DONE;
 }
+
+const struct cli verb_probe = {
+	.tool = "mplcr-snap",
+	.verb = "probe",
+	.summary = "what a filesystem can do",
+	.usage = "[--need WHAT]... [OPTION]... DIR",
+	.about = "Tries out what the filesystem of a directory can do, with nameless files in it.",
+	.options = option_table,
+	.operands = CLI_DIRECTORIES,
+	.most_operands = 1,
+	.run = probe_main,
+};

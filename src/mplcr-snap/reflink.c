@@ -14,50 +14,34 @@ struct reflink {
 	bool json;
 };
 
+/* In the order of enum reflink_when. */
+static const struct cli_word whens[] = {
+	{ "always", "fail where data cannot be shared" },
+	{ "auto", "copy in full then" },
+	{ "never", "copy in full" },
+	CLI_WORDS_END,
+};
+
 static const struct cli_option option_table[] = {
-	{ "to", 't', "DIR", "put the copies into DIR, which is made where it does not exist" },
-	{ "suffix", 's', "SUF", "put each copy beside its file, under its name with SUF at the end" },
+	{ "to", 't', "DIR", "put the copies into DIR, which is made where it does not exist",
+	  TO_DIRECTORY(struct reflink, set.to) },
+	{ "suffix", 's', "SUF", "put each copy beside its file, under its name with SUF at the end",
+	  TO_TEXT(struct reflink, set.suffix) },
 	{ "reflink", 0, "WHEN",
 	  "always: fail where data cannot be shared (default);\n"
-	  "auto: copy in full then; never: copy in full" },
+	  "auto: copy in full then; never: copy in full",
+	  TO_WORD(struct reflink, set.when, whens) },
 	{ "chain", 'c', NULL,
 	  "take the whole backing chain of each image, and its data file,\n"
-	  "and name the copies in the headers of the copies" },
-	{ "live-ok", 0, NULL, "also copy files that a running VM writes to" },
-	{ "null", '0', NULL, "names end with NUL, on standard input and output" },
-	{ "json", 'j', NULL, "print JSON" },
+	  "and name the copies in the headers of the copies",
+	  TO_FLAG(struct reflink, set.chain) },
+	{ "live-ok", 0, NULL, "also copy files that a running VM writes to", TO_FLAG(struct reflink, set.live_ok) },
+	{ "null", '0', NULL, "names end with NUL, on standard input and output",
+	  TO_FLAG(struct reflink, nul_separated) },
+	{ "json", 'j', NULL, "print JSON", TO_FLAG(struct reflink, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
-
-static int set_when(struct reflink *r, const char *value, struct err *e)
-{
-	static const char *const names[] = { "always", "auto", "never" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (strcmp(value, names[i]) == 0) {
-			r->set.when = (enum reflink_when)i;
-			return 0;
-		}
-	return err_usage(e, "--reflink: '%s' is not always, auto or never", value);
-}
-
-static int set_option(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct reflink *r = ctx;
-
-	if (strcmp(name, "reflink") == 0)
-		return set_when(r, value, e);
-	if (strcmp(name, "to") == 0)
-		r->set.to = value;
-	if (strcmp(name, "suffix") == 0)
-		r->set.suffix = value;
-	r->set.chain |= strcmp(name, "chain") == 0;
-	r->set.live_ok |= strcmp(name, "live-ok") == 0;
-	r->nul_separated |= strcmp(name, "null") == 0;
-	r->json |= strcmp(name, "json") == 0;
-	return 0;
-}
 
 static int check_options(const struct reflink *r, struct err *e)
 {
@@ -144,26 +128,29 @@ static int run(const struct reflink *r, struct set *s, char *const *operands, si
 	return err_prefix(e, "the set was copied, but");
 }
 
-int verb_reflink(int argc, char **argv)
+static int reflink_main(int argc, char **argv)
 {
-	static const struct cli cli = {
-		.tool = "mplcr-snap",
-		.verb = "reflink",
-		.usage = "--to DIR [OPTION]... FILE... | -\n--suffix SUF [OPTION]... FILE... | -",
-		.about = "Copies a set of files, all or none, sharing their data: each copy is made at once and costs "
-			 "no space\n"
-			 "until one side is written to. Prints the paths of the copies. '-' reads names from standard "
-			 "input.",
-		.options = option_table,
-		.set = set_option,
-	};
 	struct reflink r = { 0 };
 	struct set s = { 0 };
 	struct err e;
-	int first = cli_parse(&cli, argc, argv, &r, NULL, &e), result = -1;
+	int first = cli_parse(&verb_reflink, argc, argv, &r, NULL, &e), result = -1;
 
 	if (first >= 0 && check_options(&r, &e) == 0)
 		result = run(&r, &s, argv + first, (size_t)(argc - first), &e);
 	set_release(&s);
 	return result < 0 ? cli_report(&e) : EXIT_DONE;
 }
+
+const struct cli verb_reflink = {
+	.tool = "mplcr-snap",
+	.verb = "reflink",
+	.summary = "copies of files that share their data, all or none",
+	.usage = "--to DIR [OPTION]... FILE... | -\n--suffix SUF [OPTION]... FILE... | -",
+	.about = "Copies a set of files, all or none, sharing their data: each copy is made at once and costs "
+		 "no space\n"
+		 "until one side is written to. Prints the paths of the copies. '-' reads names from standard "
+		 "input.",
+	.options = option_table,
+	.operands = CLI_FILES,
+	.run = reflink_main,
+};

@@ -47,34 +47,22 @@ struct removal {
 };
 
 static const struct cli_option option_table[] = {
-	{ "set", 's', NULL, "remove the whole set that a file belongs to" },
+	{ "set", 's', NULL, "remove the whole set that a file belongs to", TO_FLAG(struct options, set) },
 	{ "in", 'i', "DIR",
 	  "look there, too, for what stands on it, and for files of\n"
-	  "the set; repeatable (default: where each PATH is)" },
+	  "the set; repeatable (default: where each PATH is)",
+	  TO_LIST(struct options, in, CLI_DIRECTORIES) },
 	{ "force", 0, NULL,
 	  "also one file of a set, an image that is neither overlay\n"
-	  "nor copy, a writable snapshot" },
-	{ "dry-run", 0, NULL, "check, say what would go, and remove nothing" },
-	{ "null", '0', NULL, "names end with NUL, on standard input and output" },
-	{ "json", 'j', NULL, "print JSON" },
+	  "nor copy, a writable snapshot",
+	  TO_FLAG(struct options, force) },
+	{ "dry-run", 0, NULL, "check, say what would go, and remove nothing", TO_FLAG(struct options, dry_run) },
+	{ "null", '0', NULL, "names end with NUL, on standard input and output",
+	  TO_FLAG(struct options, nul_separated) },
+	{ "json", 'j', NULL, "print JSON", TO_FLAG(struct options, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
-
-static int set_option(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct options *o = ctx;
-
-	(void)e;
-	if (strcmp(name, "in") == 0)
-		path_list_add(&o->in, value);
-	o->set |= strcmp(name, "set") == 0;
-	o->force |= strcmp(name, "force") == 0;
-	o->dry_run |= strcmp(name, "dry-run") == 0;
-	o->nul_separated |= strcmp(name, "null") == 0;
-	o->json |= strcmp(name, "json") == 0;
-	return 0;
-}
 
 /* --- what the paths are ----------------------------------------------------------------------------------------- */
 
@@ -413,22 +401,12 @@ static int run(const struct options *o, const struct path_list *operands, struct
 	return result;
 }
 
-int verb_remove(int argc, char **argv)
+static int remove_main(int argc, char **argv)
 {
-	static const struct cli cli = {
-		.tool = "mplcr-snap",
-		.verb = "remove",
-		.usage = "[OPTION]... PATH... | -",
-		.about = "Removes overlays, sets of copies, checkpoints and snapshots, unless an image stands on them, "
-			 "a\n"
-			 "checkpoint needs them, or a running VM uses them. All are checked before the first one goes.",
-		.options = option_table,
-		.set = set_option,
-	};
 	struct options o = { 0 };
 	struct path_list operands = { 0 };
 	struct err e;
-	int first = cli_parse(&cli, argc, argv, &o, NULL, &e), result = -1;
+	int first = cli_parse(&verb_remove, argc, argv, &o, NULL, &e), result = -1;
 
 	if (first >= 0 && path_list_read(&operands, argv + first, (size_t)(argc - first), o.nul_separated, &e) == 0)
 		result = run(&o, &operands, &e);
@@ -436,3 +414,16 @@ int verb_remove(int argc, char **argv)
 	path_list_release(&o.in);
 	return result < 0 ? cli_report(&e) : EXIT_DONE;
 }
+
+const struct cli verb_remove = {
+	.tool = "mplcr-snap",
+	.verb = "remove",
+	.summary = "remove what nothing else stands on",
+	.usage = "[OPTION]... PATH... | -",
+	.about = "Removes overlays, sets of copies, checkpoints and snapshots, unless an image stands on them, "
+		 "a\n"
+		 "checkpoint needs them, or a running VM uses them. All are checked before the first one goes.",
+	.options = option_table,
+	.operands = CLI_FILES,
+	.run = remove_main,
+};

@@ -24,24 +24,12 @@ struct options {
 };
 
 static const struct cli_option option_table[] = {
-	{ "read-only", 'r', NULL, "nothing in the snapshot can be changed" },
-	{ "live-ok", 0, NULL, "also where a running VM writes to images in it" },
-	{ "json", 'j', NULL, "print JSON" },
+	{ "read-only", 'r', NULL, "nothing in the snapshot can be changed", TO_FLAG(struct options, read_only) },
+	{ "live-ok", 0, NULL, "also where a running VM writes to images in it", TO_FLAG(struct options, live_ok) },
+	{ "json", 'j', NULL, "print JSON", TO_FLAG(struct options, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
-
-static int set_option(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct options *o = ctx;
-
-	(void)value;
-	(void)e;
-	o->read_only |= strcmp(name, "read-only") == 0;
-	o->live_ok |= strcmp(name, "live-ok") == 0;
-	o->json |= strcmp(name, "json") == 0;
-	return 0;
-}
 
 /* What the walk has found; nftw(3) hands no pointer on. */
 static struct {
@@ -99,20 +87,11 @@ static int snapshot(const struct options *o, const char *source, const char *des
 	return json_print(json, e);
 }
 
-int verb_subvolume(int argc, char **argv)
+static int subvolume_main(int argc, char **argv)
 {
-	static const struct cli cli = {
-		.tool = "mplcr-snap",
-		.verb = "subvolume",
-		.usage = "[OPTION]... SRC DEST",
-		.about = "Makes a snapshot of the btrfs subvolume SRC, all that is in it at one instant, at the new "
-			 "path DEST.",
-		.options = option_table,
-		.set = set_option,
-	};
 	struct options o = { 0 };
 	struct err e;
-	int first = cli_parse(&cli, argc, argv, &o, NULL, &e), result = -1;
+	int first = cli_parse(&verb_subvolume, argc, argv, &o, NULL, &e), result = -1;
 
 	if (first >= 0 && argc - first != 2)
 		err_usage(&e, "subvolume takes two paths: SRC DEST");
@@ -120,3 +99,16 @@ int verb_subvolume(int argc, char **argv)
 		result = snapshot(&o, argv[first], argv[first + 1], &e);
 	return result < 0 ? cli_report(&e) : EXIT_DONE;
 }
+
+const struct cli verb_subvolume = {
+	.tool = "mplcr-snap",
+	.verb = "subvolume",
+	.summary = "a btrfs snapshot",
+	.usage = "[OPTION]... SRC DEST",
+	.about = "Makes a snapshot of the btrfs subvolume SRC, all that is in it at one instant, at the new "
+		 "path DEST.",
+	.options = option_table,
+	.operands = CLI_DIRECTORIES,
+	.most_operands = 2,
+	.run = subvolume_main,
+};

@@ -36,16 +36,12 @@
 
 #include "base/cli.h"
 #include "base/err.h"
+#include "base/options.h"
 #include "checkpoint/forest/forest.h"
 #include "base/path_list.h"
 
-/* The verbs: main.c's table. Each returns the exit status. */
-int verb_overlay(int argc, char **argv);
-int verb_reflink(int argc, char **argv);
-int verb_subvolume(int argc, char **argv);
-int verb_list(int argc, char **argv);
-int verb_remove(int argc, char **argv);
-int verb_probe(int argc, char **argv);
+/* The verbs: main.c's table. */
+extern const struct cli verb_overlay, verb_reflink, verb_subvolume, verb_list, verb_remove, verb_probe;
 
 /* --- in use (in_use.c) ------------------------------------------------------------------------------------------ */
 

@@ -23,8 +23,8 @@
 #define RATIO_WIDTH 7
 
 static const struct cli_option option_table[] = {
-	FORMAT_OPTION,
-	{ "json", 'j', NULL, "print one JSON object" },
+	FORMAT_OPTION(struct log_options),
+	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct log_options, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
@@ -230,21 +230,11 @@ static int compare(char **paths, size_t n, const struct log_options *o, struct e
 	return result;
 }
 
-int verb_compare(int argc, char **argv)
+static int compare_main(int argc, char **argv)
 {
-	const struct cli cli = {
-		.tool = "mplcr-trace",
-		.verb = "compare",
-		.usage = "[OPTION]... FILE...",
-		.about =
-			"Prints the checkpoints of the logs side by side, phases first, with how many times the value\n"
-			"of the first each is. A FILE is a log or a checkpoint directory (its trace).",
-		.options = option_table,
-		.set = log_options_set,
-	};
 	struct log_options o = { 0 };
 	struct err e = { 0 };
-	int first = cli_parse(&cli, argc, argv, &o, NULL, &e), result = first;
+	int first = cli_parse(&verb_compare, argc, argv, &o, NULL, &e), result = first;
 
 	if (first >= 0 && first == argc)
 		result = err_usage(&e, "which logs?");
@@ -252,3 +242,15 @@ int verb_compare(int argc, char **argv)
 		result = compare(argv + first, (size_t)(argc - first), &o, &e);
 	return result < 0 ? cli_report(&e) : EXIT_DONE;
 }
+
+const struct cli verb_compare = {
+	.tool = "mplcr-trace",
+	.verb = "compare",
+	.summary = "logs side by side, with ratios",
+	.usage = "[OPTION]... FILE...",
+	.about = "Prints the checkpoints of the logs side by side, phases first, with how many times the value\n"
+		 "of the first each is. A FILE is a log or a checkpoint directory (its trace).",
+	.options = option_table,
+	.operands = CLI_FILES,
+	.run = compare_main,
+};

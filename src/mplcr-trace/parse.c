@@ -7,8 +7,8 @@
 #include "base/cli.h"
 
 static const struct cli_option option_table[] = {
-	FORMAT_OPTION,
-	{ "unknown", 'u', NULL, "show lines that are not known, too" },
+	FORMAT_OPTION(struct log_options),
+	{ "unknown", 'u', NULL, "show lines that are not known, too", TO_FLAG(struct log_options, unknown) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
@@ -41,22 +41,26 @@ static int parse(const char *path, const struct log_options *o, struct err *e)
 	return result;
 }
 
-int verb_parse(int argc, char **argv)
+static int parse_main(int argc, char **argv)
 {
-	const struct cli cli = {
-		.tool = "mplcr-trace",
-		.verb = "parse",
-		.usage = "[OPTION]... [FILE]",
-		.about = "Prints a migration log as events, one JSON object a line. FILE is a log, a checkpoint\n"
-			 "directory (its trace) or - for standard input, the default.",
-		.options = option_table,
-		.set = log_options_set,
-	};
 	struct log_options o = { 0 };
 	const char *path;
 	struct err e = { 0 };
 
-	if (log_options_parse(&cli, argc, argv, &o, &path, &e) < 0 || parse(path, &o, &e) < 0)
+	if (log_options_parse(&verb_parse, argc, argv, &o, &path, &e) < 0 || parse(path, &o, &e) < 0)
 		return cli_report(&e);
 	return EXIT_DONE;
 }
+
+const struct cli verb_parse = {
+	.tool = "mplcr-trace",
+	.verb = "parse",
+	.summary = "a log as events, one JSON object a line",
+	.usage = "[OPTION]... [FILE]",
+	.about = "Prints a migration log as events, one JSON object a line. FILE is a log, a checkpoint\n"
+		 "directory (its trace) or - for standard input, the default.",
+	.options = option_table,
+	.operands = CLI_FILES,
+	.most_operands = 1,
+	.run = parse_main,
+};

@@ -21,7 +21,7 @@ enum { LABEL_MAX = 48, USUAL_COLUMNS = 80, USUAL_ROWS = 24, LEAST_COLUMNS = 40, 
 
 struct options {
 	const char *output;
-	const char *type;
+	enum plot_type type;
 	bool terminal, force;
 	enum format format;
 	unsigned panels;
@@ -30,53 +30,29 @@ struct options {
 	size_t n_paths;
 };
 
+/* In the order of enum plot_type. */
+static const struct cli_word types[] = { { "svg", NULL }, { "png", NULL }, CLI_WORDS_END };
+
+#define ONE_PANEL(name) { #name, NULL },
+static const struct cli_word panels[] = { PANELS_X(ONE_PANEL) CLI_WORDS_END };
+#undef ONE_PANEL
+
 static const struct cli_option option_table[] = {
-	{ "output", 'o', "FILE", "write the picture there (default: standard output)" },
-	{ "type", 0, "TYPE", "svg or png (default: by the end of FILE's name, else svg)" },
-	{ "force", 0, NULL, "write over FILE if it exists" },
-	{ "terminal", 0, NULL, "draw with letters (default: when standard output is a terminal)" },
-	{ "only", 0, "PANEL", "draw pending, bandwidth, phases or pause alone; repeatable" },
-	{ "checkpoint", 'c', "N", "of logs with several, draw the N-th alone" },
-	FORMAT_OPTION,
+	{ "output", 'o', "FILE", "write the picture there (default: standard output)",
+	  TO_FILE(struct options, output) },
+	{ "type", 0, "TYPE", "svg or png (default: by the end of FILE's name, else svg)",
+	  TO_WORD(struct options, type, types) },
+	{ "force", 0, NULL, "write over FILE if it exists", TO_FLAG(struct options, force) },
+	{ "terminal", 0, NULL, "draw with letters (default: when standard output is a terminal)",
+	  TO_FLAG(struct options, terminal) },
+	{ "only", 0, "PANEL", "draw pending, bandwidth, phases or pause alone; repeatable",
+	  TO_WORDS(struct options, panels, panels) },
+	{ "checkpoint", 'c', "N", "of logs with several, draw the N-th alone",
+	  TO_NUMBER(struct options, checkpoint, 0, MODEL_MAX_CHECKPOINTS) },
+	FORMAT_OPTION(struct options),
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
-
-static int add_panel(struct options *o, const char *value, struct err *e)
-{
-#define ONE_PANEL(name) #name,
-	static const char *const names[] = { PANELS_X(ONE_PANEL) };
-#undef ONE_PANEL
-
-	for (int i = 0; i < PANELS; i++) {
-		if (strcmp(value, names[i]) == 0) {
-			o->panels |= 1u << i;
-			return 0;
-		}
-	}
-	return err_usage(e, "--only: '%s' is not pending, bandwidth, phases or pause", value);
-}
-
-static int set(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct options *o = ctx;
-
-	if (strcmp(name, "output") == 0)
-		o->output = value;
-	else if (strcmp(name, "type") == 0)
-		o->type = value;
-	else if (strcmp(name, "force") == 0)
-		o->force = true;
-	else if (strcmp(name, "terminal") == 0)
-		o->terminal = true;
-	else if (strcmp(name, "only") == 0)
-		return add_panel(o, value, e);
-	else if (strcmp(name, "checkpoint") == 0)
-		return number_parse(value, "--checkpoint", MODEL_MAX_CHECKPOINTS, &o->checkpoint, e);
-	else if (strcmp(name, "format") == 0)
-		return set_format(&o->format, value, e);
-	return 0;
-}
 
 /* --- options ---------------------------------------------------------------------------------------------------- */
 
@@ -84,19 +60,16 @@ static int set(void *ctx, const char *name, const char *value, struct err *e)
 static int set_type(struct plot *p, const struct options *o, struct err *e)
 {
 	const char *dot = o->output ? strrchr(path_base(o->output), '.') : NULL;
-	const char *type = o->type ? o->type : dot ? dot + 1 : "svg";
+	const char *end = dot ? dot + 1 : "svg";
 
-	if (strcmp(type, "png") == 0) {
-		p->type = PLOT_PNG;
-	} else if (strcmp(type, "svg") == 0) {
-		p->type = PLOT_SVG;
-	} else if (o->type) {
-		return err_usage(e, "--type: '%s' is not svg or png", type);
-	} else {
-		err_usage(e, "cannot tell the type of picture from the name '%s'", o->output);
-		return err_hint(e, "end it with .svg or .png, or say --type svg");
-	}
-	return 0;
+	p->type = o->type;
+	if (p->type != PLOT_UNSAID)
+		return 0;
+	for (p->type = PLOT_SVG; types[p->type].word; p->type++)
+		if (strcmp(end, types[p->type].word) == 0)
+			return 0;
+	err_usage(e, "cannot tell the type of picture from the name '%s'", o->output);
+	return err_hint(e, "end it with .svg or .png, or say --type svg");
 }
 
 static void set_terminal_size(struct plot *p)
@@ -118,11 +91,11 @@ static int check(struct options *o, struct plot *p, struct err *e)
 	for (size_t i = 0; i < o->n_paths; i++)
 		for (size_t n = strlen(o->paths[i]); n > 1 && o->paths[i][n - 1] == '/'; n--)
 			o->paths[i][n - 1] = '\0'; /* x2.ckpt/ is drawn as x2.ckpt */
-	if (o->terminal && (o->output || o->type))
+	if (o->terminal && (o->output || o->type != PLOT_UNSAID))
 		return err_usage(e, "--terminal does not go with --output and --type");
 	if (to_stdout)
 		o->output = NULL;
-	if (o->terminal || (!o->type && to_stdout && isatty(STDOUT_FILENO))) {
+	if (o->terminal || (o->type == PLOT_UNSAID && to_stdout && isatty(STDOUT_FILENO))) {
 		set_terminal_size(p);
 		return 0;
 	}
@@ -257,25 +230,14 @@ static int run(struct plot *p, struct model *models, struct options *o, struct e
 	return deliver(p, o, bytes, size, e);
 }
 
-int verb_plot(int argc, char **argv)
+static int plot_main(int argc, char **argv)
 {
-	const struct cli cli = {
-		.tool = "mplcr-trace",
-		.verb = "plot",
-		.usage = "[OPTION]... [FILE]...",
-		.about =
-			"Draws logs of migrations: memory still to be sent, bandwidth, phases, and the pause with its\n"
-			"parts; several logs in one picture. A FILE is a log, a checkpoint directory (its trace) or -\n"
-			"for standard input, the default.",
-		.options = option_table,
-		.set = set,
-	};
 	char dash[] = "-", *standard_input = dash;
-	struct options o = { 0 };
+	struct options o = { .type = PLOT_UNSAID };
 	struct plot p = { 0 };
 	struct model *models = NULL;
 	struct err e = { 0 };
-	int first = cli_parse(&cli, argc, argv, &o, NULL, &e), result = -1;
+	int first = cli_parse(&verb_plot, argc, argv, &o, NULL, &e), result = -1;
 
 	if (first >= 0) {
 		o.paths = first < argc ? argv + first : &standard_input;
@@ -291,3 +253,16 @@ int verb_plot(int argc, char **argv)
 	free(models);
 	return result < 0 || cli_flush(&e) < 0 ? cli_report(&e) : EXIT_DONE;
 }
+
+const struct cli verb_plot = {
+	.tool = "mplcr-trace",
+	.verb = "plot",
+	.summary = "a log as a picture, or in the terminal",
+	.usage = "[OPTION]... [FILE]...",
+	.about = "Draws logs of migrations: memory still to be sent, bandwidth, phases, and the pause with its\n"
+		 "parts; several logs in one picture. A FILE is a log, a checkpoint directory (its trace) or -\n"
+		 "for standard input, the default.",
+	.options = option_table,
+	.operands = CLI_FILES,
+	.run = plot_main,
+};

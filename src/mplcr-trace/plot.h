@@ -18,7 +18,7 @@
 /* As many as there are colours that everybody can tell from each other on white. */
 #define PLOT_MAX_CURVES 7
 
-enum plot_type { PLOT_SVG, PLOT_PNG, PLOT_TEXT };
+enum plot_type { PLOT_SVG, PLOT_PNG, PLOT_TEXT, PLOT_UNSAID };
 
 #define PANELS_X(X) X(pending) X(bandwidth) X(phases) X(pause)
 #define ONE_PANEL(name) PANEL_##name,

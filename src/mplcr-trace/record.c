@@ -44,35 +44,17 @@ struct recorder {
 };
 
 static const struct cli_option option_table[] = {
-	{ "socket", 's', "PATH", "a QMP socket of the VM that nobody else uses (required)" },
-	{ "interval", 'i', "MS", "ask for the progress every MS milliseconds (default 100)" },
-	{ "timeout", 't', "SECONDS", "give up after this time (default: never)" },
-	{ "events", 'e', NULL, "switch QEMU's own trace events on, and off again at the end" },
+	{ "socket", 's', "PATH", "a QMP socket of the VM that nobody else uses (required)",
+	  TO_SOCKET(struct options, socket) },
+	{ "interval", 'i', "MS", "ask for the progress every MS milliseconds (default 100)",
+	  TO_NUMBER(struct options, interval_ms, 0, MOST_INTERVAL_MS) },
+	{ "timeout", 't', "SECONDS", "give up after this time (default: never)",
+	  TO_SECONDS(struct options, timeout_ms, 0) },
+	{ "events", 'e', NULL, "switch QEMU's own trace events on, and off again at the end",
+	  TO_FLAG(struct options, events) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
-
-static int set_timeout(struct options *o, const char *value, struct err *e)
-{
-	if (number_parse_seconds(value, "--timeout", &o->timeout_ms, e) < 0)
-		return -1;
-	return o->timeout_ms == 0 ? err_usage(e, "--timeout: '%s' is no time", value) : 0;
-}
-
-static int set(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct options *o = ctx;
-
-	if (strcmp(name, "socket") == 0)
-		o->socket = value;
-	else if (strcmp(name, "events") == 0)
-		o->events = true;
-	else if (strcmp(name, "interval") == 0)
-		return number_parse(value, "--interval", MOST_INTERVAL_MS, &o->interval_ms, e);
-	else if (strcmp(name, "timeout") == 0)
-		return set_timeout(o, value, e);
-	return 0;
-}
 
 static int check(const struct options *o, int operands, struct err *e)
 {
@@ -276,23 +258,25 @@ static int run(const struct options *o, struct err *e)
 	return result;
 }
 
-int verb_record(int argc, char **argv)
+static int record_main(int argc, char **argv)
 {
-	const struct cli cli = {
-		.tool = "mplcr-trace",
-		.verb = "record",
-		.usage = "--socket PATH [OPTION]...",
-		.about = "Waits for a migration that somebody else starts, and prints what happens in it, one JSON "
-			 "object a\n"
-			 "line as `mplcr-trace parse` does, until it has ended.",
-		.options = option_table,
-		.set = set,
-	};
 	struct options o = { .interval_ms = USUAL_INTERVAL_MS };
 	struct err e = { 0 };
-	int first = cli_parse(&cli, argc, argv, &o, NULL, &e);
+	int first = cli_parse(&verb_record, argc, argv, &o, NULL, &e);
 
 	if (first < 0 || check(&o, argc - first, &e) < 0 || run(&o, &e) < 0)
 		return cli_report(&e);
 	return EXIT_DONE;
 }
+
+const struct cli verb_record = {
+	.tool = "mplcr-trace",
+	.verb = "record",
+	.summary = "watch the migration of a running VM",
+	.usage = "--socket PATH [OPTION]...",
+	.about = "Waits for a migration that somebody else starts, and prints what happens in it, one JSON "
+		 "object a\n"
+		 "line as `mplcr-trace parse` does, until it has ended.",
+	.options = option_table,
+	.run = record_main,
+};

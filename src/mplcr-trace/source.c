@@ -37,15 +37,9 @@ const char *format_name(enum format format)
 	return formats[format].name;
 }
 
-enum format format_named(const char *name, bool *known)
+struct cli_word format_word(size_t i)
 {
-	for (enum format f = 0; f < FORMATS; f++)
-		if (strcmp(formats[f].name, name) == 0) {
-			*known = true;
-			return f;
-		}
-	*known = false;
-	return FORMAT_AUTO;
+	return (struct cli_word){ .word = i < FORMATS ? formats[i].name : NULL };
 }
 
 /* --- recognition ------------------------------------------------------------------------------------------------ */

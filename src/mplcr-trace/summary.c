@@ -15,9 +15,9 @@
 #define ROWS_SHOWN 20
 
 static const struct cli_option option_table[] = {
-	FORMAT_OPTION,
-	{ "json", 'j', NULL, "print one JSON object, with all lists in full" },
-	{ "csv", 0, NULL, "print one row a checkpoint" },
+	FORMAT_OPTION(struct log_options),
+	{ "json", 'j', NULL, "print one JSON object, with all lists in full", TO_FLAG(struct log_options, json) },
+	{ "csv", 0, NULL, "print one row a checkpoint", TO_FLAG(struct log_options, csv) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
@@ -259,23 +259,27 @@ static int summary(const char *path, const struct log_options *o, struct err *e)
 	return result;
 }
 
-int verb_summary(int argc, char **argv)
+static int summary_main(int argc, char **argv)
 {
-	const struct cli cli = {
-		.tool = "mplcr-trace",
-		.verb = "summary",
-		.usage = "[OPTION]... [FILE]",
-		.about = "Prints what a migration log says of each checkpoint: phases, iterations, pages, bytes,\n"
-			 "bandwidth, devices. FILE is a log, a checkpoint directory (its trace) or - for standard\n"
-			 "input, the default.",
-		.options = option_table,
-		.set = log_options_set,
-	};
 	struct log_options o = { 0 };
 	const char *path;
 	struct err e = { 0 };
 
-	if (log_options_parse(&cli, argc, argv, &o, &path, &e) < 0 || summary(path, &o, &e) < 0)
+	if (log_options_parse(&verb_summary, argc, argv, &o, &path, &e) < 0 || summary(path, &o, &e) < 0)
 		return cli_report(&e);
 	return EXIT_DONE;
 }
+
+const struct cli verb_summary = {
+	.tool = "mplcr-trace",
+	.verb = "summary",
+	.summary = "phases, iterations, figures of each checkpoint of a log",
+	.usage = "[OPTION]... [FILE]",
+	.about = "Prints what a migration log says of each checkpoint: phases, iterations, pages, bytes,\n"
+		 "bandwidth, devices. FILE is a log, a checkpoint directory (its trace) or - for standard\n"
+		 "input, the default.",
+	.options = option_table,
+	.operands = CLI_FILES,
+	.most_operands = 1,
+	.run = summary_main,
+};

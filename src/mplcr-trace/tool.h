@@ -41,6 +41,7 @@
 
 #include "base/cli.h"
 #include "base/err.h"
+#include "base/options.h"
 
 /* --- events (event.c) ------------------------------------------------------------------------------------------- */
 
@@ -240,9 +241,9 @@ void event_writer_free(struct event_writer *w);
 
 enum format { FORMAT_AUTO, FORMAT_MPLM, FORMAT_STAP, FORMAT_QEMU, FORMAT_MPLCR };
 
-/* "auto", "mplm", "stap", "qemu", "mplcr", and back (FORMAT_AUTO where `name` is none; *known tells). */
+/* "auto", "mplm", "stap", "qemu", "mplcr"; and the same for option tables. */
 const char *format_name(enum format format);
-enum format format_named(const char *name, bool *known);
+struct cli_word format_word(size_t i);
 
 /* What became of the lines of a source: lines = events' lines + context + blank + unknown. */
 struct source_stats {
@@ -289,21 +290,16 @@ void qmp_events_free(struct qmp_events *q);
 
 /* --- options that verbs share (options.c) ----------------------------------------------------------------------- */
 
-/* For option tables. */
-#define FORMAT_OPTION \
-	{ "format", 'f', "FORMAT", "of the log: auto (default), mplm, stap, qemu or mplcr" }
-
-/* Sets *format from the value of --format. Returns 0 or -1. */
-int set_format(enum format *format, const char *value, struct err *e);
+/* For option tables: --format, into the member `format`. */
+#define FORMAT_OPTION(options)                                                      \
+	{ "format", 'f', "FORMAT", "of the log: auto (default), mplm, stap, qemu or mplcr", \
+	  TO_WORD_OF(options, format, format_word) }
 
 /* The options of parse, summary and compare; each has some of them. */
 struct log_options {
 	enum format format;
 	bool unknown, json, csv;
 };
-
-/* For struct cli: sets the option `name` of the struct log_options `ctx`. */
-int log_options_set(void *ctx, const char *name, const char *value, struct err *e);
 
 /*
  * Parses the command line of a verb that takes one log, with cli_parse: *path gets it, "-" where none is given. Returns
@@ -314,11 +310,7 @@ int log_options_parse(const struct cli *cli, int argc, char **argv, struct log_o
 
 /* --- verbs ------------------------------------------------------------------------------------------------------ */
 
-/* Each takes what follows the tool's name (argv[0] is the verb) and returns the exit status. */
-int verb_parse(int argc, char **argv);
-int verb_summary(int argc, char **argv);
-int verb_compare(int argc, char **argv);
-int verb_plot(int argc, char **argv);
-int verb_record(int argc, char **argv);
+/* main.c's table. */
+extern const struct cli verb_parse, verb_summary, verb_compare, verb_plot, verb_record;
 
 #endif

@@ -19,8 +19,9 @@
 /* zstd's own default. */
 #define USUAL_LEVEL 3
 
-static int set_engine(struct options *o, const char *value, struct err *e)
+static int set_engine(void *options, const char *value, struct err *e)
 {
+	struct options *o = options;
 	const struct engine *engine = engine_named(value);
 
 	if (strcmp(value, "auto") == 0)
@@ -32,16 +33,18 @@ static int set_engine(struct options *o, const char *value, struct err *e)
 	return 0;
 }
 
-static int set_layout(struct options *o, const char *value, struct err *e)
+static int set_layout(void *options, const char *value, struct err *e)
 {
+	struct options *o = options;
 	o->stream = strcmp(value, "stream") == 0;
 	if (!o->stream && strcmp(value, "pages") != 0)
 		return err_usage(e, "--layout: '%s' is not pages or stream", value);
 	return 0;
 }
 
-static int set_compress(struct options *o, const char *value, struct err *e)
+static int set_compress(void *options, const char *value, struct err *e)
 {
+	struct options *o = options;
 	uint64_t level = USUAL_LEVEL;
 
 	if (strncmp(value, "zstd:", 5) == 0) {
@@ -56,15 +59,9 @@ static int set_compress(struct options *o, const char *value, struct err *e)
 	return 0;
 }
 
-static int set_time(const char *option, const char *value, uint64_t *ms, struct err *e)
+static int set_disks(void *options, const char *value, struct err *e)
 {
-	if (number_parse_seconds(value, option, ms, e) < 0)
-		return -1;
-	return *ms ? 0 : err_usage(e, "%s: '%s' is no time", option, value);
-}
-
-static int set_disks(struct options *o, const char *value, struct err *e)
-{
+	struct options *o = options;
 	static const struct {
 		const char *name;
 		enum disks_mode mode;
@@ -82,8 +79,9 @@ static int set_disks(struct options *o, const char *value, struct err *e)
 }
 
 /* The paths in the file `list`, one a line. */
-static int add_includes(struct options *o, const char *list, struct err *e)
+static int add_includes(void *options, const char *list, struct err *e)
 {
+	struct options *o = options;
 	_cleanup_close_ int fd = strcmp(list, "-") == 0 ? dup(STDIN_FILENO) : open(list, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -91,8 +89,9 @@ static int add_includes(struct options *o, const char *list, struct err *e)
 	return path_list_read_fd(&o->include, fd, "--include-from", false, e);
 }
 
-static int add_device(struct options *o, const char *value, struct err *e)
+static int add_device(void *options, const char *value, struct err *e)
 {
+	struct options *o = options;
 	const char *equals = strchr(value, '=');
 	struct device_choice *choice;
 
@@ -101,12 +100,6 @@ static int add_device(struct options *o, const char *value, struct err *e)
 	choice = array_add(o->devices, o->n_devices);
 	choice->device = text_of("%.*s", equals ? (int)(equals - value) : (int)strlen(value), value);
 	choice->file = text_copy(equals ? equals + 1 : NULL);
-	return 0;
-}
-
-static int add_leave_out(struct options *o, const char *value)
-{
-	*array_add(o->leave_out, o->n_leave_out) = text_copy(value);
 	return 0;
 }
 
@@ -148,8 +141,9 @@ static int set_mplm_part(struct mplm *m, const char *text, size_t n, struct err 
 	return err_usage(e, "--mplm: '%s' is not interval=, dirty=, relax= or first-nondirty=", part);
 }
 
-static int set_mplm(struct options *o, const char *value, struct err *e)
+static int set_mplm(void *options, const char *value, struct err *e)
 {
+	struct options *o = options;
 	o->mplm.given = true;
 	for (;;) {
 		size_t n = strcspn(value, ",");
@@ -162,8 +156,9 @@ static int set_mplm(struct options *o, const char *value, struct err *e)
 	}
 }
 
-static int set_uri(struct options *o, const char *value, struct err *e)
+static int set_uri(void *options, const char *value, struct err *e)
 {
+	struct options *o = options;
 	const char *port = strrchr(value, ':');
 	uint64_t number;
 
@@ -175,72 +170,105 @@ static int set_uri(struct options *o, const char *value, struct err *e)
 	return number ? 0 : err_usage(e, "--uri: there is no port 0");
 }
 
-static int set_flag(struct options *o, const char *name)
-{
-	const struct {
-		const char *name;
-		bool *flag;
-	} flags[] = {
-		{ "accept-unsafe-precopy", &o->accept_unsafe_precopy },
-		{ "dry-run", &o->dry_run },
-		{ "leave-paused", &o->leave_paused },
-		{ "json", &o->json },
-		{ "max-rate", &o->max_rate },
-		{ "extend-live", &o->extend_live },
-	};
+static const struct cli_word engines[] = {
+	{ "auto", NULL },  { "background", NULL }, { "precopy", NULL },
+	{ "mplcr", NULL }, { "stop", NULL },       CLI_WORDS_END,
+};
 
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-		if (strcmp(name, flags[i].name) == 0)
-			*flags[i].flag = true;
-	return 0;
-}
+static const struct cli_word layouts[] = {
+	{ "pages", "sparse files, restores lazily" },
+	{ "stream", "one file" },
+	CLI_WORDS_END,
+};
 
-int options_set(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct options *o = ctx;
+static const struct cli_word disk_modes[] = {
+	{ "overlay", "freeze under new overlays" },
+	{ "reflink", "clone the images" },
+	{ "subvolume", "snapshot of their btrfs subvolume" },
+	{ "auto", "reflink, or overlay" },
+	{ "none", "freeze no disk" },
+	CLI_WORDS_END,
+};
 
-	if (!value)
-		return set_flag(o, name);
-	if (strcmp(name, "socket") == 0)
-		o->socket = value;
-	else if (strcmp(name, "name") == 0)
-		o->name = value;
-	else if (strcmp(name, "dir") == 0)
-		o->dir = value;
-	else if (strcmp(name, "engine") == 0)
-		return set_engine(o, value, e);
-	else if (strcmp(name, "layout") == 0)
-		return set_layout(o, value, e);
-	else if (strcmp(name, "compress") == 0)
-		return set_compress(o, value, e);
-	else if (strcmp(name, "disks") == 0)
-		return set_disks(o, value, e);
-	else if (strcmp(name, "device") == 0)
-		return add_device(o, value, e);
-	else if (strcmp(name, "leave-out") == 0)
-		return add_leave_out(o, value);
-	else if (strcmp(name, "include") == 0)
-		path_list_add(&o->include, value);
-	else if (strcmp(name, "include-from") == 0)
-		return add_includes(o, value, e);
-	else if (strcmp(name, "max-bandwidth") == 0)
-		return number_parse_bytes(value, "--max-bandwidth", &o->max_bandwidth, e);
-	else if (strcmp(name, "max-pause") == 0)
-		return number_parse(value, "--max-pause", 2000000, &o->max_pause_ms, e);
-	else if (strcmp(name, "passes") == 0)
-		return number_parse(value, "--passes", 1000000, &o->passes, e);
-	else if (strcmp(name, "timeout") == 0)
-		return set_time("--timeout", value, &o->timeout_ms, e);
-	else if (strcmp(name, "at-freeze") == 0)
-		o->at_freeze = value;
-	else if (strcmp(name, "at-freeze-timeout") == 0)
-		return set_time("--at-freeze-timeout", value, &o->at_freeze_ms, e);
-	else if (strcmp(name, "mplm") == 0)
-		return set_mplm(o, value, e);
-	else if (strcmp(name, "uri") == 0)
-		return set_uri(o, value, e);
-	return 0;
-}
+/* What the shells offer of values that have more forms than can be listed. */
+static const struct cli_word methods[] = {
+	{ "zstd", NULL },   { "zstd:1", NULL },  { "zstd:3", NULL },
+	{ "zstd:9", NULL }, { "zstd:19", NULL }, CLI_WORDS_END,
+};
+static const struct cli_word mplm_settings[] = {
+	{ "interval=", NULL },
+	{ "dirty=", NULL },
+	{ "relax=on", NULL },
+	{ "relax=off", NULL },
+	{ "first-nondirty=on", NULL },
+	{ "first-nondirty=off", NULL },
+	CLI_WORDS_END,
+};
+static const struct cli_word uris[] = { { "tcp:", NULL }, CLI_WORDS_END };
+
+const struct cli_option trigger_options[] = {
+	{ NULL, 0, NULL, "What and where:", CLI_HEADING },
+	{ "socket", 's', "PATH", "the VM's QMP socket (required)", TO_SOCKET(struct options, socket) },
+	{ "name", 'n', "NAME", "name of the checkpoint (default: the next free of x1, x2, ...)",
+	  TO_TEXT(struct options, name) },
+	{ "dir", 'd', "DIR", "where NAME.ckpt and the overlays go (default: beside the image\nof the VM's first disk)",
+	  TO_DIRECTORY(struct options, dir) },
+	{ "layout", 0, "LAYOUT", "pages (default; restores lazily) or stream (one file)",
+	  TO_CALL(set_layout, .words = layouts) },
+	{ "compress", 0, "METHOD", "zstd or zstd:LEVEL (1 to 19), for layout stream",
+	  TO_CALL(set_compress, .words = methods) },
+	{ "disks", 0, "MODE",
+	  "overlay (default), reflink or subvolume: clones in NAME.ckpt/disks,\nand the chain does not grow; auto: "
+	  "reflink "
+	  "where possible, else\noverlay; none: no disk is frozen",
+	  TO_CALL(set_disks, .words = disk_modes) },
+	{ "device", 0, "DEV[=FILE]", "freeze only this disk, its overlay in FILE; repeatable",
+	  TO_CALL(add_device, .repeats = true) },
+	{ "leave-out", 0, "DEV", "do not freeze this writable disk; repeatable",
+	  TO_LIST(struct options, leave_out, CLI_NO_FILES) },
+	{ "include", 0, "FILE", "keep this file too, as it is in the pause; repeatable",
+	  TO_LIST(struct options, include, CLI_FILES) },
+	{ "include-from", 0, "LIST", "the same for the files named in LIST, one a line; - is standard\ninput",
+	  TO_CALL(add_includes, .files = CLI_FILES, .repeats = true) },
+	{ NULL, 0, NULL, "How:", CLI_HEADING },
+	{ "engine", 'e', "ENGINE", "auto (default), background, precopy, mplcr or stop",
+	  TO_CALL(set_engine, .words = engines) },
+	{ "max-bandwidth", 0, "BYTES",
+	  "per second, at most (K, M, G allowed; default: no limit);\nQEMU does not limit a background snapshot",
+	  TO_BYTES(struct options, max_bandwidth) },
+	{ "max-pause", 0, "MS", "give up, with the VM running, rather than pause longer",
+	  TO_NUMBER(struct options, max_pause_ms, 0, 2000000) },
+	{ "at-freeze", 0, "CMD", "run this shell command in the pause; its failure fails the\ncheckpoint",
+	  TO_COMMAND(struct options, at_freeze) },
+	{ "at-freeze-timeout", 0, "SECONDS", "how long it may take (default 5)",
+	  TO_SECONDS(struct options, at_freeze_ms, 0) },
+	{ "passes", 0, "N", "precopy: passes before the pause may grow (default 8)",
+	  TO_NUMBER(struct options, passes, 0, 1000000) },
+	{ "accept-unsafe-precopy", 0, NULL, "precopy even where QEMU is known to lose guest writes",
+	  TO_FLAG(struct options, accept_unsafe_precopy) },
+	{ "timeout", 't', "SECONDS", "give up, with the VM running, after this time",
+	  TO_SECONDS(struct options, timeout_ms, 0) },
+	{ "leave-paused", 0, NULL, "leave the VM paused at the instant of the checkpoint",
+	  TO_FLAG(struct options, leave_paused) },
+	{ "dry-run", 0, NULL, "check everything, say what would be done, and do nothing",
+	  TO_FLAG(struct options, dry_run) },
+	{ NULL, 0, NULL, "With the MPLCR-patched QEMU (engine mplcr):", CLI_HEADING },
+	{ "mplm", 0, "SETTINGS",
+	  "interval=SECONDS,dirty=PERCENT,relax=on|off,\nfirst-nondirty=on|off: how memory is sent",
+	  TO_CALL(set_mplm, .words = mplm_settings) },
+	{ "max-rate", 0, NULL, "no limit of bandwidth; its live stage may then never end",
+	  TO_FLAG(struct options, max_rate) },
+	{ "extend-live", 0, NULL,
+	  "the live stage lasts SECONDS, where given as argument, or until\n'mplcr-trigger end-live', SIGUSR1 or "
+	  "SIGINT ends it",
+	  TO_FLAG(struct options, extend_live) },
+	{ "uri", 0, "URI", "send the state to tcp:HOST:PORT, where a QEMU waits for it",
+	  TO_CALL(set_uri, .words = uris) },
+	{ NULL, 0, NULL, "Output:", CLI_HEADING },
+	{ "json", 'j', NULL, "print the manifest as one JSON object", TO_FLAG(struct options, json) },
+	CLI_COMMON_OPTIONS,
+	CLI_END,
+};
 
 const char *options_of_mplcr(const struct options *o)
 {
@@ -271,13 +299,20 @@ static int check_mplcr(struct options *o, struct err *e)
 	return 0;
 }
 
+static int take_seconds(struct options *o, const char *value, struct err *e)
+{
+	if (number_parse_seconds(value, "--extend-live", &o->extend_ms, e) < 0)
+		return -1;
+	return o->extend_ms ? 0 : err_usage(e, "--extend-live: '%s' is no time", value);
+}
+
 /* The one operand that there can be: how long the live stage lasts. */
 static int take_operands(struct options *o, int n, char **operands, struct err *e)
 {
 	if (n == 0)
 		return 0;
 	if (n == 1 && o->extend_live)
-		return set_time("--extend-live", operands[0], &o->extend_ms, e);
+		return take_seconds(o, operands[0], e);
 	err_usage(e, "unexpected argument '%s'", operands[n - 1]);
 	return err_hint(e, "the VM is named with --socket; mplcr-trigger --help");
 }
@@ -317,9 +352,7 @@ void options_release(struct options *o)
 		free(o->devices[i].device);
 		free(o->devices[i].file);
 	}
-	for (size_t i = 0; i < o->n_leave_out; i++)
-		free(o->leave_out[i]);
 	free(o->devices);
-	free(o->leave_out);
+	path_list_release(&o->leave_out);
 	path_list_release(&o->include);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/options.h"
 #include "base/path_list.h"
 #include "patched/mplm.h"
 
@@ -31,13 +32,12 @@ struct options {
 	enum disks_mode disks;
 	struct device_choice *devices;
 	size_t n_devices;
-	char **leave_out; /* --leave-out: writable disks that are not frozen, by the user's wish */
-	size_t n_leave_out;
-	struct path_list include; /* --include, --include-from: as they were given */
-	uint64_t max_bandwidth; /* bytes per second, 0: no limit */
-	uint64_t max_pause_ms;  /* 0: no limit */
-	uint64_t timeout_ms;    /* for the whole checkpoint, 0: no limit */
-	uint64_t passes;        /* precopy: passes before the pause limit is relaxed */
+	struct path_list leave_out; /* --leave-out: writable disks that are not frozen, by the user's wish */
+	struct path_list include;   /* --include, --include-from: as they were given */
+	uint64_t max_bandwidth;     /* bytes per second, 0: no limit */
+	uint64_t max_pause_ms;      /* 0: no limit */
+	uint64_t timeout_ms;        /* for the whole checkpoint, 0: no limit */
+	uint64_t passes;            /* precopy: passes before the pause limit is relaxed */
 	bool accept_unsafe_precopy;
 	struct mplm mplm;
 	bool max_rate;         /* the patched QEMU: no limit at all */
@@ -56,8 +56,9 @@ struct options {
 #define OPTIONS_DEFAULT { .passes = 8, .at_freeze_ms = 5000, .mplm = MPLM_DEFAULT }
 /* clang-format on */
 
-/* Takes one option (a callback of cli.h; `ctx` is the struct options). Returns 0 or -1. */
-int options_set(void *ctx, const char *name, const char *value, struct err *e);
+/* The rows of its table (base/options.h), for a struct options. */
+extern const struct cli_option trigger_options[];
+
 /* Takes the operands, and checks what goes together. Returns 0 or -1. */
 int options_check(struct options *o, int n_operands, char **operands, struct err *e);
 void options_release(struct options *o);

@@ -37,17 +37,17 @@ const struct device_choice *plan_choice(const struct options *o, const struct di
 
 static bool left_out(const struct options *o, const struct disk *d)
 {
-	for (size_t i = 0; i < o->n_leave_out; i++)
-		if (disk_has_name(d, o->leave_out[i]))
+	for (size_t i = 0; i < o->leave_out.n; i++)
+		if (disk_has_name(d, o->leave_out.paths[i]))
 			return true;
 	return o->disks == DISKS_NONE;
 }
 
 static int check_disk_options(const struct options *o, const struct survey *s, struct err *e)
 {
-	for (size_t i = 0; i < o->n_devices + o->n_leave_out; i++) {
+	for (size_t i = 0; i < o->n_devices + o->leave_out.n; i++) {
 		bool is_device = i < o->n_devices;
-		const char *name = is_device ? o->devices[i].device : o->leave_out[i - o->n_devices];
+		const char *name = is_device ? o->devices[i].device : o->leave_out.paths[i - o->n_devices];
 		bool found = false;
 
 		for (size_t k = 0; k < s->n_disks; k++)

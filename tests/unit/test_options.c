@@ -2,10 +2,23 @@
 /* options.c: what is only for the patched QEMU, and the command in the pause. */
 #include "mplcr-trigger/options.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tap.h"
+
+/* Parses --NAME=VALUE, or, with value NULL, --NAME. Returns 0 or -1. */
+static int set(struct options *o, const char *name, const char *value, struct err *e)
+{
+	const struct cli cli = { .tool = "mplcr-trigger", .options = trigger_options };
+	static char option[256];
+	char *argv[] = { "mplcr-trigger", option, NULL };
+
+	snprintf(option, sizeof(option), "--%s%s%s", name, value ? "=" : "", value ? value : "");
+	optind = 0; /* getopt starts anew */
+	return cli_parse(&cli, 2, argv, o, NULL, e) < 0 ? -1 : 0;
+}
 
 /* Whether the value is refused as bad usage, with a message that names the option. */
 static bool bad(const char *name, const char *value)
@@ -13,7 +26,7 @@ static bool bad(const char *name, const char *value)
 	struct options o = OPTIONS_DEFAULT;
 	struct err e = { 0 };
 	char option[40];
-	int result = options_set(&o, name, value, &e);
+	int result = set(&o, name, value, &e);
 
 	snprintf(option, sizeof(option), "--%s", name);
 	options_release(&o);
@@ -27,7 +40,7 @@ static bool mplm_is(const char *value, unsigned interval, unsigned dirty, bool r
 {
 	struct options o = OPTIONS_DEFAULT;
 	struct err e = { 0 };
-	int result = options_set(&o, "mplm", value, &e);
+	int result = set(&o, "mplm", value, &e);
 	const struct mplm *m = &o.mplm;
 
 	if (result < 0)
@@ -113,8 +126,7 @@ static void uri(void)
 		struct options o = OPTIONS_DEFAULT;
 		struct err e = { 0 };
 
-		ok(options_set(&o, "uri", taken[i], &e) == 0 && o.uri && strcmp(o.uri, taken[i]) == 0, "--uri %s",
-		   taken[i]);
+		ok(set(&o, "uri", taken[i], &e) == 0 && o.uri && strcmp(o.uri, taken[i]) == 0, "--uri %s", taken[i]);
 	}
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		ok(bad("uri", refused[i]), "--uri '%s' is refused", refused[i]);
@@ -126,7 +138,7 @@ static void times(void)
 	struct err e = { 0 };
 
 	ok(o.at_freeze_ms == 5000 && !o.at_freeze, "no command; it would have 5 s");
-	ok(options_set(&o, "at-freeze-timeout", "0.25", &e) == 0 && o.at_freeze_ms == 250, "--at-freeze-timeout 0.25");
+	ok(set(&o, "at-freeze-timeout", "0.25", &e) == 0 && o.at_freeze_ms == 250, "--at-freeze-timeout 0.25");
 	ok(bad("at-freeze-timeout", "0") && bad("at-freeze-timeout", "") && bad("at-freeze-timeout", "-1") &&
 		   bad("at-freeze-timeout", "never"),
 	   "what is no time is refused");
@@ -139,7 +151,7 @@ static int check(struct options *o, const char *const *list, int n, const char *
 	*e = (struct err){ 0 };
 	o->socket = "vm.qmp";
 	for (; *list; list += 2)
-		if (options_set(o, list[0], list[1][0] ? list[1] : NULL, e) < 0)
+		if (set(o, list[0], list[1][0] ? list[1] : NULL, e) < 0)
 			return -1;
 	return options_check(o, n, (char **)operands, e);
 }
@@ -220,11 +232,13 @@ static void disks(void)
 	ok(is_usage(check(&o, LIST("disks", "auto", "device", "d=f"), 0, LIST(), &e), &e, "--disks overlay only"), "%s",
 	   e.text);
 	options_release(&o);
-	ok(check(&o, LIST("disks", "auto", "device", "d"), 0, LIST(), &e) == 0, "--device without a file goes with all");
+	ok(check(&o, LIST("disks", "auto", "device", "d"), 0, LIST(), &e) == 0,
+	   "--device without a file goes with all");
 	options_release(&o);
 	ok(is_usage(check(&o, LIST("disks", "reflink", "uri", "tcp:h:1"), 0, LIST(), &e), &e, "--uri goes with"), "%s",
 	   e.text);
-	ok(check(&o, LIST("include", "a", "include", "b"), 0, LIST(), &e) == 0 && o.include.n == 2, "--include repeats");
+	ok(check(&o, LIST("include", "a", "include", "b"), 0, LIST(), &e) == 0 && o.include.n == 2,
+	   "--include repeats");
 	options_release(&o);
 }
 

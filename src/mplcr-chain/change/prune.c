@@ -20,49 +20,38 @@
 #include "base/number.h"
 #include "tool.h"
 
+static int set_keep(void *options, const char *value, struct err *e)
+{
+	struct prune *p = options;
+
+	p->keep_given = true;
+	return number_parse(value, "--keep", 1000000, &p->keep, e);
+}
+
+static int set_within(void *options, const char *value, struct err *e)
+{
+	struct prune *p = options;
+
+	p->within = value;
+	return number_parse_duration(value, "--keep-within", &p->within_s, e);
+}
+
 static const struct cli_option option_table[] = {
-	{ "keep", 'k', "N", "keep the newest N checkpoints" },
-	{ "keep-within", 'w', "TIME", "keep those that are not older: 12h, 7d, 4w (s, m, h, d, w)" },
-	{ "dry-run", 'n', NULL, "only say what would be done" },
+	{ "keep", 'k', "N", "keep the newest N checkpoints", TO_CALL(set_keep) },
+	{ "keep-within", 'w', "TIME", "keep those that are not older: 12h, 7d, 4w (s, m, h, d, w)",
+	  TO_CALL(set_within) },
+	{ "dry-run", 'n', NULL, "only say what would be done", TO_FLAG(struct prune, dry_run) },
 	{ "socket", 's', "PATH",
-	  "let the running VM merge what it may into the image that it\nwrites to; PATH is its QMP socket" },
-	{ "json", 'j', NULL, "print one JSON object" },
+	  "let the running VM merge what it may into the image that it\nwrites to; PATH is its QMP socket",
+	  TO_SOCKET(struct prune, socket) },
+	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct prune, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
 
-static int set(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct prune *p = ctx;
-
-	if (strcmp(name, "keep") == 0) {
-		p->keep_given = true;
-		return number_parse(value, "--keep", 1000000, &p->keep, e);
-	}
-	if (strcmp(name, "keep-within") == 0) {
-		p->within = value;
-		return number_parse_duration(value, "--keep-within", &p->within_s, e);
-	}
-	if (strcmp(name, "socket") == 0)
-		p->socket = value;
-	p->dry_run |= strcmp(name, "dry-run") == 0;
-	p->json |= strcmp(name, "json") == 0;
-	return 0;
-}
-
-static const struct cli cli = {
-	.tool = "mplcr-chain",
-	.verb = "prune",
-	.usage = "--keep N|--keep-within TIME [OPTION]... DIR",
-	.about = "Drops the old checkpoints below DIR, and merges the overlays that nothing else needs. What other\n"
-		 "checkpoints, images or running VMs need stays. With both options, those stay that either keeps.",
-	.options = option_table,
-	.set = set,
-};
-
 static int parse(int argc, char **argv, struct prune *p, struct err *e)
 {
-	int i = cli_parse(&cli, argc, argv, p, NULL, e);
+	int i = cli_parse(&verb_prune, argc, argv, p, NULL, e);
 
 	if (i < 0)
 		return -1;
@@ -301,7 +290,7 @@ static void release(struct prune *p)
 	free(p->root);
 }
 
-int verb_prune(int argc, char **argv)
+static int prune_main(int argc, char **argv)
 {
 	struct prune p = { 0 };
 	struct err e = { 0 };
@@ -323,3 +312,16 @@ int verb_prune(int argc, char **argv)
 	release(&p);
 	return status;
 }
+
+const struct cli verb_prune = {
+	.tool = "mplcr-chain",
+	.verb = "prune",
+	.summary = "drop old checkpoints and merge their overlays",
+	.usage = "--keep N|--keep-within TIME [OPTION]... DIR",
+	.about = "Drops the old checkpoints below DIR, and merges the overlays that nothing else needs. What other\n"
+		 "checkpoints, images or running VMs need stays. With both options, those stay that either keeps.",
+	.options = option_table,
+	.operands = CLI_DIRECTORIES,
+	.most_operands = 1,
+	.run = prune_main,
+};

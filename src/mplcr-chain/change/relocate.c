@@ -20,38 +20,16 @@
 #include "tool.h"
 
 static const struct cli_option option_table[] = {
-	{ "to", 't', "DIR", "the directory that it goes to (required)" },
-	{ "copy", 'c', NULL, "copy; what is there stays" },
-	{ "json", 'j', NULL, "print one JSON object" },
+	{ "to", 't', "DIR", "the directory that it goes to (required)", TO_DIRECTORY(struct set, to) },
+	{ "copy", 'c', NULL, "copy; what is there stays", TO_FLAG(struct set, copy) },
+	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct set, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
 
-static int set(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct set *s = ctx;
-
-	(void)e;
-	if (strcmp(name, "to") == 0)
-		s->to = value;
-	s->copy |= strcmp(name, "copy") == 0;
-	s->json |= strcmp(name, "json") == 0;
-	return 0;
-}
-
-static const struct cli cli = {
-	.tool = "mplcr-chain",
-	.verb = "relocate",
-	.usage = "--to DIR [OPTION]... CHECKPOINT|IMAGE",
-	.about = "Moves a checkpoint, or an image, with all images that it stands on, so that every name still leads\n"
-		 "where it should. Either the old set or the new one is complete, whatever happens.",
-	.options = option_table,
-	.set = set,
-};
-
 static int parse(int argc, char **argv, struct set *s, struct err *e)
 {
-	int i = cli_parse(&cli, argc, argv, s, NULL, e);
+	int i = cli_parse(&verb_relocate, argc, argv, s, NULL, e);
 
 	if (i < 0)
 		return -1;
@@ -318,7 +296,7 @@ static void release(struct set *s)
 	free(s->journal);
 }
 
-int verb_relocate(int argc, char **argv)
+static int relocate_main(int argc, char **argv)
 {
 	struct set s = { 0 };
 	struct err e = { 0 };
@@ -335,3 +313,16 @@ int verb_relocate(int argc, char **argv)
 	release(&s);
 	return status;
 }
+
+const struct cli verb_relocate = {
+	.tool = "mplcr-chain",
+	.verb = "relocate",
+	.summary = "move or copy a checkpoint or a chain as a whole",
+	.usage = "--to DIR [OPTION]... CHECKPOINT|IMAGE",
+	.about = "Moves a checkpoint, or an image, with all images that it stands on, so that every name still leads\n"
+		 "where it should. Either the old set or the new one is complete, whatever happens.",
+	.options = option_table,
+	.operands = CLI_FILES,
+	.most_operands = 1,
+	.run = relocate_main,
+};

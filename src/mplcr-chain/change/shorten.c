@@ -20,49 +20,21 @@
 
 static const struct cli_option option_table[] = {
 	{ "keep", 'k', "N",
-	  "merge what is above the N - 1 lowest images into IMAGE, which\nstays on these; 1 makes it stand alone" },
-	{ "into", 'i', "BASE", "merge what is between IMAGE and BASE, an image of its chain,\ninto BASE" },
-	{ "leave", 'l', NULL, "leave the files of merged layers where they are" },
-	{ "socket", 's', "PATH", "let the running VM do it; PATH is its QMP socket" },
-	{ "json", 'j', NULL, "print one JSON object" },
+	  "merge what is above the N - 1 lowest images into IMAGE, which\nstays on these; 1 makes it stand alone",
+	  TO_NUMBER(struct shorten, keep, 1, UINT32_MAX) },
+	{ "into", 'i', "BASE", "merge what is between IMAGE and BASE, an image of its chain,\ninto BASE",
+	  TO_FILE(struct shorten, into) },
+	{ "leave", 'l', NULL, "leave the files of merged layers where they are", TO_FLAG(struct shorten, leave) },
+	{ "socket", 's', "PATH", "let the running VM do it; PATH is its QMP socket",
+	  TO_SOCKET(struct shorten, socket) },
+	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct shorten, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
 
-static int set(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct shorten *s = ctx;
-
-	if (strcmp(name, "into") == 0)
-		s->into = value;
-	else if (strcmp(name, "leave") == 0)
-		s->leave = true;
-	else if (strcmp(name, "socket") == 0)
-		s->socket = value;
-	else if (strcmp(name, "json") == 0)
-		s->json = true;
-	else if (strcmp(name, "keep") == 0) {
-		if (number_parse(value, "--keep", UINT32_MAX, &s->keep, e) < 0)
-			return -1;
-		if (s->keep == 0)
-			return err_usage(e, "--keep: at least one image remains");
-	}
-	return 0;
-}
-
-static const struct cli cli = {
-	.tool = "mplcr-chain",
-	.verb = "shorten",
-	.usage = "--keep N [OPTION]... IMAGE\n--into BASE [OPTION]... IMAGE",
-	.about = "Merges layers of the chain of IMAGE. The guest sees the same data in IMAGE before and after, and\n"
-		 "whenever it is interrupted; nothing is changed that another image, a checkpoint or a VM needs.",
-	.options = option_table,
-	.set = set,
-};
-
 static int parse(int argc, char **argv, struct shorten *s, struct err *e)
 {
-	int i = cli_parse(&cli, argc, argv, s, NULL, e);
+	int i = cli_parse(&verb_shorten, argc, argv, s, NULL, e);
 
 	if (i < 0)
 		return -1;
@@ -282,7 +254,7 @@ static int find_top(struct shorten *s, struct err *e)
 	return 0;
 }
 
-int verb_shorten(int argc, char **argv)
+static int shorten_main(int argc, char **argv)
 {
 	struct journal_result done = { 0 };
 	struct shorten s = { 0 };
@@ -303,3 +275,16 @@ int verb_shorten(int argc, char **argv)
 	free(s.top);
 	return status;
 }
+
+const struct cli verb_shorten = {
+	.tool = "mplcr-chain",
+	.verb = "shorten",
+	.summary = "merge layers of a chain",
+	.usage = "--keep N [OPTION]... IMAGE\n--into BASE [OPTION]... IMAGE",
+	.about = "Merges layers of the chain of IMAGE. The guest sees the same data in IMAGE before and after, and\n"
+		 "whenever it is interrupted; nothing is changed that another image, a checkpoint or a VM needs.",
+	.options = option_table,
+	.operands = CLI_FILES,
+	.most_operands = 1,
+	.run = shorten_main,
+};

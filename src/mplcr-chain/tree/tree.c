@@ -13,28 +13,16 @@
 #include "base/number.h"
 #include "tool.h"
 
-static const struct cli_option option_table[] = {
-	{ "dot", 0, NULL, "print a graph for dot(1) of graphviz" },
-	{ "json", 'j', NULL, "print one JSON object" },
-	CLI_COMMON_OPTIONS,
-	CLI_END,
-};
-
 struct options {
 	bool dot, json;
 };
 
-static int set_option(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct options *o = ctx;
-
-	(void)value;
-	if (strcmp(name, "dot") == 0)
-		o->dot = true;
-	else
-		o->json = true;
-	return o->dot && o->json ? err_usage(e, "--dot and --json exclude each other") : 0;
-}
+static const struct cli_option option_table[] = {
+	{ "dot", 0, NULL, "print a graph for dot(1) of graphviz", TO_FLAG(struct options, dot) },
+	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct options, json) },
+	CLI_COMMON_OPTIONS,
+	CLI_END,
+};
 
 const char *tree_name(const struct tree *t, const char *path)
 {
@@ -135,25 +123,30 @@ static int tree(char *const *dirs, size_t n, const struct options *o, struct err
 	return result;
 }
 
-int verb_tree(int argc, char **argv)
+static int tree_main(int argc, char **argv)
 {
-	const struct cli cli = {
-		.tool = "mplcr-chain",
-		.verb = "tree",
-		.usage = "[OPTION]... DIR...",
-		.about = "Draws all images and checkpoints below the directories: an image stands below the one that "
-			 "it\n"
-			 "stands on, in the same column or as a branch of it.",
-		.options = option_table,
-		.set = set_option,
-	};
 	struct options o = { 0 };
 	struct err e = { 0 };
-	int first = cli_parse(&cli, argc, argv, &o, NULL, &e), result = first;
+	int first = cli_parse(&verb_tree, argc, argv, &o, NULL, &e), result = first;
 
-	if (first >= 0 && first == argc)
+	if (first >= 0 && o.dot && o.json)
+		result = err_usage(&e, "--dot and --json exclude each other");
+	else if (first >= 0 && first == argc)
 		result = err_usage(&e, "which directories?");
 	if (result >= 0)
 		result = tree(argv + first, (size_t)(argc - first), &o, &e);
 	return result < 0 ? cli_report(&e) : EXIT_DONE;
 }
+
+const struct cli verb_tree = {
+	.tool = "mplcr-chain",
+	.verb = "tree",
+	.summary = "all images and checkpoints below a directory",
+	.usage = "[OPTION]... DIR...",
+	.about = "Draws all images and checkpoints below the directories: an image stands below the one that "
+		 "it\n"
+		 "stands on, in the same column or as a branch of it.",
+	.options = option_table,
+	.operands = CLI_DIRECTORIES,
+	.run = tree_main,
+};

@@ -20,41 +20,20 @@
 
 /* clang-format off */
 static const struct cli_option option_table[] = {
-	{ "max-depth", 'd', "N", "images that a chain may have (default: 512)" },
-	{ "trust-paths", 't', NULL, "open files that names lead to outside of the image's tree" },
-	{ "follow-remote", 0, NULL, "ask QEMU whether it can open images that are not local files" },
-	{ "sums", 'S', NULL, "read the files of a checkpoint, and compare their sums" },
-	{ "deep", 'D', NULL, "read the whole of each image: qemu-img check, and sums of guest data" },
-	{ "timeout", 'T', "SECONDS", "longest time that --deep spends on an image (default: 600)" },
-	{ "strict", 's', NULL, "a warning is a fault" },
-	{ "null", '0', NULL, "paths on standard input end with NUL, not with a line feed" },
-	{ "json", 'j', NULL, "print JSON" },
-	{ NULL, 0, NULL, "General:" },
+	MAX_DEPTH_OPTION(struct verify_options),
+	{ "trust-paths", 't', NULL, "open files that names lead to outside of the image's tree", TO_FLAG(struct verify_options, trust_paths) },
+	{ "follow-remote", 0, NULL, "ask QEMU whether it can open images that are not local files", TO_FLAG(struct verify_options, follow_remote) },
+	{ "sums", 'S', NULL, "read the files of a checkpoint, and compare their sums", TO_FLAG(struct verify_options, sums) },
+	{ "deep", 'D', NULL, "read the whole of each image: qemu-img check, and sums of guest data", TO_FLAG(struct verify_options, deep) },
+	{ "timeout", 'T', "SECONDS", "longest time that --deep spends on an image (default: 600)", TO_SECONDS(struct verify_options, timeout_ms, 0) },
+	{ "strict", 's', NULL, "a warning is a fault", TO_FLAG(struct verify_options, strict) },
+	{ "null", '0', NULL, "paths on standard input end with NUL, not with a line feed", TO_FLAG(struct verify_options, nul_separated) },
+	{ "json", 'j', NULL, "print JSON", TO_FLAG(struct verify_options, json) },
+	{ NULL, 0, NULL, "General:", CLI_HEADING },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
 /* clang-format on */
-
-static int set_option(void *ctx, const char *name, const char *value, struct err *e)
-{
-	struct verify_options *o = ctx;
-
-	if (strcmp(name, "max-depth") == 0)
-		return set_max_depth(&o->max_depth, value, e);
-	if (strcmp(name, "timeout") == 0) {
-		if (number_parse_seconds(value, "--timeout", &o->timeout_ms, e) < 0)
-			return -1;
-		return o->timeout_ms ? 0 : err_usage(e, "--timeout: more than 0");
-	}
-	o->trust_paths = o->trust_paths || strcmp(name, "trust-paths") == 0;
-	o->follow_remote = o->follow_remote || strcmp(name, "follow-remote") == 0;
-	o->sums = o->sums || strcmp(name, "sums") == 0;
-	o->deep = o->deep || strcmp(name, "deep") == 0;
-	o->strict = o->strict || strcmp(name, "strict") == 0;
-	o->nul_separated = o->nul_separated || strcmp(name, "null") == 0;
-	o->json = o->json || strcmp(name, "json") == 0;
-	return 0;
-}
 
 /* --- reading chains --------------------------------------------------------------------------------------------- */
 
@@ -162,22 +141,12 @@ static void verify_release(struct verify *v)
 	findings_release(&v->findings);
 }
 
-int verb_verify(int argc, char **argv)
+static int verify_main(int argc, char **argv)
 {
-	const struct cli cli = {
-		.tool = "mplcr-chain",
-		.verb = "verify",
-		.usage = "[OPTION]... IMAGE|CHECKPOINT|-...",
-		.about = "Finds what is wrong with images, all that they stand on, and checkpoints; prints one line "
-			 "for each\n"
-			 "finding. Reads headers only, unless --deep or --sums is given, and writes nothing.",
-		.options = option_table,
-		.set = set_option,
-	};
 	struct verify v = { .options = { .max_depth = CHAIN_MAX_DEPTH, .timeout_ms = TIMEOUT_MS } };
 	struct path_list operands = { 0 };
 	struct err e = { 0 };
-	int first = cli_parse(&cli, argc, argv, &v.options, NULL, &e), result = first;
+	int first = cli_parse(&verb_verify, argc, argv, &v.options, NULL, &e), result = first;
 
 	if (first >= 0 && first == argc)
 		result = err_usage(&e, "which images?");
@@ -191,3 +160,16 @@ int verb_verify(int argc, char **argv)
 	path_list_release(&operands);
 	return result < 0 ? cli_report(&e) : result;
 }
+
+const struct cli verb_verify = {
+	.tool = "mplcr-chain",
+	.verb = "verify",
+	.summary = "find what is wrong with chains and checkpoints",
+	.usage = "[OPTION]... IMAGE|CHECKPOINT|-...",
+	.about = "Finds what is wrong with images, all that they stand on, and checkpoints; prints one line "
+		 "for each\n"
+		 "finding. Reads headers only, unless --deep or --sums is given, and writes nothing.",
+	.options = option_table,
+	.operands = CLI_FILES,
+	.run = verify_main,
+};

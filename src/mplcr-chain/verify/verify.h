@@ -28,7 +28,7 @@
 #include "trust.h"
 
 struct verify_options {
-	size_t max_depth; /* images of a chain */
+	uint64_t max_depth; /* images of a chain */
 	bool trust_paths;
 	bool follow_remote;
 	bool sums;

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/cli.h"
+#include "base/options.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/interrupt.h"
@@ -127,19 +127,16 @@ void live_close(struct live *l)
 
 /* --- mplcr-trigger end-live ------------------------------------------------------------------------------------- */
 
+struct end_live_options {
+	const char *socket;
+};
+
 static const struct cli_option option_table[] = {
-	{ "socket", 's', "PATH", "the QMP socket that the checkpoint was given (required)" },
+	{ "socket", 's', "PATH", "the QMP socket that the checkpoint was given (required)",
+	  TO_SOCKET(struct end_live_options, socket) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
-
-static int set(void *ctx, const char *name, const char *value, struct err *e)
-{
-	(void)name;
-	(void)e;
-	*(const char **)ctx = value;
-	return 0;
-}
 
 /* Reads the other's word. Returns 0 where the live stage ends. */
 static int read_word(int fd, struct err *e)
@@ -172,29 +169,28 @@ static int end_live(const char *socket_path, struct err *e)
 	return read_word(fd, e);
 }
 
-int live_main(int argc, char **argv)
+static int end_live_main(int argc, char **argv)
 {
-	const char *socket_path = NULL;
-	const struct cli cli = {
-		.tool = "mplcr-trigger",
-		.verb = "end-live",
-		.usage = "--socket PATH",
-		.about = "Ends the live stage of the checkpoint that another mplcr-trigger --extend-live takes of this "
-			 "VM.",
-		.options = option_table,
-		.set = set,
-	};
+	struct end_live_options o = { 0 };
 	struct err e = { 0 };
-	int first = cli_parse(&cli, argc, argv, &socket_path, NULL, &e);
+	int first = cli_parse(&verb_end_live, argc, argv, &o, NULL, &e), result = first;
 
-	if (first < 0)
-		return cli_report(&e);
-	if (first < argc || !socket_path) {
-		err_usage(&e, first < argc ? "unexpected argument '%s'" : "which VM? --socket is missing", argv[first]);
-		return cli_report(&e);
-	}
-	if (end_live(socket_path, &e) < 0)
+	if (first >= 0 && first < argc)
+		result = err_usage(&e, "unexpected argument '%s'", argv[first]);
+	else if (first >= 0 && !o.socket)
+		result = err_usage(&e, "which VM? --socket is missing");
+	if (result < 0 || end_live(o.socket, &e) < 0)
 		return cli_report(&e);
 	cli_note("the live stage ends; the other mplcr-trigger completes the checkpoint");
 	return EXIT_DONE;
 }
+
+const struct cli verb_end_live = {
+	.tool = "mplcr-trigger",
+	.verb = "end-live",
+	.summary = "end the live stage of --extend-live",
+	.usage = "--socket PATH",
+	.about = "Ends the live stage of the checkpoint that another mplcr-trigger --extend-live takes of this VM.",
+	.options = option_table,
+	.run = end_live_main,
+};

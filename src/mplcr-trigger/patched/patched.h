@@ -7,6 +7,7 @@
 #ifndef TRIGGER_PATCHED_H
 #define TRIGGER_PATCHED_H
 
+#include "base/options.h"
 #include "changes.h"
 #include "engine/engine.h"
 #include "plan.h"
@@ -14,8 +15,8 @@
 /* Whether QEMU has the patch: fills the survey's `patched`, `mplcr_*` and `sticky_script`. */
 int patch_survey(struct survey *s, const char *socket, struct qmp *q, struct err *e);
 /*
- * How the next migration sends memory, or (enable false) that it does so plainly, without the patch's part in it. Acts on
- * one that is under way, too.
+ * How the next migration sends memory, or (enable false) that it does so plainly, without the patch's part in it. Acts
+ * on one that is under way, too.
  */
 int patch_set(struct changes *c, const struct mplm *m, bool enable, struct qmp *q, struct err *e);
 /* Makes the next migration a checkpoint; does nothing where that is so already. */
@@ -29,8 +30,8 @@ bool patch_any(const struct changed_patch *p);
 int patch_off(struct changes *c, struct qmp *q, struct err *e);
 
 /*
- * Whether the patched QEMU can freeze the disks so: its limits. Marks the plan as queued where it makes overlays. Returns
- * 0 or -1.
+ * Whether the patched QEMU can freeze the disks so: its limits. Marks the plan as queued where it makes overlays.
+ * Returns 0 or -1.
  */
 int queue_plan(struct plan *p, const struct options *o, const struct survey *s, struct err *e);
 /* Queues all overlays. They cannot be taken from the queue again. */
@@ -39,8 +40,8 @@ int queue_overlays(const struct plan *p, struct sticky *k, struct qmp *q, struct
 struct script;
 
 /*
- * Gives QEMU the script with which it tells us that its pause is there: a thread then calls `work`, while QEMU waits, and
- * answers nobody. `command_ms`: how long the user's command in it may take. Returns NULL with an error.
+ * Gives QEMU the script with which it tells us that its pause is there: a thread then calls `work`, while QEMU waits,
+ * and answers nobody. `command_ms`: how long the user's command in it may take. Returns NULL with an error.
  */
 struct script *script_arm(int (*work)(void *ctx, struct err *e), void *ctx, uint64_t command_ms, struct survey *s,
 			  struct changes *c, struct qmp *q, struct err *e);
@@ -77,7 +78,7 @@ bool live_ended(struct live *l);
 /* SIGINT ends the checkpoint again. NULL is allowed. */
 void live_close(struct live *l);
 
-/* main of `mplcr-trigger end-live`. Returns the exit status. */
-int live_main(int argc, char **argv);
+/* mplcr-trigger end-live (base/options.h). */
+extern const struct cli verb_end_live;
 
 #endif

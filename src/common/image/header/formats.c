@@ -16,7 +16,7 @@ static const char *const names[] = {
 
 const char *image_format_name(enum image_format format)
 {
-	return names[format];
+	return (size_t)format < sizeof(names) / sizeof(*names) ? names[format] : NULL;
 }
 
 int image_format_named(const char *name)

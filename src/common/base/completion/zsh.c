@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* For zsh: a call of _arguments (zshcompsys(1)) for the tool and for each of its verbs. */
+#include <ctype.h>
+#include <stdio.h>
+
+#include "base/completion/impl.h"
+
+#define QUOTE "'\\''"
+
+/* What is asked for, in the heading above the candidates, and which names these are. */
+static const struct {
+	const char *message, *action;
+} kinds[] = {
+	[CLI_NO_FILES] = { "argument", " " },
+	[CLI_FILES] = { "file", "_files" },
+	[CLI_DIRECTORIES] = { "directory", "_files -/" },
+	[CLI_SOCKETS] = { "socket", "_files -g \"*(=)\"" },
+	[CLI_CHECKPOINTS] = { "checkpoint", "_files -/ -g \"*.ckpt(-/)\"" },
+	[CLI_PROGRAMS] = { "command", "_cmdstring" },
+};
+
+/* ((word\:"help" …)) */
+static void put_word(const char *word, const char *help)
+{
+	fputs(word, stdout);
+	fputs("\\:\"", stdout);
+	completion_put_text(help, "\":$`\\", QUOTE);
+	putchar('"');
+}
+
+/* (word …), or with help where there is some */
+static void put_words(const struct cli_option *o)
+{
+	bool helps = false;
+	const char *word;
+
+	for (size_t i = 0; cli_word_at(&o->to, i).word; i++)
+		helps |= cli_word_at(&o->to, i).help != NULL;
+	fputs(helps ? "((" : "(", stdout);
+	for (size_t i = 0; (word = cli_word_at(&o->to, i).word); i++) {
+		fputs(i ? " " : "", stdout);
+		if (cli_word_at(&o->to, i).help)
+			put_word(word, cli_word_at(&o->to, i).help);
+		else
+			completion_put_text(word, ":", QUOTE);
+	}
+	fputs(helps ? "))" : ")", stdout);
+}
+
+static void put_value(const struct cli_option *o)
+{
+	putchar(':');
+	for (const char *c = o->value; *c; c++)
+		if (*c == ':')
+			fputs("\\:", stdout);
+		else
+			putchar(tolower((unsigned char)*c));
+	putchar(':');
+	if (cli_word_at(&o->to, 0).word)
+		put_words(o);
+	else
+		fputs(kinds[o->to.files].action, stdout);
+}
+
+/* What does not go with the option: itself, unless it repeats; and with --help, anything. */
+static void put_exclusions(const struct cli_option *o)
+{
+	if (completion_repeats(o))
+		putchar('*');
+	else if (o->to.type->ends)
+		fputs("(- *)", stdout);
+	else if (o->letter)
+		printf("(-%c --%s)", o->letter, o->name);
+}
+
+static void put_option(const struct cli_option *o)
+{
+	fputs("        '", stdout);
+	put_exclusions(o);
+	if (o->letter)
+		printf("'{-%c%s,--%s%s}'", o->letter, o->value ? "+" : "", o->name, o->value ? "=" : "");
+	else
+		printf("--%s%s", o->name, o->value ? "=" : "");
+	putchar('[');
+	completion_put_text(o->help, "[]:\\", QUOTE);
+	putchar(']');
+	if (o->value)
+		put_value(o);
+	fputs("' \\\n", stdout);
+}
+
+static void put_operands(const struct cli *cli)
+{
+	if (cli->verbs) {
+		fputs("        '1:verb:((", stdout);
+		for (const struct cli *const *v = cli->verbs; *v; v++) {
+			fputs(v == cli->verbs ? "" : " ", stdout);
+			put_word((*v)->verb, (*v)->summary);
+		}
+		puts("))'");
+		return;
+	}
+	for (int i = 1; i <= cli->most_operands; i++)
+		printf("        '%d:%s:%s' \\\n", i, kinds[cli->operands].message, kinds[cli->operands].action);
+	if (cli->command)
+		puts("        '*::command line:_normal'");
+	else if (cli->operands && cli->most_operands == 0)
+		printf("        '*:%s:%s'\n", kinds[cli->operands].message, kinds[cli->operands].action);
+	else
+		puts("        && return");
+}
+
+static void put_command(const struct cli *cli)
+{
+	printf("    _arguments -s %s\\\n", cli->command ? "" : "-S ");
+	for (COMPLETION_EACH(o, cli))
+		put_option(o);
+	put_operands(cli);
+}
+
+void completion_zsh(const struct cli *tool)
+{
+	printf("#compdef %s\n# SPDX-License-Identifier: MIT\n# zsh completion for %s, made by %s --completion zsh\n\n",
+	       tool->tool, tool->tool, tool->tool);
+	if (tool->verbs)
+		puts("if (( CURRENT > 2 )); then\n    case $words[2] in");
+	for (const struct cli *const *v = tool->verbs; v && *v; v++) {
+		printf("    %s)\n    shift words\n    (( CURRENT-- ))\n", (*v)->verb);
+		put_command(*v);
+		puts("    return\n    ;;");
+	}
+	if (tool->verbs)
+		puts("    esac\nfi");
+	put_command(tool);
+}
