@@ -7,14 +7,12 @@
 
 #include "base/cleanup.h"
 #include "image/clone.h"
+#include "image/filesystem.h"
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "base/interrupt.h"
 #include "base/workers.h"
-
-/* Threads that clone. More of them only wait for each other: names are made one at a time in a directory. */
-#define MAX_CLONERS 4
 
 struct copying {
 	struct set *s;
@@ -214,10 +212,12 @@ static void make_copies(void *ctx)
 			p->why = e;
 }
 
-/* Many clones are made by several threads. A copy in full keeps the disk busy by itself, and shows how far it is. */
+/* A copy in full keeps the disk busy by itself, and shows how far it is. */
 static size_t cloners(const struct set *s)
 {
-	return s->n > SET_FEW && s->options->when == REFLINK_ALWAYS ? MAX_CLONERS : 1;
+	if (s->n <= SET_FEW || s->options->when != REFLINK_ALWAYS)
+		return 1;
+	return filesystem_of(s->copies[0].source)->cloners;
 }
 
 int set_copy(struct set *s, struct err *e)

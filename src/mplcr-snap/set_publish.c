@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "image/filesystem.h"
 #include "base/interrupt.h"
 
 /* --- owner, mode, times ----------------------------------------------------------------------------------------- */
@@ -49,15 +50,6 @@ static int dress_chain(const struct set *s, struct err *e)
 
 /* --- durable ---------------------------------------------------------------------------------------------------- */
 
-static int sync_filesystem(const char *path, struct err *e)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || syncfs(fd) < 0)
-		return err_sys(e, errno, "cannot make '%s' durable", path);
-	return 0;
-}
-
 static const char *where_now(const struct copy *c)
 {
 	return c->published ? c->path : c->partial;
@@ -80,7 +72,7 @@ static int sync_filesystems(const struct set *s, struct err *e)
 			k++;
 		if (k < n)
 			continue;
-		if (sync_filesystem(path, e) < 0)
+		if (filesystem_sync(path, s->committed, e) < 0)
 			return -1;
 		synced[n++] = st.st_dev;
 	}
@@ -89,6 +81,8 @@ static int sync_filesystems(const struct set *s, struct err *e)
 
 static int sync_files(const struct set *s, struct err *e)
 {
+	if (s->committed)
+		return 0; /* with the names */
 	if (s->n > SET_FEW)
 		return sync_filesystems(s, e);
 	for (size_t i = 0; i < s->n; i++)
@@ -106,6 +100,8 @@ static int sync_parent(const char *path, struct err *e)
 
 static int sync_names(const struct set *s, struct err *e)
 {
+	if (s->committed)
+		return sync_filesystems(s, e);
 	if (s->direct)
 		return 0; /* with the files */
 	if (s->dir_partial)
@@ -116,6 +112,17 @@ static int sync_names(const struct set *s, struct err *e)
 		if (sync_parent(s->copies[i].path, e) < 0)
 			return -1;
 	return 0;
+}
+
+/* Whether one commit at the end makes the set durable: it holds clones alone, on filesystems that can do that. */
+static bool can_commit(const struct set *s)
+{
+	if (s->options->chain)
+		return false; /* names were written into the copies */
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->copies[i].shared || !filesystem_of(s->copies[i].partial)->commit)
+			return false;
+	return true;
 }
 
 /* --- names ------------------------------------------------------------------------------------------------------ */
@@ -149,6 +156,7 @@ int set_publish(struct set *s, struct err *e)
 {
 	if (s->options->chain && dress_chain(s, e) < 0)
 		return -1;
+	s->committed = can_commit(s);
 	if (sync_files(s, e) < 0 || interrupt_sleep(s->interrupt, 0, e) < 0)
 		return -1;
 	return give_names(s, e) < 0 ? -1 : sync_names(s, e);

@@ -102,7 +102,8 @@ uint64_t mark_files(const char *mark);
 /*
  * A set of so few files is treated file by file. Of more, into a directory that is there, clones are made under their
  * names at once, each of them whole from its first moment: to rename them takes as long as to make them. And all are
- * made durable with syncfs(2), which is faster then, but waits for what others have written to the filesystem too.
+ * made durable with syncfs(2), which is faster then, but waits for what others have written to the filesystem too. (Where
+ * the filesystem has a commit of its own, as btrfs has, clones are made durable by that, however many they are.)
  */
 #define SET_FEW 16
 
@@ -144,7 +145,8 @@ struct set {
 	char *dir;         /* --to: absolute path of the directory */
 	char *dir_partial; /* where it is made, if it did not exist; else NULL */
 	bool dir_made;
-	bool direct; /* the copies are made under their names at once */
+	bool direct;    /* the copies are made under their names at once */
+	bool committed; /* one commit of the filesystem makes files and names durable (filesystem.h) */
 	bool dir_published;
 	atomic_bool marked; /* list will know the set */
 	char mark[MARK_SIZE];

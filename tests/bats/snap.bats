@@ -220,6 +220,40 @@ end_holder() {
     says 'left over'
 }
 
+# crash DIR: the filesystem as it is when the power fails now: what its device holds, and nothing from memory.
+crash() {
+    cp --sparse=always -- "$1.image" "$1.crashed"
+    umount -- "$1"
+    mount -o loop "$1.crashed" "$1"
+}
+
+@test "reflink: when it has ended, a power failure takes nothing of the set away" {
+    local type d where n i
+    for type in btrfs xfs; do
+        d=$T/$type
+        mkdir "$T/sources"
+        for ((i = 0; i < 20; i++)); do some "$T/sources/$i" 20; done
+        # few files and many, clones and full copies; what is named beside its source has to be found too
+        for n in 3 20; do
+            for where in "--to $d/new" "--to $d/old" '--suffix .s' "--reflink=never --to $d/new"; do
+                fs_mount $type "$d"
+                cp -r "$T/sources" "$d/src" && mkdir "$d/old" && sync -f "$d"
+                head -c 20M /dev/urandom >"$d/busy" # what others write need not be there
+                # shellcheck disable=SC2046,SC2086  # words
+                snap 0 reflink $where $(seq -f "$d/src/%g" 0 $((n - 1)))
+                crash "$d"
+                while read -r i; do same "$i" "$T/sources/$(basename "$i" .s)"; done <<<"$output"
+                [[ $(wc -l <<<"$output") == "$n" && -z $(find "$d" -name '*.partial') ]]
+                snap 0 list "$d"
+                assert_line --partial "$n of $n files"
+                umount "$d"
+                rm "$d.image" "$d.crashed"
+            done
+        done
+        rm -r "$T/sources"
+    done
+}
+
 @test "reflink: 1,000 files" {
     local d=$T/b i
     fs_mount btrfs "$d"

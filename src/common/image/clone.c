@@ -5,18 +5,17 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "image/filesystem.h"
 #include "image/subvolume.h"
 
 /* Bytes between two calls of `progress`, and of a plain read and write. */
@@ -42,35 +41,7 @@ int clone_try(int from, int to)
 	return ioctl(to, FICLONERANGE, &first) < 0 ? -1 : 0;
 }
 
-/* --- what the filesystem is ------------------------------------------------------------------------------------- */
-
-static const char *type_name(const struct statfs *s, char *buf, size_t size)
-{
-	static const struct {
-		unsigned long magic;
-		const char *name;
-	} known[] = {
-		{ BTRFS_SUPER_MAGIC, "btrfs" }, { XFS_SUPER_MAGIC, "xfs" },           { EXT4_SUPER_MAGIC, "ext4" },
-		{ TMPFS_MAGIC, "tmpfs" },       { OVERLAYFS_SUPER_MAGIC, "overlay" }, { NFS_SUPER_MAGIC, "nfs" },
-		{ 0x2fc12fc1, "zfs" },          { 0xca451a4e, "bcachefs" },           { F2FS_SUPER_MAGIC, "f2fs" },
-		{ FUSE_SUPER_MAGIC, "fuse" },   { CIFS_SUPER_MAGIC, "cifs" },         { SMB2_SUPER_MAGIC, "cifs" },
-		{ OCFS2_SUPER_MAGIC, "ocfs2" }, { MSDOS_SUPER_MAGIC, "vfat" },
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if ((unsigned long)(unsigned)s->f_type == known[i].magic)
-			return known[i].name;
-	snprintf(buf, size, "0x%lx", (unsigned long)s->f_type);
-	return buf;
-}
-
-static void type_of(const char *path, char *type, size_t size)
-{
-	struct statfs s;
-	char number[24];
-
-	snprintf(type, size, "%s", statfs(path, &s) == 0 ? type_name(&s, number, sizeof(number)) : "unknown");
-}
+/* --- why a clone failed ----------------------------------------------------------------------------------------- */
 
 /* The nearest that exists of `path` and the directories above it: that of a copy which is gone again, or yet to come.
  */
@@ -116,10 +87,10 @@ int clone_error(const char *from, const char *to, int errnum, struct err *e)
 {
 	_cleanup_free_ char *there = existing(to);
 	bool from_nocow = is_nocow(from);
-	char to_type[32], from_type[32];
+	char to_type[FILESYSTEM_NAME_SIZE], from_type[FILESYSTEM_NAME_SIZE];
 
-	type_of(there, to_type, sizeof(to_type));
-	type_of(from, from_type, sizeof(from_type));
+	filesystem_name(there, to_type);
+	filesystem_name(from, from_type);
 	if (errnum == EXDEV) {
 		err_set(e, "cannot clone '%s' (%s) to '%s' (%s): different filesystems", from, from_type, to, to_type);
 		err_hint(e,
@@ -242,7 +213,7 @@ int clone_probe(const char *dir, struct clone_abilities *a, struct err *e)
 	char block[4096] = "x";
 
 	*a = (struct clone_abilities){ 0 };
-	type_of(dir, a->type, sizeof(a->type));
+	filesystem_name(dir, a->type);
 	a->subvolume = strcmp(a->type, "btrfs") == 0;
 	a->is_subvolume = a->subvolume && subvolume_is(dir);
 	from = nameless(dir, e);

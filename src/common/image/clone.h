@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "image/filesystem.h"
 
 /*
  * Makes the whole content of `to` (empty, open for writing) that of `from`, at once and sharing the data. Nothing is
@@ -43,7 +44,7 @@ int clone_copy_apart(int from, int to, bool (*progress)(void *ctx, uint64_t done
 
 /* What a filesystem can do. */
 struct clone_abilities {
-	char type[32]; /* "btrfs", "xfs", "ext4", …, as mount(8) calls it; "0x…" where the number is not known */
+	char type[FILESYSTEM_NAME_SIZE]; /* filesystem.h */
 	bool reflink;
 	bool subvolume;    /* the directory is on btrfs */
 	bool is_subvolume; /* and is the root of a subvolume itself */
