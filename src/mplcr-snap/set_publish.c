@@ -91,13 +91,6 @@ static int sync_files(const struct set *s, struct err *e)
 	return s->dir_partial ? path_sync(s->dir_partial, e) : 0;
 }
 
-static int sync_parent(const char *path, struct err *e)
-{
-	_cleanup_free_ char *dir = path_dir(path);
-
-	return path_sync(dir, e);
-}
-
 static int sync_names(const struct set *s, struct err *e)
 {
 	if (s->committed)
@@ -105,11 +98,11 @@ static int sync_names(const struct set *s, struct err *e)
 	if (s->direct)
 		return 0; /* with the files */
 	if (s->dir_partial)
-		return sync_parent(s->dir, e);
+		return path_sync_name(s->dir, e);
 	if (s->n > SET_FEW)
 		return sync_filesystems(s, e);
 	for (size_t i = 0; i < s->n; i++)
-		if (sync_parent(s->copies[i].path, e) < 0)
+		if (path_sync_name(s->copies[i].path, e) < 0)
 			return -1;
 	return 0;
 }
@@ -127,17 +120,10 @@ static bool can_commit(const struct set *s)
 
 /* --- names ------------------------------------------------------------------------------------------------------ */
 
-static int rename_new(const char *from, const char *to, struct err *e)
-{
-	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
-		return 0;
-	return err_sys(e, errno, "cannot rename '%s' to '%s'", from, to);
-}
-
 static int give_names(struct set *s, struct err *e)
 {
 	if (s->dir_partial) {
-		s->dir_published = rename_new(s->dir_partial, s->dir, e) == 0;
+		s->dir_published = path_rename(s->dir_partial, s->dir, false, e) == 0;
 		for (size_t i = 0; i < s->n; i++)
 			s->copies[i].published = s->dir_published;
 		return s->dir_published ? 0 : -1;
@@ -145,7 +131,7 @@ static int give_names(struct set *s, struct err *e)
 	for (size_t i = 0; i < s->n; i++) {
 		struct copy *c = &s->copies[i];
 
-		if (!s->direct && rename_new(c->partial, c->path, e) < 0)
+		if (!s->direct && path_rename(c->partial, c->path, false, e) < 0)
 			return -1;
 		c->published = true;
 	}

@@ -125,22 +125,15 @@ static int name_overlays(struct plan *p, const struct options *o, const char *na
 
 /* --- the checkpoint ---------------------------------------------------------------------------------------------- */
 
-static bool exists(const char *path)
-{
-	struct stat st;
-
-	return lstat(path, &st) == 0;
-}
-
 /* The first of the names that this checkpoint needs and that is there already, or NULL. */
 static const char *name_in_use(const struct plan *p)
 {
-	if (exists(p->final))
+	if (path_exists(p->final))
 		return p->final;
-	if (exists(p->partial))
+	if (path_exists(p->partial))
 		return p->partial;
 	for (size_t i = 0; i < p->n_disks; i++)
-		if (p->disks[i].overlay && exists(p->disks[i].overlay))
+		if (p->disks[i].overlay && path_exists(p->disks[i].overlay))
 			return p->disks[i].overlay;
 	return NULL;
 }
@@ -168,7 +161,7 @@ static int choose_name(struct plan *p, const struct options *o, struct err *e)
 		if (!name_in_use(p))
 			return 0;
 		err_set(e, "'%s' exists", name_in_use(p));
-		if (exists(p->partial))
+		if (path_exists(p->partial))
 			return err_hint(
 				e, "it was left over by a checkpoint that died, or one is under way: remove it if not");
 		return err_hint(e, "choose another --name, or none: then the next free one is taken");
@@ -182,7 +175,7 @@ static int choose_name(struct plan *p, const struct options *o, struct err *e)
 		if (!name_in_use(p))
 			return 0;
 		for (size_t i = 0; i < o->n_devices; i++)
-			if (o->devices[i].file && exists(o->devices[i].file)) {
+			if (o->devices[i].file && path_exists(o->devices[i].file)) {
 				err_set(e, "'%s' exists", o->devices[i].file);
 				return err_hint(e, "an overlay is never written over another file");
 			}

@@ -122,6 +122,6 @@ int main(void)
 	whole();
 	changed();
 	foreign();
-	ok(chdir("/") == 0 && directory_remove(dir, &e) == 0 && !there(dir), "a directory goes with all in it");
+	ok(chdir("/") == 0 && dir_remove_tree(dir, &e) == 0 && !there(dir), "a directory goes with all in it");
 	return done();
 }

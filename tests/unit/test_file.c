@@ -47,10 +47,33 @@ static void files(int dir)
 	ok(path_sync("/nosuch", &e) == -1 && e.sys == ENOENT, "nothing to sync");
 }
 
+static void publishing(const char *dir)
+{
+	char *path = text_of("%s/a/b/whole", dir), *new = text_of("%s.new", path), *text;
+	struct stat st;
+	struct err e;
+	size_t size;
+
+	ok(file_publish(path, "x", 1, 0600, false, &e) == -1 && e.sys == ENOENT, "no directory: %s", e.text);
+	ok(dir_make_parents(path, &e) == 0 && dir_make_parents(path, &e) == 0, "it is made, once");
+	ok(file_publish(path, "one", 3, 0644, false, &e) == 0 && stat(path, &st) == 0 && (st.st_mode & 07777) == 0644,
+	   "a file is published, of that mode");
+	ok(file_publish(path, "two", 3, 0600, false, &e) == -1 && e.sys == EEXIST, "not over another: %s", e.text);
+	ok(!there(new), "nothing of it is left");
+	ok(file_create(AT_FDCWD, new, "left", 4, &e) == 0 && file_publish(path, "two", 3, 0600, true, &e) == 0 && !there(new),
+	   "but replaced, though an earlier try was left");
+	text = file_read(AT_FDCWD, path, 100, &size, &e);
+	ok(text && strcmp(text, "two") == 0, "as a whole");
+	free(text);
+	free(path);
+	free(new);
+}
+
 static void removal(const char *dir)
 {
 	char *ours = text_of("%s/ours", dir), *theirs = text_of("%s/theirs", dir);
 	char *deep = text_of("%s/ours/ram/deep", dir), *command;
+	struct err e;
 
 	command = text_of(
 		"mkdir -p '%s/ram' '%s/theirs' && touch '%s/a' '%s/ram/b' '%s/theirs/precious' && ln -s '%s' '%s/link'",
@@ -68,6 +91,10 @@ static void removal(const char *dir)
 	command = text_of("mkdir -p '%s' && touch '%s/precious'", deep, deep);
 	ok(system(command) == 0 && dir_remove(ours) == -1 && there(deep), "what is deeper than we make stays");
 	free(command);
+	ok(dir_remove_tree(ours, &e) == 0 && !there(ours), "but goes where all is to go");
+	ok(dir_remove_tree(ours, &e) == 0, "a second time there is nothing to do");
+	ok(symlink(theirs, ours) == 0 && dir_remove_tree(ours, &e) == -1 && there(theirs), "a link is not followed: %s",
+	   e.text);
 	free(ours);
 	free(theirs);
 	free(deep);
@@ -83,6 +110,7 @@ int main(void)
 		return 1;
 	fd = open(dir, O_RDONLY | O_DIRECTORY);
 	files(fd);
+	publishing(dir);
 	removal(dir);
 	close(fd);
 	command = text_of("rm -rf '%s'", dir);

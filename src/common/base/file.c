@@ -102,44 +102,43 @@ char *file_read(int dirfd, const char *path, size_t max, size_t *size, struct er
 	return steal_ptr(buf);
 }
 
-int file_create(int dirfd, const char *path, const void *data, size_t size, struct err *e)
+static int create(int dirfd, const char *path, const void *data, size_t size, mode_t mode, struct err *e)
 {
 	_cleanup_close_ int fd = openat(dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return err_sys(e, errno, "cannot create '%s'", path);
-	if (fd_write_all(fd, data, size) < 0 || fsync(fd) < 0) {
-		err_sys(e, errno, "cannot write '%s'", path);
-		unlinkat(dirfd, path, 0);
-		return -1;
-	}
-	return 0;
+	if (fd_write_all(fd, data, size) == 0 && (mode == 0600 || fchmod(fd, mode) == 0) && fsync(fd) == 0)
+		return 0;
+	err_sys(e, errno, "cannot write '%s'", path);
+	unlinkat(dirfd, path, 0);
+	return -1;
 }
 
-/* Gives `partial` its name. Returns 0 or -1. */
-static int publish(const char *partial, const char *path, mode_t mode, bool replace, struct err *e)
+int file_create(int dirfd, const char *path, const void *data, size_t size, struct err *e)
 {
-	_cleanup_free_ char *dir = path_dir(path);
-
-	if (chmod(partial, mode) < 0)
-		return err_sys(e, errno, "cannot set the mode of '%s'", partial);
-	if (renameat2(AT_FDCWD, partial, AT_FDCWD, path, replace ? 0 : RENAME_NOREPLACE) < 0)
-		return err_sys(e, errno, "cannot rename '%s' to '%s'", partial, path);
-	return path_sync(dir, e);
+	return create(dirfd, path, data, size, 0600, e);
 }
 
 int file_publish(const char *path, const void *data, size_t size, mode_t mode, bool replace, struct err *e)
 {
-	_cleanup_free_ char *partial = text_of("%s.partial", path);
+	_cleanup_free_ char *new = text_of("%s.new", path);
 
 	if (replace)
-		unlink(partial);
-	if (file_create(AT_FDCWD, partial, data, size, e) < 0)
+		unlink(new);
+	if (create(AT_FDCWD, new, data, size, mode, e) < 0)
 		return -1;
-	if (publish(partial, path, mode, replace, e) == 0)
-		return 0;
-	unlink(partial);
+	if (path_rename(new, path, replace, e) == 0)
+		return path_sync_name(path, e);
+	unlink(new);
 	return -1;
+}
+
+int path_rename(const char *from, const char *to, bool replace, struct err *e)
+{
+	if ((replace ? rename(from, to) : renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE)) == 0)
+		return 0;
+	return err_sys(e, errno, "cannot rename '%s' to '%s'", from, to);
 }
 
 int file_give(int dirfd, const char *name, uid_t uid, gid_t gid)
@@ -158,13 +157,20 @@ int path_sync(const char *path, struct err *e)
 	return 0;
 }
 
-int directory_make_parents(const char *path, struct err *e)
+int path_sync_name(const char *path, struct err *e)
+{
+	_cleanup_free_ char *dir = path_dir(path);
+
+	return path_sync(dir, e);
+}
+
+int dir_make_parents(const char *path, struct err *e)
 {
 	_cleanup_free_ char *dir = path_dir(path);
 
 	if (access(dir, F_OK) == 0)
 		return 0;
-	if (directory_make_parents(dir, e) < 0)
+	if (dir_make_parents(dir, e) < 0)
 		return -1;
 	return mkdir(dir, 0700) == 0 || errno == EEXIST ? 0 : err_sys(e, errno, "cannot create '%s'", dir);
 }
@@ -174,7 +180,7 @@ static bool is_dots(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* Removes what is in the directory `fd` (which it closes), `levels` deep. */
+/* Removes what is in the directory `fd` (which it closes), with directories in it down to `levels`. */
 static int empty_dir(int fd, int levels)
 {
 	DIR *dir = fdopendir(fd);
@@ -198,13 +204,19 @@ static int empty_dir(int fd, int levels)
 	return result;
 }
 
-int dir_remove(const char *path)
+static int remove_to(const char *path, int levels)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fd < 0)
-		return -1;
-	if (empty_dir(fd, 1) < 0)
-		return -1;
-	return rmdir(path);
+	return fd < 0 || empty_dir(fd, levels) < 0 ? -1 : rmdir(path);
+}
+
+int dir_remove(const char *path)
+{
+	return remove_to(path, 1);
+}
+
+int dir_remove_tree(const char *path, struct err *e)
+{
+	return remove_to(path, INT_MAX) == 0 || errno == ENOENT ? 0 : err_sys(e, errno, "cannot remove '%s'", path);
 }

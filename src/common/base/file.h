@@ -28,16 +28,20 @@ void fd_drain(int fd);
  */
 char *file_read(int dirfd, const char *path, size_t max, size_t *size, struct err *e);
 
-/* Creates `path` below `dirfd` with O_EXCL and mode 0600 and writes the bytes durably (fsync). Returns 0 or -1. */
+/* Creates `path` below `dirfd` with O_EXCL and mode 0600, and writes the bytes durably (fsync). Returns 0 or -1. */
 int file_create(int dirfd, const char *path, const void *data, size_t size, struct err *e)
 	__attribute__((warn_unused_result));
 
 /*
- * Writes a whole file of that mode, or none: into PATH.partial, which is made durable and then renamed. `replace`: a
- * file that is there is replaced; else that is a failure (errno EEXIST in e->sys). Returns 0 or -1.
+ * Writes a whole file of that mode, or none: into PATH.new, which is made durable, renamed, and its name made
+ * durable too. `replace`: a file that is there is replaced; else that is a failure (errno EEXIST in e->sys). Returns 0
+ * or -1.
  */
 int file_publish(const char *path, const void *data, size_t size, mode_t mode, bool replace, struct err *e)
 	__attribute__((warn_unused_result));
+
+/* Renames a file or directory; where `to` exists, `replace` decides as in file_publish. Returns 0 or -1. */
+int path_rename(const char *from, const char *to, bool replace, struct err *e) __attribute__((warn_unused_result));
 
 /*
  * Hands `name` below `dirfd` (a link itself, not what it leads to), or with "" the file `dirfd` itself, to a user and
@@ -45,17 +49,23 @@ int file_publish(const char *path, const void *data, size_t size, mode_t mode, b
  */
 int file_give(int dirfd, const char *name, uid_t uid, gid_t gid) __attribute__((warn_unused_result));
 
-/* Makes the directories above `path` that are missing, for their owner only. Returns 0 or -1. */
-int directory_make_parents(const char *path, struct err *e) __attribute__((warn_unused_result));
-
 /* fsync of the file or directory at `path`. Returns 0 or -1. */
 int path_sync(const char *path, struct err *e) __attribute__((warn_unused_result));
 
+/* fsync of the directory that `path` is in: its name, or that it is gone, is durable then. Returns 0 or -1. */
+int path_sync_name(const char *path, struct err *e) __attribute__((warn_unused_result));
+
+/* Makes the directories above `path` that are missing, for their owner only. Returns 0 or -1. */
+int dir_make_parents(const char *path, struct err *e) __attribute__((warn_unused_result));
+
 /*
  * Removes a directory that we made: the files directly in it, and those in its directories, one level deep; nothing
- * else is ever in a checkpoint or a run directory. Links are removed, not followed. Errors are ignored but returned as
- * -1 with errno.
+ * else is ever in a checkpoint or a run directory. Links are removed, not followed. Goes on after an error, and then
+ * returns -1 with errno.
  */
 int dir_remove(const char *path);
+
+/* The same with all that is in it, however deep. None there is no failure. Returns 0 or -1. */
+int dir_remove_tree(const char *path, struct err *e) __attribute__((warn_unused_result));
 
 #endif

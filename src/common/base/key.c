@@ -96,7 +96,7 @@ static int make_key(const char *path, struct err *e)
 	_cleanup_close_ int fd = -1;
 	int result = 0;
 
-	if (directory_make_parents(path, e) < 0)
+	if (dir_make_parents(path, e) < 0)
 		return -1;
 	fd = mkostemp(new, O_CLOEXEC);
 	if (fd < 0)

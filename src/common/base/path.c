@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -52,6 +53,13 @@ char *path_real_parent(const char *path)
 	if (!real)
 		return NULL;
 	return text_of("%s/%s", strcmp(real, "/") == 0 ? "" : real, path_base(path));
+}
+
+bool path_exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
 }
 
 const char *path_below(const char *dir, const char *path)

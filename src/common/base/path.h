@@ -3,6 +3,8 @@
 #ifndef MPLCR_PATH_H
 #define MPLCR_PATH_H
 
+#include <stdbool.h>
+
 /* The directory part of `path` ("." where it has none) and the part behind the last '/'. */
 char *path_dir(const char *path);
 const char *path_base(const char *path);
@@ -21,6 +23,9 @@ char *path_real(const char *path);
  * directory does not exist.
  */
 char *path_real_parent(const char *path);
+
+/* Whether there is anything at `path`; a link itself counts, wherever it leads. */
+bool path_exists(const char *path);
 
 /* What of `path` is below `dir` (both absolute, as path_real gives them), or NULL where it is not below. */
 const char *path_below(const char *dir, const char *path);

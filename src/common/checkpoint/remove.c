@@ -33,13 +33,6 @@ int checkpoint_dir_remove(const char *dir, struct err *e)
 
 /* --- the directory ---------------------------------------------------------------------------------------------- */
 
-static bool exists(const char *path)
-{
-	struct stat st;
-
-	return lstat(path, &st) == 0;
-}
-
 /* Removes what has the name of something removed. */
 static int remove_remains(const char *remains, struct err *e)
 {
@@ -52,13 +45,13 @@ static int remove_remains(const char *remains, struct err *e)
 /* Takes the checkpoint's name away from it, for good. */
 static int rename_away(const char *dir, const char *remains, struct err *e)
 {
-	_cleanup_free_ char *manifest = path_join(dir, MANIFEST_NAME), *parent = path_dir(dir);
+	_cleanup_free_ char *manifest = path_join(dir, MANIFEST_NAME);
 
-	if (!exists(manifest))
+	if (!path_exists(manifest))
 		return err_set(e, "'%s' is not a checkpoint: it has no %s", dir, MANIFEST_NAME);
-	if (rename(dir, remains) < 0)
-		return err_sys(e, errno, "cannot remove '%s'", dir);
-	if (path_sync(parent, e) == 0)
+	if (path_rename(dir, remains, true, e) < 0)
+		return err_sys(e, e->sys, "cannot remove '%s'", dir);
+	if (path_sync_name(dir, e) == 0)
 		return 0;
 	e->status = EXIT_PARTIAL;
 	return err_hint(e, "it is no checkpoint any more; remove what is left: rm -r '%s'", remains);
@@ -76,12 +69,12 @@ int checkpoint_remove(const char *dir, struct err *e)
 	if (checkpoint_is_removed(there))
 		return remove_remains(there, e);
 	remains = text_of("%s%s", there, REMOVED_SUFFIX);
-	left = exists(remains);
+	left = path_exists(remains);
 	if (left && remove_remains(remains, e) < 0)
 		return -1;
-	if (left && !exists(there))
+	if (left && !path_exists(there))
 		return 0;
-	if (!exists(there))
+	if (!path_exists(there))
 		return err_sys(e, ENOENT, "cannot open checkpoint '%s'", dir);
 	return rename_away(there, remains, e) < 0 ? -1 : remove_remains(remains, e);
 }

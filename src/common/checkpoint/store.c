@@ -30,14 +30,12 @@ int store_claim(const char *partial, struct err *e)
 
 int store_publish(int dirfd, const char *partial, const char *final, struct err *e)
 {
-	_cleanup_free_ char *parent = path_dir(final);
-
 	if (fsync(dirfd) < 0)
 		return err_sys(e, errno, "cannot make '%s' durable", partial);
-	/* a directory of that name that came since the plan was made is not replaced: RENAME_NOREPLACE */
-	if (renameat2(AT_FDCWD, partial, AT_FDCWD, final, RENAME_NOREPLACE) < 0)
-		return err_sys(e, errno, "cannot rename '%s' to '%s'", partial, final);
-	if (path_sync(parent, e) == 0)
+	/* a directory of that name that came since the plan was made is not replaced */
+	if (path_rename(partial, final, false, e) < 0)
+		return -1;
+	if (path_sync_name(final, e) == 0)
 		return 0;
 	(void)!rename(final, partial); /* not durable, so not published: it goes the way of every failure */
 	return -1;

@@ -84,7 +84,7 @@ char *merge_name(const struct chain *c, size_t above, size_t below);
 /* The JSON of the manifest at `file`, the caller's, or NULL. */
 json_t *manifest_edit_load(const char *file, struct err *e);
 
-/* Writes it durably to `file`, in place of what is there. Returns 0 or -1. */
+/* Writes it durably to `file`, which no one reads yet: what an earlier run left there goes. Returns 0 or -1. */
 int manifest_edit_store(const json_t *json, const char *file, struct err *e);
 
 /* --- shorten ---------------------------------------------------------------------------------------------------- */

@@ -3,9 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -46,13 +43,6 @@ static int check_text(const char *path, struct err *e)
 	return text ? 0 : err_set(e, "the path '%s' is not UTF-8 text", path);
 }
 
-static bool exists(const char *path)
-{
-	struct stat st;
-
-	return lstat(path, &st) == 0;
-}
-
 int journal_rename(json_t *journal, const char *from, const char *to, struct err *e)
 {
 	struct identity over;
@@ -62,7 +52,7 @@ int journal_rename(json_t *journal, const char *from, const char *to, struct err
 		return -1;
 	item = json_of("{s:s, s:s}", "from", from, "to", to);
 	append(journal, "renames", item);
-	if (!exists(to))
+	if (!path_exists(to))
 		return 0;
 	if (identity_read(to, &over, e) < 0)
 		return -1;
@@ -98,18 +88,9 @@ int journal_remove_directory(json_t *journal, const char *dir, struct err *e)
 
 int journal_store(const json_t *journal, const char *path, struct err *e)
 {
-	_cleanup_free_ char *partial = text_of("%s.new", path), *dir = path_dir(path);
 	_cleanup_free_ char *text = json_dumps(journal, JSON_INDENT(1));
 
-	unlink(partial);
-	if (file_create(AT_FDCWD, partial, text, strlen(text), e) < 0)
-		return -1;
-	if (rename(partial, path) < 0) {
-		err_sys(e, errno, "cannot create '%s'", path);
-		unlink(partial);
-		return -1;
-	}
-	return path_sync(dir, e);
+	return file_publish(path, text, strlen(text), 0600, true, e);
 }
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
@@ -157,7 +138,7 @@ static bool can_rename(const json_t *item)
 	const char *to = json_text(item, "to");
 	const json_t *over = json_object_get(item, "over");
 
-	return over ? is_same(to, over) : !exists(to);
+	return over ? is_same(to, over) : !path_exists(to);
 }
 
 static bool is_obsolete(const json_t *renames)
@@ -168,7 +149,7 @@ static bool is_obsolete(const json_t *renames)
 	json_array_foreach(renames, i, item) {
 		const char *from = json_text(item, "from"), *to = json_text(item, "to");
 
-		if (!from || !to || (exists(from) && !can_rename(item)))
+		if (!from || !to || (path_exists(from) && !can_rename(item)))
 			return true;
 	}
 	return false;
@@ -191,15 +172,10 @@ static int rename_all(const json_t *renames, struct err *e)
 
 	json_array_foreach(renames, i, item) {
 		const char *from = json_text(item, "from"), *to = json_text(item, "to");
-		_cleanup_free_ char *dir = path_dir(to);
 
-		if (!exists(from)) /* done by the run before */
+		if (!path_exists(from)) /* done by the run before */
 			continue;
-		if (directory_make_parents(to, e) < 0)
-			return -1;
-		if (rename(from, to) < 0)
-			return err_sys(e, errno, "cannot rename '%s' to '%s'", from, to);
-		if (path_sync(dir, e) < 0)
+		if (dir_make_parents(to, e) < 0 || path_rename(from, to, true, e) < 0 || path_sync_name(to, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -217,7 +193,7 @@ static bool is_removed(void *ctx, bool checkpoint, size_t index)
 {
 	const struct removal *r = ctx;
 
-	return !checkpoint && !exists(r->forest->images[index].path);
+	return !checkpoint && !path_exists(r->forest->images[index].path);
 }
 
 /* Why the file must stay: malloc'd, or NULL. */
@@ -236,7 +212,7 @@ static int remove_one(struct removal *r, const json_t *item, struct err *e)
 	_cleanup_free_ char *why = NULL;
 	uint64_t stored;
 
-	if (!path || !exists(path))
+	if (!path || !path_exists(path))
 		return 0;
 	why = is_same(path, json_object_get(item, "identity")) ? why_needed(r, path) : text_of("it was changed");
 	if (why) {
@@ -301,22 +277,6 @@ static int remove_all(const json_t *journal, struct journal_result *done, struct
 	return result;
 }
 
-int directory_remove(const char *path, struct err *e)
-{
-	char *const roots[] = { text_copy(path), NULL };
-	FTS *walk = exists(path) ? fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL) : NULL;
-	const FTSENT *entry;
-	int result = 0;
-
-	while (walk && (entry = fts_read(walk)) != NULL)
-		if (entry->fts_info != FTS_D && remove(entry->fts_path) < 0)
-			result = err_sys(e, errno, "cannot remove '%s'", entry->fts_path);
-	if (walk)
-		fts_close(walk);
-	free(roots[0]);
-	return result;
-}
-
 /* --- all of it -------------------------------------------------------------------------------------------------- */
 
 static int obey(const json_t *journal, struct journal_result *done, struct err *e)
@@ -332,13 +292,12 @@ static int obey(const json_t *journal, struct journal_result *done, struct err *
 	}
 	if (rename_all(renames, e) < 0 || remove_all(journal, done, e) < 0)
 		return -1;
-	return directory ? directory_remove(directory, e) : 0;
+	return directory ? dir_remove_tree(directory, e) : 0;
 }
 
 int journal_run(const char *path, struct journal_result *done, struct err *e)
 {
 	_cleanup_json_ json_t *journal = NULL;
-	_cleanup_free_ char *dir = path_dir(path);
 
 	if (load(path, &journal, e) < 0)
 		return -1;
@@ -353,7 +312,7 @@ int journal_run(const char *path, struct journal_result *done, struct err *e)
 		e->status = EXIT_PARTIAL;
 		return err_hint(e, "all is done but that: rm '%s'", path);
 	}
-	return path_sync(dir, e);
+	return path_sync_name(path, e);
 }
 
 void journal_result_release(struct journal_result *r)

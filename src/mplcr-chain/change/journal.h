@@ -45,9 +45,6 @@ int journal_remove_checkpoint(json_t *journal, const char *dir, struct err *e) _
 /* The directory goes, with all that is left in it, at last. Returns 0 or -1. */
 int journal_remove_directory(json_t *journal, const char *dir, struct err *e) __attribute__((warn_unused_result));
 
-/* Removes a directory with all in it; links are not followed. None there is no failure. Returns 0 or -1. */
-int directory_remove(const char *path, struct err *e) __attribute__((warn_unused_result));
-
 /* Removes what was prepared for a journal that is not stored. */
 void journal_abandon(const json_t *journal);
 

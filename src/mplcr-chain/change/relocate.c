@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "image/clone.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -216,7 +217,7 @@ static int recover(const struct set *s, bool *found, struct err *e)
 	journal_result_release(&done);
 	if (*found)
 		cli_note("what an interrupted run had left to do in '%s' is done", s->to);
-	return result < 0 ? -1 : directory_remove(s->staging, e);
+	return result < 0 ? -1 : dir_remove_tree(s->staging, e);
 }
 
 static int finish(const struct set *s, struct err *e)
@@ -253,7 +254,7 @@ static int stage(struct set *s, struct err *e)
 
 	if (set_stage(s, e) == 0 && store_journal(s, e) == 0)
 		return 0;
-	(void)!directory_remove(s->staging, &ignored);
+	(void)!dir_remove_tree(s->staging, &ignored);
 	return -1;
 }
 

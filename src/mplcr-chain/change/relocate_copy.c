@@ -114,7 +114,7 @@ static int stage_file(struct set *s, const struct set_file *f, struct err *e)
 {
 	struct stat st;
 
-	if (directory_make_parents(f->staged, e) < 0)
+	if (dir_make_parents(f->staged, e) < 0)
 		return -1;
 	if (!s->copy && !f->rewrite && link(f->from, f->staged) == 0)
 		return 0;

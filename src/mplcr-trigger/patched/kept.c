@@ -103,7 +103,6 @@ int sticky_store(const struct sticky *k, struct err *e)
 	_cleanup_json_ json_t *state = state_of(k);
 	_cleanup_free_ char *text = json_dumps(state, JSON_COMPACT);
 	_cleanup_free_ char *path = path_join(k->dir, STATE);
-	_cleanup_free_ char *new = text_of("%s.new", path);
 
 	if (!k->script && k->n_queue == 0) {
 		dir_remove(k->dir);
@@ -111,10 +110,7 @@ int sticky_store(const struct sticky *k, struct err *e)
 	}
 	if (make_dir(k, e) < 0)
 		return -1;
-	unlink(new);
-	if (file_create(AT_FDCWD, new, text, strlen(text), e) < 0)
-		return -1;
-	return rename(new, path) == 0 ? 0 : err_sys(e, errno, "cannot write '%s'", path);
+	return file_publish(path, text, strlen(text), 0600, true, e);
 }
 
 void sticky_queue_add(struct sticky *k, const char *device, const char *file)
