@@ -130,6 +130,9 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libparts.a $(LIB) $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Isrc -Itests/unit $< $(BUILD)/libparts.a $(LIB) -o $@ $(ALL_LDFLAGS) $(LIBS)
 
+# Tests of a tool with rooms see its headers by their rooms.
+$(BUILD)/tests/unit/test_trace_% $(BUILD)/tests/fuzz/fuzz_trace: private ALL_CFLAGS += -Isrc/mplcr-trace
+
 $(STANDIN): $(wildcard tests/tools/mplcr-standin/*.[ch]) tests/tools/qmp-end.h $(BUILD)/flags
 	$(call say,CC,$(@F))
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(filter %.c,$^) -o $@ $(ALL_LDFLAGS) $(LIBS)

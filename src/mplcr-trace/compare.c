@@ -3,7 +3,7 @@
  * mplcr-trace compare: the checkpoints of several logs side by side, each a column. The first is what the others are
  * measured against.
  */
-#include "model.h"
+#include "tool.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -13,6 +13,7 @@
 #include "base/cli.h"
 #include "base/memory.h"
 #include "base/json.h"
+#include "model/measures.h"
 
 #define MAX_COLUMNS 64
 

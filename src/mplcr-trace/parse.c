@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cli.h"
+#include "event/writer.h"
 
 static const struct cli_option option_table[] = {
 	FORMAT_OPTION(struct log_options),

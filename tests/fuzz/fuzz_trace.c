@@ -16,7 +16,8 @@
 
 #include "base/file.h"
 #include "fuzz.h"
-#include "mplcr-trace/summary.h"
+#include "mplcr-trace/event/writer.h"
+#include "mplcr-trace/summary/summary.h"
 
 static void check(bool holds)
 {

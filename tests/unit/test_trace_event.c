@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* mplcr-trace: an event as a line of JSON is what jansson makes of it, and comes back as the same event. */
-#include "mplcr-trace/tool.h"
+#include "mplcr-trace/event/writer.h"
 
 #include <math.h>
 #include <stdlib.h>

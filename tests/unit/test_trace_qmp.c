@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "mplcr-trace/tool.h"
+#include "mplcr-trace/read/qmp.h"
 #include "tap.h"
 
 static char seen[4096];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* mplcr-trace/rules.h: patterns of lines. */
-#include "mplcr-trace/rules.h"
+/* mplcr-trace/read/rules.h: patterns of lines. */
+#include "mplcr-trace/read/rules.h"
 
 #include <string.h>
 
