@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "checkpoint/layout.h"
 #include "restore.h"
 
 /* A name that is one part of a path, and no option. */
@@ -71,11 +72,13 @@ static int check_images(const struct plan *p, struct err *e)
 /* The state is in a receiver, or it is in files. */
 static int check_layout(const struct plan *p, struct err *e)
 {
-	if (!p->m->receiver == !p->o->receiver)
+	bool elsewhere = p->m->layout->is_elsewhere;
+
+	if (elsewhere == (p->o->receiver != NULL))
 		return 0;
-	if (p->o->receiver)
+	if (!elsewhere)
 		return err_usage(e, "--receiver: checkpoint '%s' has layout '%s', its state is in files", p->m->name,
-				 p->m->layout);
+				 p->m->layout->name);
 	err_usage(e, "the state of checkpoint '%s' is in no file, but in the QEMU that it was sent to, at '%s'",
 		  p->m->name, p->m->receiver);
 	return err_hint(e, "mplcr-restore --receiver SOCKET %s, with the QMP socket of that QEMU", p->o->checkpoint);
@@ -84,15 +87,10 @@ static int check_layout(const struct plan *p, struct err *e)
 /* Whether the state itself is there, in the form that the layout promises. */
 static int check_state(const struct plan *p, struct err *e)
 {
-	bool pages = strcmp(p->m->layout, "pages") == 0;
-
-	if (p->m->receiver)
+	if (layout_is_complete(p->m))
 		return 0;
-	if (pages ? manifest_file_named(p->m, STATE_DEVICES) != NULL :
-	    manifest_file_named(p->m, STATE_STREAM) || manifest_file_named(p->m, STATE_STREAM_ZSTD))
-		return 0;
-	return err_set(e, "checkpoint '%s' has layout '%s', but lists no file with the state", p->m->name,
-		       p->m->layout);
+	return err_set(e, "checkpoint '%s' has layout '%s', but lists no %s", p->m->name, p->m->layout->name,
+		       p->m->layout->missing(p->m, 0));
 }
 
 static int check_command_line(const struct plan *p, struct err *e)
@@ -119,7 +117,7 @@ static int choose_mode(struct plan *p, struct err *e)
 		err_usage(e, "cannot restore lazily, because %s", why);
 		return err_hint(e, "without --lazy the whole state is loaded before the guest runs");
 	}
-	if (why && !p->o->eager && strcmp(p->m->layout, "pages") == 0)
+	if (why && !p->o->eager && layout_can_be_lazy(p->m))
 		cli_note("the whole memory is loaded before the guest runs, because %s", why);
 	return 0;
 }
@@ -196,30 +194,23 @@ static void name_overlays(struct plan *p)
 	}
 }
 
-/*
- * For --print: QEMU reads the state by itself. Layout stream, or lazily; an eager restore from pages has to be put
- * together, and so has one for a QEMU that overwrites memory before.
- */
+/* For --print: QEMU reads the state by itself, where a command of the shell can hand it over. */
 static int incoming_command(const struct plan *p, char **incoming, struct err *e)
 {
-	const char *how = "cat", *file = STATE_DEVICES;
+	const struct layout *layout = p->m->layout;
+	struct layout_command c;
 
 	if (p->lazy && p->version < VERSION_CLEAN_START)
-		return err_usage(e, "no shell command can load layout 'pages' with QEMU before 5.0: it needs "
-				    "mplcr-restore itself");
-	if (!p->lazy && strcmp(p->m->layout, "pages") == 0) {
-		err_usage(e, "no shell command can load layout 'pages' eagerly: it needs mplcr-restore itself");
+		return err_usage(e, "no shell command can load layout '%s' with QEMU before 5.0: it needs "
+				    "mplcr-restore itself", layout->name);
+	if (!layout->shell(p->m, p->lazy, &c)) {
+		err_usage(e, "no shell command can load layout '%s' eagerly: it needs mplcr-restore itself",
+			  layout->name);
 		return err_hint(e, "leave out --eager, or --print");
-	}
-	if (!p->lazy && manifest_file_named(p->m, STATE_STREAM_ZSTD)) {
-		how = "zstd -dc";
-		file = STATE_STREAM_ZSTD;
-	} else if (!p->lazy) {
-		file = STATE_STREAM;
 	}
 	if (strchr(p->m->checkpoint, '\''))
 		return err_usage(e, "--print cannot quote the path of the checkpoint: it has an apostrophe");
-	*incoming = text_of("exec:%s '%s/%s'", how, p->m->checkpoint, file);
+	*incoming = text_of("exec:%s '%s/%s'", c.command, p->m->checkpoint, c.file);
 	return 0;
 }
 

@@ -35,11 +35,13 @@ static int set_engine(void *options, const char *value, struct err *e)
 
 static int set_layout(void *options, const char *value, struct err *e)
 {
+	_cleanup_free_ char *choices = layout_choices();
 	struct options *o = options;
-	o->stream = strcmp(value, "stream") == 0;
-	if (!o->stream && strcmp(value, "pages") != 0)
-		return err_usage(e, "--layout: '%s' is not pages or stream", value);
-	return 0;
+
+	o->layout = layout_named(value);
+	if (o->layout && !o->layout->is_elsewhere)
+		return 0;
+	return err_usage(e, "--layout: '%s' is not %s", value, choices);
 }
 
 static int set_compress(void *options, const char *value, struct err *e)
@@ -294,8 +296,6 @@ static int check_mplcr(struct options *o, struct err *e)
 	if (o->uri && o->disks != DISKS_OVERLAY && o->disks != DISKS_NONE)
 		return err_usage(
 			e, "--uri goes with --disks overlay: the receiver's own overlays stand on the VM's images");
-	if (o->uri && o->stream)
-		return err_usage(e, "--layout does not go with --uri: the state is not stored here");
 	return 0;
 }
 
@@ -315,6 +315,20 @@ static int take_operands(struct options *o, int n, char **operands, struct err *
 		return take_seconds(o, operands[0], e);
 	err_usage(e, "unexpected argument '%s'", operands[n - 1]);
 	return err_hint(e, "the VM is named with --socket; mplcr-trigger --help");
+}
+
+/* Where the state goes, if nothing else was said; and how. */
+static int check_layout(struct options *o, struct err *e)
+{
+	if (!o->layout)
+		o->layout = layout_default();
+	if (o->uri && o->layout != layout_default())
+		return err_usage(e, "--layout does not go with --uri: the state is not stored here");
+	if (o->uri)
+		o->layout = layout_elsewhere();
+	if (o->zstd_level && !o->layout->can_compress)
+		return err_usage(e, "--compress goes with --layout stream");
+	return 0;
 }
 
 static int check_disks(const struct options *o, struct err *e)
@@ -337,9 +351,7 @@ int options_check(struct options *o, int n_operands, char **operands, struct err
 		return err_hint(e,
 				"mplcr-trigger --socket PATH, the socket of QEMU's -qmp unix:PATH,server=on,wait=off");
 	}
-	if (o->zstd_level && !o->stream)
-		return err_usage(e, "--compress goes with --layout stream");
-	if (check_disks(o, e) < 0)
+	if (check_layout(o, e) < 0 || check_disks(o, e) < 0)
 		return -1;
 	if (o->at_freeze && !o->at_freeze[0])
 		return err_usage(e, "--at-freeze: the command is empty");

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/options.h"
 #include "base/path_list.h"
+#include "checkpoint/layout.h"
 #include "patched/mplm.h"
 
 enum engine_kind { ENGINE_AUTO, ENGINE_BACKGROUND, ENGINE_PRECOPY, ENGINE_MPLCR, ENGINE_STOP };
@@ -27,8 +28,8 @@ struct options {
 	const char *name; /* NULL: the next free one */
 	const char *dir;  /* NULL: beside the image of the first disk */
 	enum engine_kind engine;
-	bool stream;    /* layout stream instead of pages */
-	int zstd_level; /* 0: not compressed */
+	const struct layout *layout; /* where the state goes */
+	int zstd_level;              /* 0: not compressed */
 	enum disks_mode disks;
 	struct device_choice *devices;
 	size_t n_devices;

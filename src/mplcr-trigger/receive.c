@@ -59,13 +59,14 @@ static void *read_stream(void *ctx)
 
 static struct sink *open_sink(int dirfd, const struct options *o, const struct survey *s, struct err *e)
 {
-	uint64_t limit = s->memory + OTHER_BLOCKS;
-	struct sink *sink;
+	const struct layout_sink wish = {
+		.ram = (const char *const *)s->ram,
+		.n_ram = s->n_ram,
+		.limit = s->memory + OTHER_BLOCKS,
+		.zstd_level = o->zstd_level,
+	};
+	struct sink *sink = o->layout->open_sink(dirfd, &wish, e);
 
-	if (o->stream)
-		sink = sink_stream_open(dirfd, o->zstd_level, limit, e);
-	else
-		sink = sink_pages_open(dirfd, (const char *const *)s->ram, s->n_ram, limit, e);
 	if (sink && s->undescribed)
 		sink_allow_undescribed(sink);
 	return sink;

@@ -160,7 +160,7 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 	m->created = text_copy(clock_utc(now));
 	m->parent = text_copy(p->parent);
 	m->engine = text_copy(engine_of(ch->engine)->name);
-	m->layout = text_copy(o->uri ? "receiver" : o->stream ? "stream" : "pages");
+	m->layout = o->layout;
 	m->run_state = text_copy(s->run_state);
 	m->saved_paused = engine_of(ch->engine)->saved_paused || !s->running;
 	m->described = out->result ? out->result->described : !s->undescribed;

@@ -6,6 +6,7 @@
 #include "mplcr-restore/commandline/commandline.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "checkpoint/layout.h"
 #include "tap.h"
 
 #define MAX_WORDS 64
@@ -51,7 +52,7 @@ static void given(const char *argv)
 	files[1] = (struct manifest_file){ .name = "ram/pc.ram", .size = 1 << 29, .block = "pc.ram" };
 	m = (struct manifest){ .name = "x1",
 			       .checkpoint = "/vm/x1.ckpt",
-			       .layout = "pages",
+			       .layout = layout_named("pages"),
 			       .machine = "pc-i440fx-7.2",
 			       .cwd = "/vm",
 			       .qemu_version = 70222,
@@ -231,7 +232,7 @@ static void test_why_eager(void)
 	why("-object|memory-backend-memfd,id=pc.ram,size=1,share=off", 70222, NULL);
 	why("-object|memory-backend-ram,id=pc.ram,size=1", 20900, "main memory");
 	given_no_disks("");
-	m.layout = "stream";
+	m.layout = layout_named("stream");
 	ok(commandline_why_eager(&m, words, 70222) != NULL, "layout stream is eager");
 }
 

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "checkpoint/layout.h"
 #include "checkpoint/manifest.h"
 #include "tap.h"
 
@@ -40,7 +41,7 @@ static struct manifest *make(void)
 	m->checkpoint = in_root("tree/x2.ckpt");
 	m->created = text_of("2026-01-01T00:00:00.000Z");
 	m->engine = text_of("background");
-	m->layout = text_of("pages");
+	m->layout = layout_named("pages");
 	m->run_state = text_of("running");
 	m->described = true;
 	m->pause_ms = 12.5;
@@ -216,9 +217,8 @@ static void check_receivers(void)
 	_cleanup_json_ json_t *json = NULL;
 
 	free(m->engine);
-	free(m->layout);
 	m->engine = text_of("mplcr");
-	m->layout = text_of("receiver");
+	m->layout = layout_named("receiver");
 	m->receiver = text_of("tcp:localhost:1");
 	json = manifest_to_json(m);
 	check_receiver(json, json_string("tcp:localhost:1"), "ram_blocks");

@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "base/json.h"
+#include "checkpoint/layout.h"
 
 static void set_text(json_t *object, const char *key, const char *text)
 {
@@ -164,7 +165,7 @@ json_t *manifest_to_json(const struct manifest *m)
 	set_text(object, "name", m->name);
 	set_text(object, "checkpoint", m->checkpoint);
 	set_text(object, "engine", m->engine);
-	set_text(object, "layout", m->layout);
+	set_text(object, "layout", m->layout->name);
 	json_object_set_new(object, "receiver", m->receiver ? receiver_to_json(m) : json_null());
 	set_text(object, "created", m->created);
 	set_text(object, "parent", m->parent);
@@ -253,7 +254,6 @@ void manifest_free(struct manifest *m)
 	free(m->created);
 	free(m->parent);
 	free(m->engine);
-	free(m->layout);
 	free(m->receiver);
 	free(m->run_state);
 	json_decref(m->phases);

@@ -77,18 +77,20 @@ struct manifest_block {
 	uint64_t length;      /* bytes */
 };
 
+struct layout;
+
 struct manifest {
 	char *name;
 	char *checkpoint;     /* absolute path of the checkpoint directory */
 	char *created;        /* UTC, RFC 3339 with milliseconds */
 	char *parent;         /* name of the checkpoint that the VM's disks stood on before, or NULL */
 	char *engine;         /* "background", "precopy", "stop", "mplcr" */
-	char *layout;         /* "pages", "stream" or "receiver" */
-	char *receiver;       /* layout "receiver": the URI that the state was sent to, "tcp:HOST:PORT": it lives in a
+	const struct layout *layout; /* where the state is (layout.h) */
+	char *receiver;       /* where the layout is elsewhere: the URI that the state was sent to, "tcp:HOST:PORT": it lives in a
 			       * paused QEMU, not in files; else NULL */
 	char *run_state;      /* of the VM when it was asked for a checkpoint: "running", "paused", … */
-	bool saved_paused;    /* the state says that the guest stands still: a restore has to let it run. Where an older
-			       * manifest does not tell: true, since that does no harm to a guest that runs */
+	bool saved_paused;    /* the state says "paused": a restore has to let the guest run. Where an older manifest
+			       * does not tell: true, which does no harm to a guest that runs */
 	bool described;       /* the state ends with QEMU's description of it. Where an older manifest does not tell:
 			       * false, which readers of the state take as "perhaps" */
 	double pause_ms;      /* how long the guest stood still; 0 where it was paused anyway */

@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "base/json.h"
+#include "checkpoint/layout.h"
 #include "checkpoint/manifest_reader.h"
 #include "base/number.h"
 
@@ -135,7 +136,7 @@ static void read_disks(struct reader *r, const struct place *at, struct manifest
 
 static void read_blocks(struct reader *r, const struct place *at, struct manifest *m)
 {
-	size_t n = reader_count(r, at, "ram_blocks", m->receiver ? 0 : MAX_BLOCKS);
+	size_t n = reader_count(r, at, "ram_blocks", m->layout->is_elsewhere ? 0 : MAX_BLOCKS);
 
 	m->blocks = memory_of(n, sizeof(*m->blocks));
 	for (size_t i = 0; i < n && !r->failed; i++) {
@@ -273,18 +274,19 @@ static bool is_receiver_uri(const char *uri)
 	       number_parse(port + 1, "port", UINT16_MAX, &number, &ignored) == 0 && number > 0;
 }
 
-/* The layout, and the receiver that belongs to one of them and to no other. */
+/* The layout, and the receiver that belongs to a state that is elsewhere, and to no other. */
 static void read_layout(struct reader *r, const struct place *top, struct manifest *m)
 {
 	const json_t *receiver = json_object_get(top->object, "receiver");
-	bool sent = strcmp(m->layout, "receiver") == 0;
+	_cleanup_free_ char *name = reader_need_text(r, top, "layout");
 	struct place at;
 
-	if (!sent && strcmp(m->layout, "pages") != 0 && strcmp(m->layout, "stream") != 0)
-		reader_fault(r, "layout '%s' is not known", m->layout);
-	else if (!sent && receiver && !json_is_null(receiver))
-		reader_fault(r, "'receiver' does not belong to layout '%s'", m->layout);
-	if (!sent || r->failed)
+	m->layout = name ? layout_named(name) : NULL;
+	if (name && !m->layout)
+		reader_fault(r, "layout '%s' is not known", name);
+	else if (m->layout && !m->layout->is_elsewhere && receiver && !json_is_null(receiver))
+		reader_fault(r, "'receiver' does not belong to layout '%s'", name);
+	if (r->failed || !m->layout->is_elsewhere)
 		return;
 	at = reader_member(r, top, "receiver");
 	m->receiver = reader_need_text(r, &at, "uri");
@@ -298,7 +300,6 @@ static void read_top(struct reader *r, const struct place *at, struct manifest *
 	m->created = reader_text(r, at, "created");
 	m->parent = reader_text(r, at, "parent");
 	m->engine = reader_need_text(r, at, "engine");
-	m->layout = reader_need_text(r, at, "layout");
 	m->run_state = reader_text(r, at, "run_state");
 	m->saved_paused = reader_flag(r, at, "saved_paused", true);
 	m->described = reader_flag(r, at, "described", false);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The directory of a checkpoint: made under a name that no tool takes for one (names.h), and given its own when all is
- * there and durable. So a crash leaves a whole checkpoint or none, and nothing is ever replaced. Giving one up: remove.h.
+ * there and durable. So a crash leaves a whole checkpoint or none, and nothing is ever replaced. How one is given up:
+ * remove.h.
  */
 #ifndef MPLCR_CHECKPOINT_STORE_H
 #define MPLCR_CHECKPOINT_STORE_H

@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "checkpoint/layout.h"
 #include "image/identity.h"
 #include "qemu/image_path.h"
 #include "verify/verify.h"
@@ -43,31 +44,16 @@ static void check_files(const struct checkpoint *c)
 		check_file(c, &c->m->included[i].copy);
 }
 
-static bool has_memory(const struct manifest *m)
-{
-	for (size_t i = 0; i < m->n_files; i++)
-		if (m->files[i].block)
-			return true;
-	return false;
-}
-
 /* That the manifest lists what its layout needs: what it lists is looked for by check_files. */
 static void check_layout(const struct checkpoint *c)
 {
 	struct findings *f = &c->v->findings;
 	const struct manifest *m = c->m;
 
-	if (m->receiver) {
+	if (m->layout->is_elsewhere)
 		findings_add(f, N_RECEIVER, m->checkpoint, "its state was sent to '%s': it is in no file", m->receiver);
-	} else if (strcmp(m->layout, "pages") == 0) {
-		if (!manifest_file_named(m, STATE_DEVICES))
-			findings_add(f, E_STATE_INCOMPLETE, m->checkpoint, "its manifest lists no devices.vmstate");
-		if (!has_memory(m))
-			findings_add(f, E_STATE_INCOMPLETE, m->checkpoint,
-				     "its manifest lists no file with guest memory");
-	} else if (!manifest_file_named(m, STATE_STREAM) && !manifest_file_named(m, STATE_STREAM_ZSTD)) {
-		findings_add(f, E_STATE_INCOMPLETE, m->checkpoint, "its manifest lists no state.vmstate");
-	}
+	for (size_t i = 0; m->layout->missing(m, i); i++)
+		findings_add(f, E_STATE_INCOMPLETE, m->checkpoint, "its manifest lists no %s", m->layout->missing(m, i));
 	for (char **name = m->left_out; name && *name; name++)
 		findings_add(f, N_LEFT_OUT, m->checkpoint, "disk '%s' is not in it, by the user's wish", *name);
 }

@@ -8,6 +8,7 @@
 #include "commandline/impl.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "checkpoint/layout.h"
 #include "commandline/optvalue.h"
 
 /*
@@ -110,8 +111,8 @@ const char *commandline_why_eager(const struct manifest *m, char *const *argv, i
 {
 	_cleanup_args_ struct args a = { 0 };
 
-	if (strcmp(m->layout, "pages") != 0)
-		return "the checkpoint has layout 'stream'";
+	if (m->layout->why_eager)
+		return m->layout->why_eager;
 	if (argv)
 		args_parse(&a, argv + 1);
 	if (version < VERSION_READ_ONLY_FILE && gives_memory_back(&a))
