@@ -24,12 +24,12 @@
 /* How long the receiver may take for the change to its overlays, whatever is left of --timeout. */
 #define TRANSACTION_MS 60000
 
-/* How a disk of the receiver stands to what the checkpoint froze. */
-enum stand {
-	STAND_ELSEWHERE, /* the frozen image is not in its chain */
-	STAND_ACTIVE,    /* it stands on the overlay that the VM went on to write */
-	STAND_ABOVE,     /* it is an overlay that stands on the frozen image */
-	STAND_BARE,      /* it is the frozen image itself */
+/* What a disk of the receiver has to do with the image that the checkpoint froze. */
+enum relation {
+	RELATION_NONE,    /* the frozen image is not in its chain */
+	RELATION_ACTIVE,  /* the overlay that the VM went on to write is in its chain */
+	RELATION_OVERLAY, /* the frozen image is one of its backing files */
+	RELATION_FROZEN,  /* it is the frozen image itself */
 };
 
 struct receiver {
@@ -136,7 +136,7 @@ static json_t *top_image(const json_t *entry)
 	return json_path(entry, "inserted", "image", NULL);
 }
 
-static enum stand stand_of(const struct receiver *r, const struct manifest_disk *disk, const json_t *entry)
+static enum relation relation_of(const struct receiver *r, const struct manifest_disk *disk, const json_t *entry)
 {
 	const json_t *top = top_image(entry);
 
@@ -146,11 +146,11 @@ static enum stand stand_of(const struct receiver *r, const struct manifest_disk 
 		if (!path)
 			continue;
 		if (image_same(path, disk->chain[0].path))
-			return image == top ? STAND_BARE : STAND_ABOVE;
+			return image == top ? RELATION_FROZEN : RELATION_OVERLAY;
 		if (disk->active && image_same(path, disk->active))
-			return STAND_ACTIVE;
+			return RELATION_ACTIVE;
 	}
-	return STAND_ELSEWHERE;
+	return RELATION_NONE;
 }
 
 static bool is_named(const struct manifest_disk *disk, const json_t *entry)
@@ -172,16 +172,16 @@ static const json_t *find_entry(const struct receiver *r, const struct manifest_
 		if (top_image(entry) && is_named(disk, entry))
 			return entry;
 	json_array_foreach(r->blocks, i, entry)
-		if (!found && stand_of(r, disk, entry) >= STAND_ABOVE)
+		if (!found && relation_of(r, disk, entry) >= RELATION_OVERLAY)
 			found = entry;
 	return found;
 }
 
-static int wrong_image(const struct manifest_disk *disk, const json_t *entry, enum stand stand, struct err *e)
+static int wrong_image(const struct manifest_disk *disk, const json_t *entry, enum relation relation, struct err *e)
 {
 	const char *top = json_text(top_image(entry), "filename");
 
-	if (stand == STAND_ACTIVE)
+	if (relation == RELATION_ACTIVE)
 		err_set(e, "disk '%s' of the receiver ('%s') stands on '%s', which the VM went on to write",
 			disk->device, top ? top : "?", disk->active);
 	else
@@ -196,21 +196,21 @@ static int check_disk(struct receiver *r, size_t i, struct err *e)
 	const struct manifest_disk *disk = &r->p->m->disks[i];
 	const json_t *entry = r->entries[i] = find_entry(r, disk);
 	int64_t size = json_int(top_image(entry), "virtual-size", -1);
-	enum stand stand;
+	enum relation relation;
 
 	if (!entry)
 		return err_set(e, "the receiver has no disk '%s', and none that stands on '%s'", disk->device,
 			       disk->chain[0].path);
-	stand = stand_of(r, disk, entry);
-	if (stand < STAND_ABOVE)
-		return wrong_image(disk, entry, stand, e);
+	relation = relation_of(r, disk, entry);
+	if (relation < RELATION_OVERLAY)
+		return wrong_image(disk, entry, relation, e);
 	if (size < 0 || (uint64_t)size != disk->virtual_size)
 		return err_set(e, "disk '%s' of the receiver has %lld bytes for the guest, that of the checkpoint %llu",
 			       disk->device, (long long)size, (unsigned long long)disk->virtual_size);
 	if (json_flag(json_object_get(entry, "inserted"), "ro") != disk->read_only)
 		return err_set(e, "disk '%s' is %s in the receiver, and was not so in the VM", disk->device,
 			       disk->read_only ? "writable" : "read-only");
-	r->p->c.used[i] = stand == STAND_BARE && !disk->read_only;
+	r->p->c.used[i] = relation == RELATION_FROZEN && !disk->read_only;
 	return 0;
 }
 

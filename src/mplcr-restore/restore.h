@@ -72,12 +72,15 @@ struct vm {
 	int64_t running;  /* when the guest ran (or stood ready, with --paused) */
 };
 
-/* run_plan.c: checks everything. Returns 0 or -1. */
+/* plan.c: checks everything. Returns 0 or -1. */
 int plan_restore(struct plan *p, const struct options *o, struct err *e) __attribute__((warn_unused_result));
-
-/* Names the run directory: the wish, or the next free "run-N", beginning at `*n`. Builds the command line for it. */
-int plan_name_run(struct plan *p, unsigned *n, struct err *e) __attribute__((warn_unused_result));
 void plan_free(struct plan *p);
+
+/*
+ * plan_run.c: names the run directory (the wish, or the next free "run-N", beginning at `*n`) and all in it, and builds
+ * the command line for it. Returns 0 or -1.
+ */
+int plan_name_run(struct plan *p, unsigned *n, struct err *e) __attribute__((warn_unused_result));
 
 /* program.c: finds QEMU and compares it with the checkpoint's; fills p->binary and p->version. */
 int program_choose(struct plan *p, struct err *e) __attribute__((warn_unused_result));

@@ -85,9 +85,9 @@ struct manifest {
 	char *created;        /* UTC, RFC 3339 with milliseconds */
 	char *parent;         /* name of the checkpoint that the VM's disks stood on before, or NULL */
 	char *engine;         /* "background", "precopy", "stop", "mplcr" */
-	const struct layout *layout; /* where the state is (layout.h) */
-	char *receiver;       /* where the layout is elsewhere: the URI that the state was sent to, "tcp:HOST:PORT": it lives in a
-			       * paused QEMU, not in files; else NULL */
+	const struct layout *layout; /* where the state is, and in which form (layout.h) */
+	char *receiver;       /* where it is in no file, but in a paused QEMU: the URI that it was sent to,
+			       * "tcp:HOST:PORT"; else NULL */
 	char *run_state;      /* of the VM when it was asked for a checkpoint: "running", "paused", … */
 	bool saved_paused;    /* the state says "paused": a restore has to let the guest run. Where an older manifest
 			       * does not tell: true, which does no harm to a guest that runs */

@@ -16,55 +16,55 @@
 #define MAX_DEPTH 16
 
 /* A node: the argument that it is in, and what stands before its members' names there ("", "file."). */
-struct spot {
+struct node_options {
 	struct arg *arg;
 	struct optvalue o; /* the argument's value */
 	char prefix[8 * MAX_DEPTH];
 };
 
-static void spot_release(struct spot *s)
+static void node_options_release(struct node_options *s)
 {
 	optvalue_release(&s->o);
 }
 
-#define _cleanup_spot_ __attribute__((cleanup(spot_release)))
+#define _cleanup_options_ __attribute__((cleanup(node_options_release)))
 
-static void spot_enter(struct spot *s, struct arg *arg)
+static void node_options_enter(struct node_options *s, struct arg *arg)
 {
 	optvalue_release(&s->o);
-	*s = (struct spot){ .arg = arg };
+	*s = (struct node_options){ .arg = arg };
 	optvalue_parse(&s->o, arg->value, "driver");
 }
 
-static const char *member(const struct spot *s, const char *key)
+static const char *member(const struct node_options *s, const char *key)
 {
 	_cleanup_free_ char *whole = text_of("%s%s", s->prefix, key);
 
 	return optvalue_get(&s->o, whole);
 }
 
-static bool has_member(const struct spot *s, const char *key)
+static bool has_member(const struct node_options *s, const char *key)
 {
 	_cleanup_free_ char *whole = text_of("%s%s", s->prefix, key);
 
 	return optvalue_has(&s->o, whole);
 }
 
-static void set_member(struct spot *s, const char *key, const char *value)
+static void set_member(struct node_options *s, const char *key, const char *value)
 {
 	_cleanup_free_ char *whole = text_of("%s%s", s->prefix, key);
 
 	optvalue_set(&s->o, whole, value);
 }
 
-static void remove_member(struct spot *s, const char *key)
+static void remove_member(struct node_options *s, const char *key)
 {
 	_cleanup_free_ char *whole = text_of("%s%s", s->prefix, key);
 
 	optvalue_remove(&s->o, whole);
 }
 
-static void spot_store(struct spot *s)
+static void node_options_store(struct node_options *s)
 {
 	arg_set_value(s->arg, optvalue_text(&s->o));
 }
@@ -108,13 +108,13 @@ struct arg *blockdev_by_name(const struct args *a, const char *name)
 }
 
 /* Goes from a node to the one that is its `file`. Returns whether there is one. */
-static bool go_down(const struct args *a, struct spot *s)
+static bool go_down(const struct args *a, struct node_options *s)
 {
 	const char *name = member(s, "file");
 	struct arg *arg = name ? blockdev_by_name(a, name) : NULL;
 
 	if (arg) {
-		spot_enter(s, arg);
+		node_options_enter(s, arg);
 		return true;
 	}
 	if (name || !has_member(s, "file") || strlen(s->prefix) + 6 > sizeof(s->prefix))
@@ -124,9 +124,9 @@ static bool go_down(const struct args *a, struct spot *s)
 }
 
 /* Goes to the format node of the tree whose top is `arg`, or to the protocol node where it has no other. */
-static bool find_format(const struct args *a, struct arg *arg, struct spot *s)
+static bool find_format(const struct args *a, struct arg *arg, struct node_options *s)
 {
-	spot_enter(s, arg);
+	node_options_enter(s, arg);
 	for (int depth = 0; depth < MAX_DEPTH; depth++) {
 		if (!is_filter(member(s, "driver")))
 			return true;
@@ -160,7 +160,7 @@ static bool is_below_another(const struct args *a, const char *name)
 int blockdev_chain_index(const struct commandline_request *r, const struct args *a, const struct arg *arg,
 			 const struct manifest_disk *disk)
 {
-	_cleanup_spot_ struct spot s = { 0 };
+	_cleanup_options_ struct node_options s = { 0 };
 	const char *name;
 
 	if (!find_format(a, (struct arg *)arg, &s))
@@ -175,7 +175,7 @@ int blockdev_chain_index(const struct commandline_request *r, const struct args 
 }
 
 /* Makes a protocol node that serves a disk by itself the `file` of a format node in its place. */
-static void push_down(struct spot *s)
+static void push_down(struct node_options *s)
 {
 	static const char *const own[] = { "filename", "aio", "aio-max-batch", "locking", "pr-manager", "drop-cache",
 					   "x-check-cache-dropped" };
@@ -190,7 +190,7 @@ static void push_down(struct spot *s)
 }
 
 /* The nodes under a backing file that was named by its node are not needed any more. */
-static void free_backing(const struct args *a, struct spot *s)
+static void free_backing(const struct args *a, struct node_options *s)
 {
 	const char *name = member(s, "backing");
 	struct arg *arg = name ? blockdev_by_name(a, name) : NULL;
@@ -201,7 +201,7 @@ static void free_backing(const struct args *a, struct spot *s)
 }
 
 /* Gives the format node at `s` the image at `path` through the protocol node below it. */
-static void set_image(const struct args *a, struct spot *s, const char *path)
+static void set_image(const struct args *a, struct node_options *s, const char *path)
 {
 	const char *name = member(s, "file");
 	struct arg *below = name ? blockdev_by_name(a, name) : NULL;
@@ -211,20 +211,20 @@ static void set_image(const struct args *a, struct spot *s, const char *path)
 			remove_member(s, "file");
 		set_member(s, "file.driver", "file");
 		set_member(s, "file.filename", path);
-		spot_store(s);
+		node_options_store(s);
 		return;
 	}
-	spot_store(s);
-	spot_enter(s, below);
+	node_options_store(s);
+	node_options_enter(s, below);
 	set_member(s, "driver", "file");
 	set_member(s, "filename", path);
-	spot_store(s);
+	node_options_store(s);
 }
 
 int blockdev_replace(struct args *a, struct arg *arg, const struct manifest_disk *disk, const char *overlay,
 		     struct err *e)
 {
-	_cleanup_spot_ struct spot s = { 0 };
+	_cleanup_options_ struct node_options s = { 0 };
 
 	if (!find_format(a, arg, &s))
 		return err_set(e, "cannot find the image of disk '%s' in: -blockdev %s", disk->device, arg->value);
@@ -240,7 +240,7 @@ int blockdev_replace(struct args *a, struct arg *arg, const struct manifest_disk
 	}
 	if (is_protocol(member(&s, "driver"))) {
 		set_member(&s, "filename", disk->chain[0].path);
-		spot_store(&s);
+		node_options_store(&s);
 		return 0;
 	}
 	if (disk->n_chain > 1) {

@@ -85,7 +85,7 @@ static bool gives_memory_back(const struct args *a)
 /* Why the RAM blocks with files cannot be mapped into this command line, or NULL. */
 static const char *why_blocks(const struct manifest *m, const struct args *a, int version)
 {
-	size_t files = 0, alone = 0;
+	size_t files = 0, unbacked = 0;
 
 	for (size_t i = 0; i < m->n_files; i++) {
 		_cleanup_optvalue_ struct optvalue v = { 0 };
@@ -94,15 +94,15 @@ static const char *why_blocks(const struct manifest *m, const struct args *a, in
 			continue;
 		files++;
 		if (!find_backend(a, m->files[i].block, &v))
-			alone++;
+			unbacked++;
 		else if (is_shared(&v))
 			return "its memory is shared with other processes (share=on)";
 	}
 	if (files == 0)
 		return "the checkpoint has no file of memory pages";
-	if (alone > 1)
+	if (unbacked > 1)
 		return "its command line does not say which memory backend belongs to which RAM block";
-	if (version < VERSION_MACHINE_BACKEND && (files > 1 || alone == 0))
+	if (version < VERSION_MACHINE_BACKEND && (files > 1 || unbacked == 0))
 		return "this QEMU can map the main memory only";
 	return NULL;
 }

@@ -92,12 +92,12 @@ static int placeholder(const struct commandline_request *r, const char *text, st
 }
 
 /* `path` as it stands in an argument: by itself, in JSON, or in an option string, where commas are doubled. */
-static char *quoted(const char *path, bool alone, bool json)
+static char *quoted(const char *path, bool whole, bool json)
 {
 	_cleanup_free_ char *text = NULL;
 	json_t *string;
 
-	if (alone)
+	if (whole)
 		return text_of("%s", path);
 	if (!json)
 		return keyval_escape(path);

@@ -63,25 +63,25 @@ static void find_holders(struct forest *f)
 
 struct forest *forest_read(char *const *dirs, size_t n, bool with_use, struct err *e)
 {
-	struct planting p = { .roots = memory_of(n + 1, sizeof(*p.roots)), .with_use = with_use };
+	struct forest_builder b = { .roots = memory_of(n + 1, sizeof(*b.roots)), .with_use = with_use };
 	int result = n > 0 ? 0 : -1;
 
-	p.forest = memory_of(1, sizeof(*p.forest));
+	b.forest = memory_of(1, sizeof(*b.forest));
 	for (size_t i = 0; i < n && result == 0; i++) {
-		p.roots[i] = path_real(dirs[i]);
-		if (!p.roots[i])
+		b.roots[i] = path_real(dirs[i]);
+		if (!b.roots[i])
 			result = err_sys(e, errno, "cannot read '%s'", dirs[i]);
 	}
 	if (result == 0)
-		result = forest_walk(&p, e);
+		result = forest_walk(&b, e);
 	if (result == 0) {
-		forest_link(&p);
-		find_holders(p.forest);
+		forest_link(&b);
+		find_holders(b.forest);
 	}
-	text_list_free(p.roots);
+	text_list_free(b.roots);
 	if (result == 0)
-		return p.forest;
-	forest_free(p.forest);
+		return b.forest;
+	forest_free(b.forest);
 	return NULL;
 }
 

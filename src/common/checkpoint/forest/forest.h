@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All images and checkpoints below some directories, and who stands on whom: what tree draws, and what everything that
+ * All images and checkpoints below some directories, and which needs which: what tree draws, and what everything that
  * changes or removes an image asks first. It is a picture of the moment when it was read. Each file is opened once, so
- * that ten thousand images take a fraction of a second.
+ * that ten thousand images take a fraction of a second. It knows checkpoints, so its floor is theirs.
  */
 #ifndef MPLCR_FOREST_H
 #define MPLCR_FOREST_H
@@ -27,8 +27,8 @@ struct forest_image {
 	int64_t mtime_ns;
 	enum image_format format; /* raw where something says that it is to be opened so, whatever is in it */
 	uint64_t virtual_size;    /* bytes, 0 where it is not known */
-	size_t below;             /* the image that it stands on, or FOREST_NONE: also where that would close a cycle */
-	char *below_name;         /* what its header says of it, or NULL where it stands on nothing */
+	size_t below;             /* its backing file, or FOREST_NONE: also where that would close a cycle */
+	char *below_name;         /* what its header says of it, or NULL where it has none */
 	char *below_format;       /* the format that its header says, or NULL */
 	char *data_file;          /* its external data file, or NULL */
 	size_t *also;             /* other files that it needs: the data file, those that a json: name adds */
@@ -36,7 +36,7 @@ struct forest_image {
 	char *fault;        /* what is wrong with it (bad header, backing file missing, cycle), or NULL */
 	bool outside;       /* it is not below the directories: something there needs it, or is a link to it */
 	size_t inside;      /* the checkpoint in whose directory it lies, or FOREST_NONE */
-	size_t n_above;     /* how many images stand on it, or need it as one of their `also` */
+	size_t n_above;     /* how many images have it as backing file, or as one of their `also` */
 	enum image_use use; /* by a running VM */
 	pid_t pid;          /* of a process that uses it so, 0 where none is known */
 };

@@ -2,10 +2,10 @@
 /*
  * How a forest is read, in this order:
  *
- *   forest_walk.c   the directories: image files and checkpoints
- *   forest_link.c   the images that those name, and who stands on whom
- *   forest_set.c    the set of images, found by device and inode
- *   forest.c        what the rest of the project calls
+ *   walk.c     the directories: image files and checkpoints
+ *   link.c     the images that those name, and which is the backing file of which
+ *   set.c      the set of images, found by device and inode
+ *   forest.c   what the rest of the project calls
  */
 #ifndef MPLCR_FOREST_IMPL_H
 #define MPLCR_FOREST_IMPL_H
@@ -15,7 +15,7 @@
 #include "checkpoint/forest/forest.h"
 
 /* A forest while it is read. */
-struct planting {
+struct forest_builder {
 	struct forest *forest;
 	char **roots; /* the directories, absolute, without links; NULL-terminated */
 	bool with_use;
@@ -28,7 +28,7 @@ enum forest_reason {
 	FOREST_AS_RAW,  /* the same, which opens it as raw, whatever is in it */
 };
 
-/* --- forest_set.c ------------------------------------------------------------------------------------------------ */
+/* --- set.c ------------------------------------------------------------------------------------------------------- */
 
 /* The image with that device and inode, or FOREST_NONE. */
 size_t forest_at(const struct forest *f, dev_t device, ino_t inode);
@@ -37,21 +37,21 @@ size_t forest_at(const struct forest *f, dev_t device, ino_t inode);
  * Adds the regular file at `path` (absolute, without links), of which `st` is known, and reads its header. Returns its
  * index, also where it was there already; FOREST_NONE where it is no image.
  */
-size_t forest_add(struct planting *p, const char *path, const struct stat *st, enum forest_reason why);
+size_t forest_add(struct forest_builder *b, const char *path, const struct stat *st, enum forest_reason why);
 
 /* The image is opened as raw: whatever it says of itself is a guest's data. */
 void forest_make_raw(struct forest_image *image);
 
 void forest_index_free(struct forest_index *index);
 
-/* --- forest_walk.c ----------------------------------------------------------------------------------------------- */
+/* --- walk.c ------------------------------------------------------------------------------------------------------ */
 
 /* Adds what is below the roots. Returns 0 or -1. */
-int forest_walk(struct planting *p, struct err *e);
+int forest_walk(struct forest_builder *b, struct err *e);
 
-/* --- forest_link.c ----------------------------------------------------------------------------------------------- */
+/* --- link.c ------------------------------------------------------------------------------------------------------ */
 
 /* Adds the images that checkpoints and images name, and links all of them. */
-void forest_link(struct planting *p);
+void forest_link(struct forest_builder *b);
 
 #endif

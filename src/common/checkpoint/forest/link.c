@@ -61,10 +61,10 @@ static bool says_raw(const char *format)
  * The image that image `i` calls by that name (of a local file), added where it is not there yet; `what` is said of it
  * in a fault of image `i`. Returns its index or FOREST_NONE.
  */
-static size_t needed_image(struct planting *p, size_t i, const char *what, const struct image_name *name,
+static size_t needed_image(struct forest_builder *b, size_t i, const char *what, const struct image_name *name,
 			   const char *format)
 {
-	struct forest *f = p->forest;
+	struct forest *f = b->forest;
 	_cleanup_free_ char *path = path_from(f, i, name->path, name->from_cwd), *real = NULL;
 	struct stat st;
 	size_t there;
@@ -80,7 +80,7 @@ static size_t needed_image(struct planting *p, size_t i, const char *what, const
 	}
 	there = forest_at(f, st.st_dev, st.st_ino);
 	if (there == FOREST_NONE && (real = path_real(path)) != NULL)
-		there = forest_add(p, real, &st, says_raw(format) ? FOREST_AS_RAW : FOREST_BY_NEED);
+		there = forest_add(b, real, &st, says_raw(format) ? FOREST_AS_RAW : FOREST_BY_NEED);
 	return there;
 }
 
@@ -113,40 +113,41 @@ static void find_raw(struct forest *f)
 
 /* --- what an image names ----------------------------------------------------------------------------------------- */
 
-static void need_also(struct planting *p, size_t i, const char *what, const struct image_name *name, const char *format)
+static void need_also(struct forest_builder *b, size_t i, const char *what, const struct image_name *name,
+		      const char *format)
 {
-	size_t other = needed_image(p, i, what, name, format);
-	struct forest_image *image = &p->forest->images[i];
+	size_t other = needed_image(b, i, what, name, format);
+	struct forest_image *image = &b->forest->images[i];
 
 	if (other != FOREST_NONE && other != i)
 		append(&image->also, &image->n_also, other);
 }
 
 /* An external data file. QEMU takes its name relative to its own working directory. */
-static void need_data(struct planting *p, size_t i, const char *written)
+static void need_data(struct forest_builder *b, size_t i, const char *written)
 {
 	struct image_name name;
 
 	image_name_parse(&name, written);
 	name.from_cwd = true;
 	if (name.path)
-		need_also(p, i, "data file", &name, "raw");
+		need_also(b, i, "data file", &name, "raw");
 	image_name_release(&name);
 }
 
 /* The files that a json: name speaks of besides the backing file itself. */
-static void need_nested(struct planting *p, size_t i, const struct image_name *name, unsigned nesting)
+static void need_nested(struct forest_builder *b, size_t i, const struct image_name *name, unsigned nesting)
 {
 	struct image_name inner;
 
 	if (name->data_file)
-		need_data(p, i, name->data_file);
+		need_data(b, i, name->data_file);
 	if (!json_is_object(name->backing) || nesting == MAX_NESTING)
 		return;
 	image_name_of_options(&inner, name->backing);
 	if (inner.path)
-		need_also(p, i, "backing file", &inner, inner.driver);
-	need_nested(p, i, &inner, nesting + 1);
+		need_also(b, i, "backing file", &inner, inner.driver);
+	need_nested(b, i, &inner, nesting + 1);
 	image_name_release(&inner);
 }
 
@@ -160,9 +161,9 @@ static void check_format(struct forest *f, size_t i, const char *format)
 		      format);
 }
 
-static void link_below(struct planting *p, size_t i)
+static void link_below(struct forest_builder *b, size_t i)
 {
-	struct forest *f = p->forest;
+	struct forest *f = b->forest;
 	struct image_name name;
 	const char *format;
 
@@ -173,20 +174,20 @@ static void link_below(struct planting *p, size_t i)
 	if (name.fault[0])
 		fault(&f->images[i], "the name of its backing file cannot be used: %s", name.fault);
 	if (name.path) {
-		size_t below = needed_image(p, i, "backing file", &name, format);
+		size_t below = needed_image(b, i, "backing file", &name, format);
 
 		f->images[i].below = below; /* not before: the array may have moved */
 		if (below != FOREST_NONE)
 			check_format(f, i, format);
 	}
-	need_nested(p, i, &name, 0);
+	need_nested(b, i, &name, 0);
 	image_name_release(&name);
 }
 
 /* --- checkpoints ------------------------------------------------------------------------------------------------- */
 
 /* Adds one image of a checkpoint. Returns what is wrong with it, or NULL. */
-static const char *add_frozen(struct planting *p, struct forest_checkpoint *c, const struct manifest_image *image)
+static const char *add_frozen(struct forest_builder *b, struct forest_checkpoint *c, const struct manifest_image *image)
 {
 	_cleanup_free_ char *real = path_real(image->path);
 	const struct forest_image *added;
@@ -197,19 +198,19 @@ static const char *add_frozen(struct planting *p, struct forest_checkpoint *c, c
 		return "is missing";
 	if (!S_ISREG(st.st_mode))
 		return "is not a regular file";
-	i = forest_add(p, real, &st, says_raw(image->format) ? FOREST_AS_RAW : FOREST_BY_NEED);
+	i = forest_add(b, real, &st, says_raw(image->format) ? FOREST_AS_RAW : FOREST_BY_NEED);
 	append(&c->images, &c->n_images, i);
-	added = &p->forest->images[i];
+	added = &b->forest->images[i];
 	return added->size != image->id.size || added->mtime_ns != image->id.mtime_ns ? "was changed since" : NULL;
 }
 
-static void add_frozen_images(struct planting *p, struct forest_checkpoint *c)
+static void add_frozen_images(struct forest_builder *b, struct forest_checkpoint *c)
 {
 	for (size_t d = 0; c->m && d < c->m->n_disks; d++) {
 		const struct manifest_disk *disk = &c->m->disks[d];
 
 		for (size_t k = 0; k < disk->n_chain; k++) {
-			const char *why = add_frozen(p, c, &disk->chain[k]);
+			const char *why = add_frozen(b, c, &disk->chain[k]);
 
 			if (why && !c->fault)
 				c->fault = text_of("its image '%s' %s", disk->chain[k].path, why);
@@ -267,17 +268,17 @@ static void count_above(struct forest *f)
 	}
 }
 
-void forest_link(struct planting *p)
+void forest_link(struct forest_builder *b)
 {
-	struct forest *f = p->forest;
+	struct forest *f = b->forest;
 
 	for (size_t c = 0; c < f->n_checkpoints; c++)
-		add_frozen_images(p, &f->checkpoints[c]);
+		add_frozen_images(b, &f->checkpoints[c]);
 	find_raw(f);
 	for (size_t i = 0; i < f->n_images; i++) { /* which may become more meanwhile */
-		link_below(p, i);
+		link_below(b, i);
 		if (f->images[i].data_file)
-			need_data(p, i, f->images[i].data_file);
+			need_data(b, i, f->images[i].data_file);
 	}
 	for (size_t c = 0; c < f->n_checkpoints; c++)
 		add_also(f, &f->checkpoints[c]);

@@ -140,9 +140,9 @@ static bool is_below(char *const *roots, const char *path)
 	return false;
 }
 
-size_t forest_add(struct planting *p, const char *path, const struct stat *st, enum forest_reason why)
+size_t forest_add(struct forest_builder *b, const char *path, const struct stat *st, enum forest_reason why)
 {
-	struct forest *f = p->forest;
+	struct forest *f = b->forest;
 	size_t there = forest_at(f, st->st_dev, st->st_ino);
 	struct forest_image image = {
 		.device = st->st_dev,
@@ -159,7 +159,7 @@ size_t forest_add(struct planting *p, const char *path, const struct stat *st, e
 			forest_make_raw(&f->images[there]);
 		return there;
 	}
-	look_into(&image, path, p->with_use);
+	look_into(&image, path, b->with_use);
 	if (why == FOREST_AS_RAW)
 		forest_make_raw(&image);
 	if (why == FOREST_BY_LOOK && image.format == IMAGE_RAW && !is_image_name(path)) {
@@ -167,7 +167,7 @@ size_t forest_add(struct planting *p, const char *path, const struct stat *st, e
 		return FOREST_NONE;
 	}
 	image.path = text_copy(path);
-	image.outside = !is_below(p->roots, path);
+	image.outside = !is_below(b->roots, path);
 	if (!f->index || f->n_images == f->index->room)
 		grow(f);
 	*slot_of(f, image.device, image.inode) = f->n_images + 1;

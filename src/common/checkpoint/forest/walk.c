@@ -27,18 +27,18 @@ static bool is_checkpoint(const FTSENT *entry)
 }
 
 /* Roots may overlap. The index of that checkpoint, or FOREST_NONE. */
-static size_t find_checkpoint(const struct planting *p, const char *dir)
+static size_t find_checkpoint(const struct forest_builder *b, const char *dir)
 {
-	for (size_t i = 0; p->roots[1] && i < p->forest->n_checkpoints; i++)
-		if (strcmp(p->forest->checkpoints[i].dir, dir) == 0)
+	for (size_t i = 0; b->roots[1] && i < b->forest->n_checkpoints; i++)
+		if (strcmp(b->forest->checkpoints[i].dir, dir) == 0)
 			return i;
 	return FOREST_NONE;
 }
 
 /* Returns its index. */
-static size_t add_checkpoint(struct planting *p, const char *dir)
+static size_t add_checkpoint(struct forest_builder *b, const char *dir)
 {
-	struct forest *f = p->forest;
+	struct forest *f = b->forest;
 	struct forest_checkpoint c = { .dir = text_copy(dir) };
 	struct err e;
 
@@ -61,63 +61,63 @@ static bool is_ram(const struct forest *f, const FTSENT *entry)
  * Returns whether it is to be entered. The RAM of a checkpoint may look like anything; a checkpoint inside of another
  * is a part of a snapshot of the directory that it was in.
  */
-static bool enter(struct planting *p, FTSENT *entry)
+static bool enter(struct forest_builder *b, FTSENT *entry)
 {
 	size_t there;
 
 	if (entry->fts_level > 0)
 		OWNER(entry) = OWNER(entry->fts_parent);
-	if (is_ram(p->forest, entry))
+	if (is_ram(b->forest, entry))
 		return false;
 	if (!is_checkpoint(entry))
 		return true;
 	if (OWNER(entry) > 0)
 		return false;
-	there = find_checkpoint(p, entry->fts_path);
-	OWNER(entry) = (long)(there == FOREST_NONE ? add_checkpoint(p, entry->fts_path) : there) + 1;
+	there = find_checkpoint(b, entry->fts_path);
+	OWNER(entry) = (long)(there == FOREST_NONE ? add_checkpoint(b, entry->fts_path) : there) + 1;
 	return true;
 }
 
-static void add_file(struct planting *p, const FTSENT *entry)
+static void add_file(struct forest_builder *b, const FTSENT *entry)
 {
 	enum forest_reason why = entry->fts_level == 0 ? FOREST_BY_NEED : FOREST_BY_LOOK;
-	size_t i = S_ISREG(entry->fts_statp->st_mode) ? forest_add(p, entry->fts_path, entry->fts_statp, why)
+	size_t i = S_ISREG(entry->fts_statp->st_mode) ? forest_add(b, entry->fts_path, entry->fts_statp, why)
 						      : FOREST_NONE;
 
 	if (i != FOREST_NONE && entry->fts_level > 0 && OWNER(entry->fts_parent) > 0)
-		p->forest->images[i].inside = (size_t)OWNER(entry->fts_parent) - 1;
+		b->forest->images[i].inside = (size_t)OWNER(entry->fts_parent) - 1;
 }
 
 /* A link to an image stands for it. */
-static void add_link(struct planting *p, const FTSENT *entry)
+static void add_link(struct forest_builder *b, const FTSENT *entry)
 {
 	_cleanup_free_ char *real = path_real(entry->fts_accpath);
 	struct stat st;
 
 	if (real && stat(real, &st) == 0 && S_ISREG(st.st_mode))
-		forest_add(p, real, &st, FOREST_BY_LOOK);
+		forest_add(b, real, &st, FOREST_BY_LOOK);
 }
 
 /* Returns 0, or -1 where one of the roots itself cannot be read. */
-static int visit(struct planting *p, FTS *fts, FTSENT *entry, struct err *e)
+static int visit(struct forest_builder *b, FTS *fts, FTSENT *entry, struct err *e)
 {
 	switch (entry->fts_info) {
 	case FTS_D:
-		if (!enter(p, entry))
+		if (!enter(b, entry))
 			fts_set(fts, entry, FTS_SKIP);
 		break;
 	case FTS_F:
-		add_file(p, entry);
+		add_file(b, entry);
 		break;
 	case FTS_SL:
-		add_link(p, entry);
+		add_link(b, entry);
 		break;
 	case FTS_DNR:
 	case FTS_ERR:
 	case FTS_NS:
 		if (entry->fts_level == 0)
 			return err_sys(e, entry->fts_errno, "cannot read '%s'", entry->fts_path);
-		p->forest->n_unread++;
+		b->forest->n_unread++;
 		break;
 	}
 	return 0;
@@ -129,18 +129,18 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 	return strverscmp((*a)->fts_name, (*b)->fts_name);
 }
 
-int forest_walk(struct planting *p, struct err *e)
+int forest_walk(struct forest_builder *b, struct err *e)
 {
-	FTS *fts = fts_open(p->roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
+	FTS *fts = fts_open(b->roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
 	int result = 0;
 	FTSENT *entry;
 
 	if (!fts)
-		return err_sys(e, errno, "cannot read '%s'", p->roots[0]);
+		return err_sys(e, errno, "cannot read '%s'", b->roots[0]);
 	while (result == 0 && (errno = 0, entry = fts_read(fts)) != NULL)
-		result = visit(p, fts, entry, e);
+		result = visit(b, fts, entry, e);
 	if (result == 0 && errno)
-		result = err_sys(e, errno, "cannot read '%s'", p->roots[0]);
+		result = err_sys(e, errno, "cannot read '%s'", b->roots[0]);
 	fts_close(fts);
 	return result;
 }
