@@ -177,12 +177,6 @@ static const struct cli_word engines[] = {
 	{ "mplcr", NULL }, { "stop", NULL },       CLI_WORDS_END,
 };
 
-static const struct cli_word layouts[] = {
-	{ "pages", "sparse files, restores lazily" },
-	{ "stream", "one file" },
-	CLI_WORDS_END,
-};
-
 static const struct cli_word disk_modes[] = {
 	{ "overlay", "freeze under new overlays" },
 	{ "reflink", "clone the images" },
@@ -216,7 +210,7 @@ const struct cli_option trigger_options[] = {
 	{ "dir", 'd', "DIR", "where NAME.ckpt and the overlays go (default: beside the image\nof the VM's first disk)",
 	  TO_DIRECTORY(struct options, dir) },
 	{ "layout", 0, "LAYOUT", "pages (default; restores lazily) or stream (one file)",
-	  TO_CALL(set_layout, .words = layouts) },
+	  TO_CALL(set_layout, .word = layout_word) },
 	{ "compress", 0, "METHOD", "zstd or zstd:LEVEL (1 to 19), for layout stream",
 	  TO_CALL(set_compress, .words = methods) },
 	{ "disks", 0, "MODE",

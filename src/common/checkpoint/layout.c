@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "checkpoint/layout.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "checkpoint/layout/rows.h"
 
@@ -33,18 +33,22 @@ const struct layout *layout_elsewhere(void)
 	return NULL;
 }
 
+struct cli_word layout_word(size_t i)
+{
+	for (size_t k = 0; k < LAYOUTS; k++)
+		if (!layouts[k]->is_elsewhere && i-- == 0)
+			return (struct cli_word){ layouts[k]->name, layouts[k]->about };
+	return (struct cli_word)CLI_WORDS_END;
+}
+
 char *layout_choices(void)
 {
-	char *choices = NULL;
+	char *choices = text_of("%s", layout_word(0).word);
 
-	for (size_t i = 0; i < LAYOUTS; i++) {
-		char *longer;
+	for (size_t i = 1; layout_word(i).word; i++) {
+		_cleanup_free_ char *shorter = choices;
 
-		if (layouts[i]->is_elsewhere)
-			continue;
-		longer = choices ? text_of("%s or %s", choices, layouts[i]->name) : text_copy(layouts[i]->name);
-		free(choices);
-		choices = longer;
+		choices = text_of("%s or %s", shorter, layout_word(i).word);
 	}
 	return choices;
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/options.h"
 #include "checkpoint/manifest.h"
 #include "state/join.h"
 #include "state/sink.h"
@@ -43,6 +44,7 @@ struct layout_command {
 
 struct layout {
 	const char *name;          /* in manifests, and for the user */
+	const char *about;         /* a few words for whoever chooses one */
 	bool is_elsewhere;         /* the state is in no file, and the manifest's `receiver` says where it was sent */
 	bool can_compress;
 	const char *why_eager;     /* why a restore cannot be lazy, or NULL where the layout lets it */
@@ -77,7 +79,11 @@ const struct layout *layout_named(const char *name);
 const struct layout *layout_default(void);
 const struct layout *layout_elsewhere(void);
 
-/* The names of those that can be chosen, because they store the state: "pages or stream"; malloc'd. */
+/*
+ * Those that can be chosen, because they store the state: the `i`th as a word of an option (base/options.h), and the
+ * names of all, "pages or stream", malloc'd.
+ */
+struct cli_word layout_word(size_t i);
 char *layout_choices(void);
 
 /* Whether the manifest lists all that its layout needs. Whether the files are there, manifest_check_files knows. */

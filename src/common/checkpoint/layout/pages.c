@@ -61,6 +61,7 @@ static bool shell(const struct manifest *m, bool mapped, struct layout_command *
 
 const struct layout layout_pages = {
 	.name = "pages",
+	.about = "sparse files, restores lazily",
 	.open_sink = open_sink,
 	.missing = missing,
 	.write_state = write_state,

@@ -11,6 +11,7 @@ static const char *missing(const struct manifest *m, size_t n)
 
 const struct layout layout_receiver = {
 	.name = "receiver",
+	.about = "in no file",
 	.is_elsewhere = true,
 	.why_eager = "its state is in the QEMU that it was sent to",
 	.missing = missing,

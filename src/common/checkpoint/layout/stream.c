@@ -53,6 +53,7 @@ static bool shell(const struct manifest *m, bool mapped, struct layout_command *
 
 const struct layout layout_stream = {
 	.name = "stream",
+	.about = "one file",
 	.can_compress = true,
 	.why_eager = "the checkpoint has layout 'stream'",
 	.open_sink = open_sink,
