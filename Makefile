@@ -86,9 +86,12 @@ HELPERS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/t
 BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 GUEST    := $(abspath $(BUILD))/tests/guest/guest.elf
 
+# What shells load to complete command lines: each tool prints it, from its own option tables.
+COMPLETIONS := $(foreach tool,$(TOOLS),$(addprefix $(BUILD)/completions/,$(tool).bash _$(tool) $(tool).fish))
+
 .PHONY: all help deps demo check check-mplcr bench lint fuzz install uninstall dist clean distclean test-programs guest
 .PHONY: FORCE
-all: $(TOOLS:%=$(BIN)/%)
+all: $(TOOLS:%=$(BIN)/%) $(COMPLETIONS)
 
 help:
 	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
@@ -116,6 +119,17 @@ $(BIN)/$(1): $(call objects,$(call sources,$(1))) $(LIB)
 	$$(Q)mkdir -p $$(@D) && $$(CC) $$(ALL_LDFLAGS) $$^ -o $$@ $$(LIBS)
 endef
 $(foreach tool,$(TOOLS),$(eval $(call tool_rules,$(tool))))
+
+completion = mkdir -p $(@D) && $< --completion $(1) >$@.new && mv $@.new $@
+$(BUILD)/completions/%.bash: $(BIN)/%
+	$(call say,GEN,$@)
+	$(Q)$(call completion,bash)
+$(BUILD)/completions/_%: $(BIN)/%
+	$(call say,GEN,$@)
+	$(Q)$(call completion,zsh)
+$(BUILD)/completions/%.fish: $(BIN)/%
+	$(call say,GEN,$@)
+	$(Q)$(call completion,fish)
 
 # Tests of files that belong to one tool see that tool's objects, all but its main.c.
 TOOL_PARTS := $(call objects,$(filter-out %/main.c,$(foreach tool,$(TOOLS),$(call sources,$(tool)))))
@@ -208,9 +222,9 @@ installed = \
 	$(call $(1),644,$(MANDIR)/man1,$(wildcard man/*.1)) && \
 	$(call $(1),644,$(MANDIR)/man5,$(wildcard man/*.5)) && \
 	$(call $(1),644,$(MANDIR)/man7,$(wildcard man/*.7)) && \
-	$(call $(1),644,$(DATADIR)/bash-completion/completions,$(TOOLS:%=completions/%.bash)) && \
-	$(call $(1),644,$(DATADIR)/zsh/site-functions,$(TOOLS:%=completions/_%)) && \
-	$(call $(1),644,$(DATADIR)/fish/vendor_completions.d,$(TOOLS:%=completions/%.fish)) && \
+	$(call $(1),644,$(DATADIR)/bash-completion/completions,$(filter %.bash,$(COMPLETIONS))) && \
+	$(call $(1),644,$(DATADIR)/zsh/site-functions,$(filter $(BUILD)/completions/_%,$(COMPLETIONS))) && \
+	$(call $(1),644,$(DATADIR)/fish/vendor_completions.d,$(filter %.fish,$(COMPLETIONS))) && \
 	$(call $(1),644,$(DATADIR)/mplcr/contrib,$(wildcard contrib/*))
 
 put    = install -d '$(DESTDIR)$(2)' && install -m $(1) $(3) '$(DESTDIR)$(2)'

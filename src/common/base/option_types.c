@@ -59,7 +59,12 @@ static int find_word(const struct cli_given *g, unsigned *index, struct err *e)
 
 static int set_word(const struct cli_given *g, void *at, struct err *e)
 {
-	return find_word(g, at, e);
+	unsigned index;
+
+	if (find_word(g, &index, e) < 0)
+		return -1;
+	*(unsigned *)at = index;
+	return 0;
 }
 
 static int set_words(const struct cli_given *g, void *at, struct err *e)

@@ -101,7 +101,7 @@ static void put_values(const struct cli *cli)
 		if (cli_word_at(&o->to, 0).word)
 			put_words(o);
 		else if (o->to.files)
-			printf("names=%s ;;\n", kinds[o->to.files]);
+			printf("names='%s' ;;\n", kinds[o->to.files]);
 		else
 			puts("return ;;");
 	}
@@ -116,7 +116,7 @@ static void put_options(const struct cli *cli)
 		printf("%s--%s", blank, o->name);
 		blank = " ";
 	}
-	printf("%s' operands=%s", cli->command ? " --" : "", kinds[cli->operands]);
+	printf("%s' operands='%s'", cli->command ? " --" : "", kinds[cli->operands]);
 }
 
 /* Which verb it is, and what that has. */

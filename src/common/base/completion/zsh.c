@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For zsh: a call of _arguments (zshcompsys(1)) for the tool and for each of its verbs. */
+/* For zsh: a call of _arguments (zshcompsys(1)), with what the tool has, or the verb that is there. */
 #include <ctype.h>
 #include <stdio.h>
 
@@ -75,7 +75,7 @@ static void put_exclusions(const struct cli_option *o)
 
 static void put_option(const struct cli_option *o)
 {
-	fputs("        '", stdout);
+	fputs("    '", stdout);
 	put_exclusions(o);
 	if (o->letter)
 		printf("'{-%c%s,--%s%s}'", o->letter, o->value ? "+" : "", o->name, o->value ? "=" : "");
@@ -86,50 +86,61 @@ static void put_option(const struct cli_option *o)
 	putchar(']');
 	if (o->value)
 		put_value(o);
-	fputs("' \\\n", stdout);
+	puts("'");
+}
+
+static void put_verbs(const struct cli *tool)
+{
+	fputs("    '1:verb:((", stdout);
+	for (const struct cli *const *v = tool->verbs; *v; v++) {
+		fputs(v == tool->verbs ? "" : " ", stdout);
+		put_word((*v)->verb, (*v)->summary);
+	}
+	puts("))'");
 }
 
 static void put_operands(const struct cli *cli)
 {
-	if (cli->verbs) {
-		fputs("        '1:verb:((", stdout);
-		for (const struct cli *const *v = cli->verbs; *v; v++) {
-			fputs(v == cli->verbs ? "" : " ", stdout);
-			put_word((*v)->verb, (*v)->summary);
-		}
-		puts("))'");
-		return;
-	}
+	const char *message = kinds[cli->operands].message, *action = kinds[cli->operands].action;
+
+	if (cli->verbs)
+		put_verbs(cli);
 	for (int i = 1; i <= cli->most_operands; i++)
-		printf("        '%d:%s:%s' \\\n", i, kinds[cli->operands].message, kinds[cli->operands].action);
+		printf("    '%d:%s:%s'\n", i, message, action);
+	if (cli->operands && cli->most_operands == 0)
+		printf("    '*:%s:%s'\n", message, action);
 	if (cli->command)
-		puts("        '*::command line:_normal'");
-	else if (cli->operands && cli->most_operands == 0)
-		printf("        '*:%s:%s'\n", kinds[cli->operands].message, kinds[cli->operands].action);
-	else
-		puts("        && return");
+		puts("    '*::command line:_normal'");
 }
 
 static void put_command(const struct cli *cli)
 {
-	printf("    _arguments -s %s\\\n", cli->command ? "" : "-S ");
+	puts("specs=(");
 	for (COMPLETION_EACH(o, cli))
 		put_option(o);
 	put_operands(cli);
+	puts(")");
+}
+
+/* The verb's own words are completed as if the verb were the command. */
+static void put_verb_cases(const struct cli *tool)
+{
+	puts("case $(( CURRENT > 2 )):$words[2] in");
+	for (const struct cli *const *v = tool->verbs; *v; v++) {
+		printf("1:%s)\n", (*v)->verb);
+		put_command(*v);
+		puts("shift words\n(( CURRENT-- ))\n;;");
+	}
+	puts("esac");
 }
 
 void completion_zsh(const struct cli *tool)
 {
-	printf("#compdef %s\n# SPDX-License-Identifier: MIT\n# zsh completion for %s, made by %s --completion zsh\n\n",
+	printf("#compdef %s\n# SPDX-License-Identifier: MIT\n# zsh completion for %s, made by %s --completion zsh\n\n"
+	       "local -a specs\n",
 	       tool->tool, tool->tool, tool->tool);
-	if (tool->verbs)
-		puts("if (( CURRENT > 2 )); then\n    case $words[2] in");
-	for (const struct cli *const *v = tool->verbs; v && *v; v++) {
-		printf("    %s)\n    shift words\n    (( CURRENT-- ))\n", (*v)->verb);
-		put_command(*v);
-		puts("    return\n    ;;");
-	}
-	if (tool->verbs)
-		puts("    esac\nfi");
 	put_command(tool);
+	if (tool->verbs)
+		put_verb_cases(tool);
+	printf("_arguments -s %s$specs\n", tool->command ? "" : "-S ");
 }
