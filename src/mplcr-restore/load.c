@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/interrupt.h"
 #include "base/json.h"
+#include "qemu/versions.h"
 #include "restore.h"
 
 /* The wait between two looks at a load that takes long; it begins at 0 and grows to this. */
@@ -104,7 +105,7 @@ static int find_overwritten(struct vm *vm, const struct plan *p, struct overwrit
 	uid_t uid;
 	gid_t gid;
 
-	if (!p->lazy || p->version >= VERSION_CLEAN_START)
+	if (!p->lazy || p->version >= QEMU_CLEAN_INCOMING)
 		return 0;
 	path = text_of("%s/%s", p->m->checkpoint, memory_main_file(p->m)->name);
 	if (qmp_peer(vm->qmp, &pid, &uid, &gid, e) == 0 && overwritten_read(o, pid, path, e) == 0)

@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "checkpoint/layout.h"
+#include "qemu/versions.h"
 #include "restore.h"
 
 static int choose_socket(struct plan *p, struct err *e)
@@ -64,7 +65,7 @@ static int incoming_command(const struct plan *p, char **incoming, struct err *e
 	const struct layout *layout = p->m->layout;
 	struct layout_command c;
 
-	if (p->lazy && p->version < VERSION_CLEAN_START)
+	if (p->lazy && p->version < QEMU_CLEAN_INCOMING)
 		return err_usage(e, "no shell command can load layout '%s' with QEMU before 5.0: it needs "
 				    "mplcr-restore itself", layout->name);
 	if (!layout->shell(p->m, p->lazy, &c)) {

@@ -18,7 +18,7 @@
 #include "base/text.h"
 #include "qemu/image_path.h"
 #include "base/json.h"
-#include "base/proc.h"
+#include "qemu/vm.h"
 #include "restore.h"
 
 /* How long the receiver may take for the change to its overlays, whatever is left of --timeout. */
@@ -35,16 +35,14 @@ enum relation {
 struct receiver {
 	struct plan *p;
 	struct vm *vm;
-	uid_t uid; /* who QEMU runs as */
-	gid_t gid;
-	struct procinfo proc;   /* all zero where it cannot be read */
+	struct vm_process process;
 	json_t *blocks;         /* query-block */
 	const json_t **entries; /* of each disk of the manifest: its entry in `blocks` */
 };
 
 static void receiver_release(struct receiver *r)
 {
-	procinfo_release(&r->proc);
+	vm_process_release(&r->process);
 	json_decref(r->blocks);
 	free(r->entries);
 }
@@ -52,7 +50,6 @@ static void receiver_release(struct receiver *r)
 static int connect_receiver(struct receiver *r, struct err *e)
 {
 	struct vm *vm = r->vm;
-	struct err ignored;
 
 	vm->qmp = qmp_connect(r->p->socket, (int)r->p->o->timeout_ms, vm->interrupt, e);
 	if (!vm->qmp) {
@@ -62,10 +59,8 @@ static int connect_receiver(struct receiver *r, struct err *e)
 	}
 	vm->greeted = clock_ns();
 	qmp_set_deadline(vm->qmp, vm->deadline);
-	if (qmp_peer(vm->qmp, &vm->pid, &r->uid, &r->gid, e) < 0)
-		return -1;
-	if (procinfo_read(vm->pid, &r->proc, &ignored) < 0)
-		r->proc = (struct procinfo){ 0 };
+	vm_process_read(&r->process, vm->qmp);
+	vm->pid = r->process.pid;
 	return 0;
 }
 
@@ -93,7 +88,7 @@ static int check_port(const struct receiver *r, struct err *e)
 {
 	const char *sent = strrchr(r->p->m->receiver, ':') + 1, *port = NULL, *uri = NULL;
 
-	for (char **arg = r->proc.argv; arg && *arg && arg[1]; arg++)
+	for (char **arg = r->process.proc.argv; arg && *arg && arg[1]; arg++)
 		if (strcmp(*arg, "-incoming") == 0 || strcmp(*arg, "--incoming") == 0)
 			uri = arg[1];
 	if (uri && (strncmp(uri, "tcp:", 4) == 0 || strncmp(uri, "cptcp:", 6) == 0))
@@ -128,7 +123,7 @@ static char *path_of(const struct receiver *r, const json_t *image)
 {
 	const char *shown = json_text(image, "filename");
 
-	return shown ? image_path(shown, r->proc.cwd, r->vm->pid) : NULL;
+	return shown ? vm_image_path(&r->process, shown) : NULL;
 }
 
 static json_t *top_image(const json_t *entry)
@@ -265,7 +260,7 @@ static int check_disks(struct receiver *r, struct err *e)
 /* Hands a file of the run directory, or the directory, to QEMU's user, where it runs as another one. */
 static int give_to_qemu(const struct receiver *r, const char *path, struct err *e)
 {
-	if (file_give(AT_FDCWD, path, r->uid, r->gid) == 0)
+	if (file_give(AT_FDCWD, path, r->process.uid, r->process.gid) == 0)
 		return 0;
 	return err_sys(e, errno, "cannot give '%s' to the receiver's user", path);
 }

@@ -123,9 +123,6 @@ int receiver_resume(struct vm *vm, struct plan *p, struct err *e) __attribute__(
 /* vm_disks.c: checks with QEMU that every disk stands on its fresh overlay, and none on a frozen image. */
 int vm_check_disks(struct vm *vm, const struct plan *p, struct err *e) __attribute__((warn_unused_result));
 
-/* From this version on QEMU writes nothing into guest memory before a state that is to come. */
-#define VERSION_CLEAN_START 50000
-
 /* overwritten.c: the pages of the memory file that QEMU changed in its private copy before the state came. */
 struct overwritten {
 	struct stream_range *ranges;

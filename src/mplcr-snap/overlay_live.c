@@ -17,9 +17,9 @@
 #include "base/json.h"
 #include "qemu/overlay.h"
 #include "qemu/overlay_name.h"
-#include "base/proc.h"
 #include "qemu/qmp.h"
 #include "qemu/disks.h"
+#include "qemu/vm.h"
 
 /* How long another client may sit on the socket before we say so, and how long all may take. */
 #define GREETING_MS 5000
@@ -40,8 +40,7 @@ struct live {
 	struct qmp *q;
 	int interrupt;
 	int64_t deadline;
-	uid_t uid; /* QEMU's */
-	gid_t gid;
+	struct vm_process process;
 	struct vm_disks vm;
 	struct frozen *frozen;
 	size_t n;
@@ -57,23 +56,12 @@ static const char *live_name(const struct live *l)
 
 static int survey(struct live *l, struct err *e)
 {
-	struct procinfo proc = { 0 };
-	struct err ignored;
-	bool known = false;
-	pid_t pid = 0;
-	int result;
-
 	l->q = qmp_connect(l->options->socket, GREETING_MS, l->interrupt, e);
 	if (!l->q)
 		return -1;
 	qmp_set_deadline(l->q, l->deadline);
-	l->uid = geteuid();
-	if (qmp_peer(l->q, &pid, &l->uid, &l->gid, &ignored) == 0)
-		known = procinfo_read(pid, &proc, &ignored) == 0;
-	result = vm_disks_read(&l->vm, l->q, pid, known ? proc.cwd : NULL, e);
-	if (known)
-		procinfo_release(&proc);
-	return result;
+	vm_process_read(&l->process, l->q);
+	return vm_disks_read(&l->vm, l->q, &l->process, e);
 }
 
 static int check_devices(const struct live *l, struct err *e)
@@ -215,7 +203,7 @@ static int create_files(struct live *l, struct err *e)
 	for (size_t i = 0; i < l->n; i++) {
 		struct frozen *f = &l->frozen[i];
 
-		if (overlay_claim(f->overlay, l->uid, l->gid, e) < 0)
+		if (overlay_claim(f->overlay, l->process.uid, l->process.gid, e) < 0)
 			return -1;
 		f->claimed = true;
 		list[i] = (struct overlay){ f->overlay, f->backing, f->disk->chain[0].format, f->disk->virtual_size };
@@ -359,6 +347,7 @@ int overlay_live(const struct overlay_options *o, struct err *e)
 	}
 	free(l.frozen);
 	vm_disks_release(&l.vm);
+	vm_process_release(&l.process);
 	if (l.q)
 		qmp_close(l.q);
 	return result;

@@ -165,7 +165,7 @@ static int survey_and_plan(struct run *r, struct err *e)
 		return -1;
 	if (r->choice.engine == ENGINE_MPLCR && queue_plan(&r->plan, r->options, &r->survey, e) < 0)
 		return -1;
-	if (!r->survey.proc_known)
+	if (!r->survey.process.known)
 		cli_warn("QEMU's command line cannot be read: mplcr-restore will need it after '--'");
 	phase_done(r, "survey");
 	return 0;
@@ -297,7 +297,7 @@ static int open_run(struct run *r, struct err *e)
 	if (r->interrupt < 0)
 		return -1;
 	r->q = qmp_connect(r->options->socket, GREETING_MS, r->interrupt, e);
-	if (!r->q || receive_pipe(r->pipe, e) < 0 || guardian_start(&r->guardian, r->changes, r->q, r->pipe, e) < 0)
+	if (!r->q || receive_pipe(r->pipe, e) < 0 || guard_changes(&r->guardian, r->changes, r->q, r->pipe, e) < 0)
 		return -1;
 	qmp_set_interrupt(r->q, r->interrupt);
 	qmp_set_watcher(r->q, trace_qmp, r->trace);

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "qemu/versions.h"
 
 #define GIB (1024.0 * 1024 * 1024)
 #define MIB (1024.0 * 1024)
@@ -105,7 +106,7 @@ static int choose_shorter(struct choice *c, const struct options *o, const struc
 /* The guest stands still anyway, so no pause counts: what leaves the VM exactly as it was is best. */
 static int choose_for_paused(struct choice *c, const struct survey *s)
 {
-	if (!s->background_refusal[0] && s->version >= 90000)
+	if (!s->background_refusal[0] && s->version >= QEMU_BREAKABLE_BACKGROUND)
 		return choose(c, ENGINE_BACKGROUND, "%s",
 			      "the VM is to stay paused, and this leaves its disks in QEMU's hands");
 	return choose(c, ENGINE_STOP, "%s", "the VM is to stay paused");
@@ -182,7 +183,7 @@ static int check_asked(const struct options *o, const struct survey *s, struct e
 			e, "it needs root, vm.unprivileged_userfaultfd=1 or access to /dev/userfaultfd for QEMU, and "
 			   "guest memory that is not a file; --engine auto takes what is possible");
 	}
-	if (o->engine == ENGINE_BACKGROUND && stays_paused && s->version < 90000) {
+	if (o->engine == ENGINE_BACKGROUND && stays_paused && s->version < QEMU_BREAKABLE_BACKGROUND) {
 		err_set(e, "QEMU before 9.0 lets the VM run after a background snapshot, and it is to stay paused");
 		return err_hint(e, "--engine stop keeps it paused");
 	}

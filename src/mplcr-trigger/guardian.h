@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The process that takes back what is on the list of changes when we die. */
+/* What the guardian of mplcr-trigger does: it takes back what is on the list of changes. */
 #ifndef TRIGGER_GUARDIAN_H
 #define TRIGGER_GUARDIAN_H
 
-#include <sys/types.h>
-
 #include "changes.h"
-
-struct guardian {
-	pid_t pid;
-	int alive; /* write end of the pipe whose end of file means that we died */
-};
+#include "qemu/guardian.h"
 
 /*
- * Forks the guardian, which does changes_undo when this process ends without guardian_dismiss, and drains the pipe
- * meanwhile. To be called before there are threads. Returns 0 or -1.
+ * Starts it: on the connection `q` it does changes_undo when this process ends without guardian_dismiss, and reads the pipe for the state
+ * empty meanwhile. Returns 0 or -1.
  */
-int guardian_start(struct guardian *g, struct changes *c, struct qmp *q, const int pipe_ends[2], struct err *e);
-void guardian_dismiss(struct guardian *g);
+int guard_changes(struct guardian *g, struct changes *c, struct qmp *q, const int pipe_ends[2], struct err *e);
 
 #endif

@@ -10,9 +10,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/json.h"
-
-/* query-memory-size-summary came with it. */
-#define SUMMARY_VERSION 21100
+#include "qemu/versions.h"
 
 /* The names of guest RAM blocks are those of the memory backends. */
 static int read_backends(struct survey *s, struct qmp *q, struct err *e)
@@ -76,5 +74,5 @@ int survey_memory(struct survey *s, struct qmp *q, struct err *e)
 {
 	if (read_backends(s, q, e) < 0)
 		return -1;
-	return s->version >= SUMMARY_VERSION ? read_summary(s, q, e) : read_tree(s, q, e);
+	return s->version >= QEMU_MEMORY_SUMMARY ? read_summary(s, q, e) : read_tree(s, q, e);
 }

@@ -39,7 +39,7 @@ static char **copy_arguments(char **argv)
  * An image of a chain, and its data file: as the VM has them or, where they are named, their clones, which are in the
  * partial directory yet.
  */
-static int record_image(struct manifest_image *to, const struct manifest_image *from, const struct plan *p,
+static int record_image(struct manifest_image *to, const struct vm_image *from, const struct plan *p,
 			const char *clone, const char *data, struct err *e)
 {
 	_cleanup_free_ char *now = clone ? path_join(p->partial, clone) : text_copy(from->path);
@@ -82,12 +82,12 @@ static void record_qemu(struct manifest *m, const struct survey *s)
 	m->machine = text_copy(s->machine);
 	m->accelerator = text_copy(s->kvm ? "kvm" : "tcg");
 	m->memory = s->memory;
-	if (!s->proc_known)
+	if (!s->process.known)
 		return;
-	m->argv = copy_arguments(s->proc.argv);
-	m->cwd = text_copy(s->proc.cwd);
-	if (identity_read(s->proc.exe, &m->qemu_id, &ignored) == 0)
-		m->qemu_binary = text_copy(s->proc.exe);
+	m->argv = copy_arguments(s->process.proc.argv);
+	m->cwd = text_copy(s->process.proc.cwd);
+	if (identity_read(s->process.proc.exe, &m->qemu_id, &ignored) == 0)
+		m->qemu_binary = text_copy(s->process.proc.exe);
 }
 
 static void record_state(struct manifest *m, const struct sink_result *r)

@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
-#include "qemu/image_path.h"
+#include "qemu/versions.h"
 #include "base/json.h"
 
 /* No single question of the survey may keep us waiting longer. */
@@ -19,15 +19,13 @@
 
 static int read_run_state(struct survey *s, struct qmp *q, struct err *e)
 {
-	_cleanup_json_ json_t *status = NULL;
+	struct vm_status status;
 	static const char *const usable[] = { "running", "paused", "prelaunch" };
 
-	if (qmp_run(q, "query-status", NULL, &status, e) < 0)
+	if (vm_status_read(q, &status, e) < 0)
 		return -1;
-	s->run_state = text_copy(json_text(status, "status"));
-	s->running = json_flag(status, "running");
-	if (!s->run_state)
-		return err_set(e, "QEMU does not tell the run state of its VM");
+	s->run_state = text_copy(status.state);
+	s->running = status.running;
 	for (size_t i = 0; i < sizeof(usable) / sizeof(usable[0]); i++)
 		if (strcmp(s->run_state, usable[i]) == 0)
 			return 0;
@@ -168,13 +166,13 @@ static int try_background(struct survey *s, struct qmp *q, struct changes *c, st
 	return changes_put_back(c, q, e);
 }
 
-/* Precopy needs a pause before the switchover, and a dirty bitmap that sees every store (QEMU commit 03bfc2188f). */
+/* Precopy needs a pause before the switchover, and a dirty bitmap that sees every store. */
 static void judge_precopy(struct survey *s)
 {
 	if (!json_object_get(s->capabilities, "pause-before-switchover"))
 		snprintf(s->precopy_refusal, sizeof(s->precopy_refusal),
 			 "this QEMU has no pause-before-switchover (2.11 and later do)");
-	else if (!s->kvm && s->version < TCG_PRECOPY_VERSION) {
+	else if (!s->kvm && s->version < QEMU_TCG_DIRTY_BITMAP) {
 		s->precopy_unsafe = true;
 		snprintf(s->precopy_refusal, sizeof(s->precopy_refusal),
 			 "under TCG, QEMU before 9.0 loses guest writes in precopy (this is %d.%d)", s->version / 10000,
@@ -184,24 +182,17 @@ static void judge_precopy(struct survey *s)
 
 static void read_process(struct survey *s, struct qmp *q)
 {
-	struct err ignored;
+	uint64_t used;
 
-	s->proc_known =
-		qmp_peer(q, &s->pid, &s->uid, &s->gid, &ignored) == 0 && procinfo_read(s->pid, &s->proc, &ignored) == 0;
-	s->populated = s->memory;
-	if (s->proc_known && s->proc.memory > 0 && s->proc.memory < s->memory)
-		s->populated = s->proc.memory;
-}
-
-char *disk_image_path(const char *shown, const struct survey *s)
-{
-	return image_path(shown, s->proc_known ? s->proc.cwd : NULL, s->pid);
+	vm_process_read(&s->process, q);
+	used = s->process.proc.memory;
+	s->populated = used > 0 && used < s->memory ? used : s->memory;
 }
 
 static int survey_disks(struct survey *s, struct qmp *q, struct err *e)
 {
 	struct vm_disks v;
-	int result = vm_disks_read(&v, q, s->pid, s->proc_known ? s->proc.cwd : NULL, e);
+	int result = vm_disks_read(&v, q, &s->process, e);
 
 	s->disks = v.disks;
 	s->n_disks = v.n_disks;
@@ -241,6 +232,5 @@ void survey_release(struct survey *s)
 	free(s->machine);
 	free(s->run_state);
 	sticky_release(&s->sticky);
-	if (s->proc_known)
-		procinfo_release(&s->proc);
+	vm_process_release(&s->process);
 }

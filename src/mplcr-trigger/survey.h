@@ -7,23 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "base/err.h"
-#include "base/proc.h"
 #include "patched/kept.h"
 #include "qemu/disks.h"
 #include "qemu/qmp.h"
-
-/* From this version on the migration dirty bitmap sees every store of TCG (QEMU commit 03bfc2188f, 9.0). */
-#define TCG_PRECOPY_VERSION 90000
+#include "qemu/vm.h"
 
 struct survey {
-	pid_t pid;
-	uid_t uid;
-	gid_t gid;
-	bool proc_known;
-	struct procinfo proc;
+	struct vm_process process;
 	int version; /* as qmp_version */
 	char *package;
 	char *machine; /* resolved machine type */
@@ -61,8 +53,5 @@ void survey_release(struct survey *s);
 
 /* The memory: fills s->memory, s->ram. */
 int survey_memory(struct survey *s, struct qmp *q, struct err *e);
-
-/* The absolute path of an image by the name that QEMU shows; malloc'd, or NULL where no such file can be found. */
-char *disk_image_path(const char *shown, const struct survey *s);
 
 #endif

@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #include "qemu/block_job.h"
+#include "qemu/nodes.h"
+#include "qemu/versions.h"
+#include "qemu/vm.h"
 #include "checkpoint/remove.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -67,15 +70,15 @@ static int undo_run_state(struct qmp *q, bool was_running, bool at_last, struct 
 	struct err why = { .text = "it does not settle" };
 
 	for (;; clock_sleep_ms(2)) {
-		_cleanup_json_ json_t *status = NULL;
+		struct vm_status status;
 
-		if (qmp_run(q, "query-status", NULL, &status, e) < 0)
+		if (vm_status_read(q, &status, e) < 0)
 			return -1;
-		if (json_flag(status, "running") == was_running)
+		if (status.running == was_running)
 			return 0;
-		if (!at_last && json_text(status, "status") && strcmp(json_text(status, "status"), "io-error") == 0)
+		if (!at_last && strcmp(status.state, "io-error") == 0)
 			return 0;
-		if (qmp_run(q, was_running ? "cont" : "stop", NULL, NULL, &why) < 0 && !qmp_alive(q)) {
+		if (vm_set_running(q, was_running, &why) < 0 && !qmp_alive(q)) {
 			*e = why;
 			return -1;
 		}
@@ -90,35 +93,26 @@ static int undo_run_state(struct qmp *q, bool was_running, bool at_last, struct 
  */
 static int overlay_in_use(struct qmp *q, const struct changed_overlay *o, char **node, bool *used, struct err *e)
 {
+	const struct node_wanted wanted = { .name = o->node, .path = o->path };
 	_cleanup_json_ json_t *nodes = NULL;
-	const json_t *one;
-	size_t i;
+	const json_t *found;
 
 	*used = false;
-	if (qmp_run(q, "query-named-block-nodes", NULL, &nodes, e) < 0)
+	if (nodes_read(q, &nodes, e) < 0)
 		return -1;
-	json_array_foreach(nodes, i, one) {
-		const char *name = json_text(one, "node-name"), *file = json_text(one, "file");
-		const char *driver = json_text(one, "drv");
-		bool ours = name && o->node[0] && strcmp(name, o->node) == 0;
-
-		if (!ours && !(file && strcmp(file, o->path) == 0))
-			continue;
-		*used = true;
-		if (node && !*node && name && (ours || !driver || strcmp(driver, "file") != 0))
-			*node = text_copy(name);
-	}
+	found = node_find(nodes, &wanted);
+	*used = found != NULL;
+	if (node && found && !node_is_file(found))
+		*node = text_copy(json_text(found, "node-name"));
 	return 0;
 }
 
-/* The name of the commit job, and since when block-commit takes the name of a node (qapi/block-core.json). */
 #define COMMIT_JOB "mplcr-undo"
-#define BASE_NODE_VERSION 30100
 
 /* Writes what the overlay holds back into the image under it, and makes that one the VM's active image again. */
 static int commit_overlay(struct qmp *q, const struct changed_overlay *o, const char *node, struct err *e)
 {
-	bool by_node = qmp_version(q) >= BASE_NODE_VERSION;
+	bool by_node = qmp_version(q) >= QEMU_COMMIT_BASE_NODE;
 	json_t *what = json_of("{s:s, s:s, s:s}", "job-id", COMMIT_JOB, "device", node, by_node ? "base-node" : "base",
 			       by_node ? o->below : o->below_path);
 

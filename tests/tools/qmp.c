@@ -8,7 +8,8 @@
  *     qmp [-t SECONDS] SOCKET wait EVENT            prints the first such event that comes from now on
  *
  * ARGUMENTS is one JSON object, or words NAME=VALUE where VALUE is JSON if it parses as such and else a string.
- * Waits for the socket to appear.  Exits 1 with QEMU's error on stderr when there is one, or after SECONDS (10).
+ * Waits for the socket to appear.  Exits 1 with QEMU's error on stderr when there is one, or after SECONDS
+ * ($QMP_SECONDS, or 10).
  */
 #include <errno.h>
 #include <jansson.h>
@@ -144,7 +145,8 @@ static json_t *parse_arguments(int n, char **words)
 
 int main(int argc, char **argv)
 {
-    unsigned seconds = 10;
+    const char *given = getenv("QMP_SECONDS");
+    unsigned seconds = given ? (unsigned)strtoul(given, NULL, 10) : 10;
     json_t *result;
     FILE *monitor;
     int option;

@@ -60,6 +60,25 @@ static void test_nested(void)
 	image_name_release(&n);
 }
 
+/* The file at the bottom of the stack that a running QEMU shows. */
+static void lowest(const char *name, const char *file)
+{
+	char *found = image_name_lowest_file(name);
+
+	ok(file ? found && strcmp(found, file) == 0 : !found, "lowest file of %s: %s", name, found ? found : "none");
+	free(found);
+}
+
+static void lowest_files(void)
+{
+	lowest("json:{\"driver\":\"qcow2\",\"file\":{\"driver\":\"file\",\"filename\":\"/a\"}}", "/a");
+	lowest("json:{'driver':'qcow2','file.filename':'b'}", "b");
+	lowest("json:{\"driver\":\"throttle\",\"file\":{\"driver\":\"raw\",\"file\":{\"filename\":\"c\"}}}", "c");
+	lowest("json:{\"driver\":\"qcow2\",\"file\":\"node0\"}", NULL);
+	lowest("json:{\"driver\":\"nbd\",\"host\":\"h\"}", NULL);
+	lowest("json:{\"file\":", NULL);
+}
+
 int main(void)
 {
 	char deep[4096] = "json:", dots[4096] = "json:{\"";
@@ -105,5 +124,6 @@ int main(void)
 		strcat(dots, "a.");
 	strcat(dots, "\":1}");
 	bad(dots, "nested too deeply");
+	lowest_files();
 	return done();
 }

@@ -29,6 +29,11 @@ static void __attribute__((format(printf, 2, 3))) fault(struct image_name *n, co
 	va_end(ap);
 }
 
+bool image_name_is_json(const char *name)
+{
+	return strncmp(name, "json:", strlen("json:")) == 0;
+}
+
 /* --- plain names ------------------------------------------------------------------------------------------------ */
 
 /* A name that is no json: name. QEMU strips "file:" and takes the rest as it stands, other colons included. */
@@ -220,28 +225,49 @@ static char *in_double_quotes(const char *text)
 	return copy;
 }
 
-void image_name_parse(struct image_name *n, const char *name)
+/* The options in a json: name of sane length, a new reference; NULL, and why in *n. */
+static json_t *parse_options(const char *name, struct image_name *n)
 {
 	_cleanup_free_ char *json = NULL;
-	_cleanup_json_ json_t *options = NULL;
+	json_t *options;
 	json_error_t why;
 
+	if (strlen(name) > MAX_LENGTH) {
+		fault(n, "it is longer than %d bytes", MAX_LENGTH);
+		return NULL;
+	}
+	json = in_double_quotes(name + strlen("json:"));
+	options = json_loads(json, JSON_REJECT_DUPLICATES, &why);
+	if (!options)
+		fault(n, "its JSON is broken: %.80s", why.text);
+	return options;
+}
+
+void image_name_parse(struct image_name *n, const char *name)
+{
+	_cleanup_json_ json_t *options = NULL;
+
 	*n = (struct image_name){ 0 };
-	if (strncmp(name, "json:", 5) != 0) {
+	if (!image_name_is_json(name)) {
 		parse_plain(n, name);
 		return;
 	}
 	n->json = true;
-	if (strlen(name) > MAX_LENGTH) {
-		fault(n, "it is longer than %d bytes", MAX_LENGTH);
-		return;
-	}
-	json = in_double_quotes(name + 5);
-	options = json_loads(json, JSON_REJECT_DUPLICATES, &why);
+	options = parse_options(name, n);
 	if (options)
 		image_name_of_options(n, options);
-	else
-		fault(n, "its JSON is broken: %.80s", why.text);
+}
+
+char *image_name_lowest_file(const char *name)
+{
+	struct image_name n = { 0 };
+	_cleanup_json_ json_t *options = parse_options(name, &n);
+	_cleanup_json_ json_t *whole = options ? nested(options, &n) : NULL;
+	const json_t *at = whole;
+
+	while (at && !json_text(at, "filename"))
+		at = json_object_get(at, "file");
+	return n.fault[0] ? NULL : text_copy(json_text(at, "filename"));
 }
 
 void image_name_release(struct image_name *n)

@@ -28,6 +28,15 @@ void image_name_parse(struct image_name *n, const char *name);
 /* The same for the options of a nested "backing" object, borrowed. */
 void image_name_of_options(struct image_name *n, const json_t *options);
 
+/* Whether it is a json: name. */
+bool image_name_is_json(const char *name);
+
+/*
+ * The file at the bottom of a json: name, as it is written there, however many drivers are stacked on it (a running
+ * QEMU shows such names). Malloc'd, or NULL.
+ */
+char *image_name_lowest_file(const char *name);
+
 void image_name_release(struct image_name *n);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "qemu/vm.h"
 
 #define LOOK_MS 2
 
@@ -45,32 +46,21 @@ int block_job_wait(struct qmp *q, const char *id, enum block_job_state wanted, i
 	}
 }
 
-/* Stops the guest. Returns 1 where it ran, 0 where it stood anyway, -1 on error. */
-static int hold_guest(struct qmp *q, struct err *e)
-{
-	_cleanup_json_ json_t *status = NULL;
-
-	if (qmp_run(q, "query-status", NULL, &status, e) < 0)
-		return -1;
-	if (!json_flag(status, "running"))
-		return 0;
-	return qmp_run(q, "stop", NULL, NULL, e) < 0 ? -1 : 1;
-}
-
 int block_job_held(struct qmp *q, const char *command, json_t *arguments, const char *id, enum block_job_state wanted,
 		   int64_t timeout_ms, struct err *e)
 {
-	int held = hold_guest(q, e), result;
+	bool held;
+	int result;
 	struct err why;
 
-	if (held < 0) {
+	if (vm_hold(q, &held, e) < 0) {
 		json_decref(arguments);
 		return -1;
 	}
 	result = qmp_run(q, command, arguments, NULL, e);
 	if (result == 0)
 		result = block_job_wait(q, id, wanted, timeout_ms, e);
-	if (held == 1 && qmp_run(q, "cont", NULL, NULL, &why) < 0 && result == 0) {
+	if (vm_release(q, held, &why) < 0 && result == 0) {
 		*e = why;
 		result = -1;
 	}

@@ -12,20 +12,16 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "qemu/image_path.h"
 #include "base/json.h"
+#include "image/name.h"
+#include "qemu/nodes.h"
+#include "qemu/versions.h"
 
 /* A chain deeper than this is taken for a loop. */
 #define MAX_DEPTH 1024
 
 /* Our own overlays' nodes begin with this, so that the user's node name can be found below them. */
 #define OUR_NODES "mplcr-"
-
-/* What of the process that runs the VM is needed to find its images. */
-struct process_of_vm {
-	pid_t pid;
-	const char *cwd; /* NULL: not known */
-};
 
 /* Why the image cannot be frozen at all, malloc'd; NULL where it can. */
 static char *refusal_of(const char *path)
@@ -40,19 +36,11 @@ static char *refusal_of(const char *path)
 }
 
 /* Whether a block node of QEMU is that file. */
-static bool is_open(const char *path, const struct process_of_vm *vm, const json_t *nodes)
+static bool is_open(const char *path, const struct vm_process *vm, const json_t *nodes)
 {
-	const json_t *node;
-	size_t i;
+	const struct node_wanted wanted = { .path = path, .vm = vm };
 
-	json_array_foreach(nodes, i, node) {
-		const char *shown = json_text(node, "file");
-		_cleanup_free_ char *file = shown ? image_path(shown, vm->cwd, vm->pid) : NULL;
-
-		if (file && strcmp(file, path) == 0)
-			return true;
-	}
-	return false;
+	return node_find(nodes, &wanted) != NULL;
 }
 
 /* Formats whose header can be given another backing file's name (QEMU, bdrv_change_backing_file). */
@@ -65,11 +53,11 @@ static bool can_relink(const struct disk *d)
  * Why the image cannot be frozen by a clone, malloc'd; NULL where it can. A clone lies in another directory, so that
  * the names in its header may have to be rewritten, which qemu-img cannot do where it has no key.
  */
-static char *clone_refusal_of(const struct disk *d, const struct process_of_vm *vm, const json_t *nodes)
+static char *clone_refusal_of(const struct disk *d, const struct vm_process *vm, const json_t *nodes)
 {
-	const struct manifest_image *image = &d->chain[0];
+	const struct vm_image *image = &d->chain[0];
 	const char *backing = d->backing_name;
-	bool stays = !backing || backing[0] == '/' || strncmp(backing, "json:", 5) == 0;
+	bool stays = !backing || backing[0] == '/' || image_name_is_json(backing);
 
 	if (d->sealed && !stays)
 		return text_of("'%s' is encrypted and names its backing file '%s' by a relative name, which a clone of "
@@ -89,7 +77,7 @@ static char *clone_refusal_of(const struct disk *d, const struct process_of_vm *
 }
 
 /* What speaks against each way of freezing the disk. */
-static void read_refusals(struct disk *d, const struct process_of_vm *vm, const json_t *inserted, const json_t *nodes)
+static void read_refusals(struct disk *d, const struct vm_process *vm, const json_t *inserted, const json_t *nodes)
 {
 	if (!d->refusal)
 		d->refusal = refusal_of(d->chain[0].path);
@@ -110,11 +98,11 @@ static const char *format_of(const json_t *image)
 }
 
 /* The external data file of a qcow2 image, which QEMU takes as relative to its own working directory; or NULL. */
-static struct manifest_image *data_file(const json_t *image, const struct process_of_vm *vm)
+static struct vm_image *data_file(const json_t *image, const struct vm_process *vm)
 {
 	const char *shown = json_string_value(json_path(image, "format-specific", "data", "data-file", NULL));
-	char *path = shown ? image_path(shown, vm->cwd, vm->pid) : NULL;
-	struct manifest_image *data;
+	char *path = shown ? vm_image_path(vm, shown) : NULL;
+	struct vm_image *data;
 
 	if (!path)
 		return NULL;
@@ -125,7 +113,7 @@ static struct manifest_image *data_file(const json_t *image, const struct proces
 }
 
 /* Fills d->chain from the nested "image" of query-block. */
-static int read_chain(struct disk *d, const struct process_of_vm *vm, const json_t *image, struct err *e)
+static int read_chain(struct disk *d, const struct vm_process *vm, const json_t *image, struct err *e)
 {
 	size_t depth = 0;
 
@@ -135,11 +123,11 @@ static int read_chain(struct disk *d, const struct process_of_vm *vm, const json
 	d->chain = memory_of(depth, sizeof(*d->chain));
 	for (const json_t *at = image; at; at = json_object_get(at, "backing-image")) {
 		const char *shown = json_text(at, "filename");
-		struct manifest_image *i = &d->chain[d->n_chain++];
+		struct vm_image *i = &d->chain[d->n_chain++];
 
 		if (!shown)
 			return err_set(e, "QEMU does not tell the file of disk '%s'", d->device);
-		i->path = image_path(shown, vm->cwd, vm->pid);
+		i->path = vm_image_path(vm, shown);
 		i->format = text_copy(format_of(at));
 		i->data = data_file(at, vm);
 		if (!i->path && !d->refusal)
@@ -156,14 +144,10 @@ static int read_chain(struct disk *d, const struct process_of_vm *vm, const json
 static const char *users_node(const char *node, const char *backing, const json_t *nodes)
 {
 	for (int depth = 0; depth < MAX_DEPTH && strncmp(node, OUR_NODES, strlen(OUR_NODES)) == 0 && backing; depth++) {
-		const json_t *n, *next = NULL;
-		size_t i;
+		const struct node_wanted wanted = { .path = backing };
+		const json_t *next = node_find(nodes, &wanted);
 
-		json_array_foreach(nodes, i, n)
-			if (json_text(n, "file") && strcmp(json_text(n, "file"), backing) == 0 &&
-			    strcmp(json_text(n, "drv") ? json_text(n, "drv") : "file", "file") != 0)
-				next = n;
-		if (!next)
+		if (!next || node_is_file(next))
 			break;
 		node = json_text(next, "node-name");
 		backing = json_text(next, "backing_file");
@@ -171,7 +155,7 @@ static const char *users_node(const char *node, const char *backing, const json_
 	return node;
 }
 
-static int read_disk(struct disk *d, const struct process_of_vm *vm, const json_t *block, const json_t *nodes,
+static int read_disk(struct disk *d, const struct vm_process *vm, const json_t *block, const json_t *nodes,
 		     struct err *e)
 {
 	const json_t *inserted = json_object_get(block, "inserted");
@@ -196,16 +180,13 @@ static int read_disk(struct disk *d, const struct process_of_vm *vm, const json_
 	return 0;
 }
 
-/* Since then query-block lists disks without a backend's name too, those of -blockdev and -device. */
-#define ALL_LISTED_VERSION 30000
-
 /* An older QEMU may have writable disks that it does not list: then nobody could say what is left out. */
 static int check_listed(const struct vm_disks *v, int version, const json_t *nodes, struct err *e)
 {
 	const json_t *node;
 	size_t i;
 
-	if (version >= ALL_LISTED_VERSION)
+	if (version >= QEMU_LISTS_ALL_DISKS)
 		return 0;
 	json_array_foreach(nodes, i, node) {
 		const char *file = json_text(node, "file");
@@ -221,7 +202,7 @@ static int check_listed(const struct vm_disks *v, int version, const json_t *nod
 	return 0;
 }
 
-static int read_disks(struct vm_disks *v, const struct process_of_vm *vm, const json_t *blocks, const json_t *nodes,
+static int read_disks(struct vm_disks *v, const struct vm_process *vm, const json_t *blocks, const json_t *nodes,
 		      struct err *e)
 {
 	const json_t *block;
@@ -237,28 +218,32 @@ static int read_disks(struct vm_disks *v, const struct process_of_vm *vm, const 
 	return 0;
 }
 
-int vm_disks_read(struct vm_disks *v, struct qmp *q, pid_t pid, const char *cwd, struct err *e)
+int vm_disks_read(struct vm_disks *v, struct qmp *q, const struct vm_process *vm, struct err *e)
 {
-	const struct process_of_vm vm = { pid, cwd };
 	_cleanup_json_ json_t *blocks = NULL;
 	_cleanup_json_ json_t *nodes = NULL;
-	int version = qmp_version(q);
 	const json_t *node;
 	size_t i;
 
 	*v = (struct vm_disks){ 0 };
-	if (qmp_run(q, "query-block", NULL, &blocks, e) < 0)
-		return -1;
-	/* "flat" came with QEMU 5.0; without it each node repeats its whole chain */
-	if (qmp_run(q, "query-named-block-nodes", version >= 50000 ? json_of("{s:b}", "flat", 1) : NULL, &nodes, e) < 0)
+	if (qmp_run(q, "query-block", NULL, &blocks, e) < 0 || nodes_read(q, &nodes, e) < 0)
 		return -1;
 	v->nodes = memory_of(json_array_size(nodes), sizeof(*v->nodes));
 	json_array_foreach(nodes, i, node)
 		if (json_text(node, "node-name"))
 			v->nodes[v->n_nodes++] = text_copy(json_text(node, "node-name"));
-	if (read_disks(v, &vm, blocks, nodes, e) < 0)
+	if (read_disks(v, vm, blocks, nodes, e) < 0)
 		return -1;
-	return check_listed(v, version, nodes, e);
+	return check_listed(v, qmp_version(q), nodes, e);
+}
+
+static void image_release(struct vm_image *image)
+{
+	free(image->path);
+	free(image->format);
+	if (image->data)
+		image_release(image->data);
+	free(image->data);
 }
 
 static void disk_release(struct disk *d)
@@ -273,7 +258,7 @@ static void disk_release(struct disk *d)
 	free(d->clone_refusal);
 	free(d->backing_name);
 	for (size_t i = 0; i < d->n_chain; i++)
-		manifest_image_release(&d->chain[i]);
+		image_release(&d->chain[i]);
 	free(d->chain);
 }
 

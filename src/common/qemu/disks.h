@@ -1,26 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /* The disks of a running VM and the image files behind them, as QEMU tells them (qapi/block-core.json). */
-#ifndef MPLCR_VM_DISKS_H
-#define MPLCR_VM_DISKS_H
+#ifndef MPLCR_QEMU_DISKS_H
+#define MPLCR_QEMU_DISKS_H
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "base/err.h"
-#include "checkpoint/manifest.h"
 #include "qemu/qmp.h"
+#include "qemu/vm.h"
+
+/* One image of a chain. */
+struct vm_image {
+	char *path;            /* absolute; NULL where it is no file that can be found */
+	char *format;          /* "qcow2", "raw", …, as QEMU calls its driver */
+	struct vm_image *data; /* its external data file, an image of format "raw"; NULL where it has none */
+};
 
 /* One disk of the VM that has an image in it. */
 struct disk {
-	char *device;                 /* stable name that users see, see manifest.h */
+	char *device;                 /* stable name that users see, the block backend or, without one, the user's node */
 	char *backend;                /* block backend name for QMP commands, "" where it has none */
 	char *node;                   /* root node name */
 	char *qdev;                   /* or NULL */
 	char *shown;                  /* the root image's file name as QEMU shows it */
-	struct manifest_image *chain; /* path and format of each image, top first; identities come after the freeze */
+	struct vm_image *chain;       /* top first */
 	size_t n_chain;
 	uint64_t virtual_size; /* bytes */
 	bool read_only;
@@ -39,10 +45,10 @@ struct vm_disks {
 };
 
 /*
- * Asks QEMU for its disks. `pid` is its process and `cwd` its working directory, against which relative names of images
- * are resolved (NULL: not known). Returns 0 or -1. To be released in any case.
+ * Asks QEMU, the process `vm`, for its disks. Names of images that it shows relative are followed where that is known.
+ * Returns 0 or -1. To be released in any case.
  */
-int vm_disks_read(struct vm_disks *v, struct qmp *q, pid_t pid, const char *cwd, struct err *e)
+int vm_disks_read(struct vm_disks *v, struct qmp *q, const struct vm_process *vm, struct err *e)
 	__attribute__((warn_unused_result));
 
 void vm_disks_release(struct vm_disks *v);

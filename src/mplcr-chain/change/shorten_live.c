@@ -6,14 +6,9 @@
  */
 #include "change/change.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "qemu/block_job.h"
@@ -22,13 +17,15 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "qemu/image_path.h"
 #include "image/lock.h"
 #include "base/interrupt.h"
 #include "change/journal.h"
 #include "base/json.h"
-#include "base/proc.h"
+#include "qemu/guardian.h"
+#include "qemu/nodes.h"
 #include "qemu/qmp.h"
+#include "qemu/versions.h"
+#include "qemu/vm.h"
 
 #define JOB "mplcr-shorten"
 
@@ -38,18 +35,9 @@
 #define EVENT_MS 200
 #define LOOK_MS 50
 
-/* Since when jobs can wait at their end: auto-finalize. */
-#define FINALIZE_VERSION 21200
-
-/* A process that cleans up in the VM when we die: the job goes, and the guest runs on if it ran. */
-struct guard {
-	pid_t pid;
-	int alive; /* where it is told what we do: one of TELL_… */
-};
-
 struct live {
 	const struct shorten *s;
-	struct guard guard;
+	struct guardian guardian;
 	struct qmp *q;
 	bool waits; /* the job waits for block-job-finalize */
 	bool running;
@@ -58,99 +46,45 @@ struct live {
 	char *base;   /* and the base; NULL where there is none */
 };
 
-/* --- the guard -------------------------------------------------------------------------------------------------- */
+/* --- the guardian ----------------------------------------------------------------------------------------------- */
 
-/* The guest is held still; it runs again; all is well. */
-enum { TELL_HOLD = 'h', TELL_RUN = 'r', TELL_END = 'e' };
+/* What it is told: the guest is held still; it runs again. */
+enum { TELL_HOLD = 'h', TELL_RUN = 'r' };
 
-static void guard_tell(const struct guard *g, char what)
+/* In the guardian: the job goes, and the guest runs on if it ran. */
+static int clean_up(void *ctx, char told)
 {
-	(void)!write(g->alive, &what, 1);
-}
-
-static void guard_clean(const struct live *l, bool held)
-{
+	const struct live *l = ctx;
 	struct err ignored;
 
 	qmp_set_deadline(l->q, clock_in_ms(STEP_MS));
 	if (qmp_take_over(l->q, &ignored) < 0)
-		return;
-	if (held && l->running && qmp_run(l->q, "cont", NULL, NULL, &ignored) < 0 && !qmp_alive(l->q))
-		return;
+		return EXIT_FAILED;
+	if (told == TELL_HOLD && l->running && vm_set_running(l->q, true, &ignored) < 0 && !qmp_alive(l->q))
+		return EXIT_FAILED;
 	(void)!qmp_run(l->q, "block-job-cancel", json_of("{s:s, s:b}", "device", JOB, "force", true), NULL, &ignored);
+	return EXIT_DONE;
 }
 
-__attribute__((noreturn)) static void guard_run(int fd, const struct live *l)
+static int start_guardian(struct live *l, struct err *e)
 {
-	char told = TELL_RUN;
-	ssize_t n;
+	const struct guardian_duty duty = { .undo = clean_up, .ctx = l };
 
-	setsid();
-	prctl(PR_SET_NAME, "mplcr-guardian");
-	close(STDIN_FILENO);
-	close(STDOUT_FILENO); /* whoever reads our data must see its end */
-	do {
-		char next;
-
-		n = read(fd, &next, 1);
-		if (n == 1)
-			told = next;
-	} while (n == 1 || (n < 0 && errno == EINTR));
-	if (told != TELL_END)
-		guard_clean(l, told == TELL_HOLD);
-	_exit(EXIT_DONE);
-}
-
-static int guard_start(struct guard *g, struct live *l, struct err *e)
-{
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "cannot make a pipe");
-	g->pid = fork();
-	if (g->pid < 0) {
-		close(ends[0]);
-		close(ends[1]);
-		return err_sys(e, errno, "cannot start the guarding process");
-	}
-	if (g->pid == 0) {
-		close(ends[1]);
-		guard_run(ends[0], l);
-	}
-	close(ends[0]);
-	g->alive = ends[1];
-	return 0;
-}
-
-static void guard_dismiss(const struct guard *g)
-{
-	guard_tell(g, TELL_END);
-	close(g->alive);
-	waitpid(g->pid, NULL, 0);
+	return guardian_start(&l->guardian, &duty, e);
 }
 
 /* --- what the VM calls its images ------------------------------------------------------------------------------- */
 
-/* The node of the image; in *shown (may be NULL) the name that QEMU shows for it. Both malloc'd; NULL: it has none. */
-static char *find_node(const json_t *nodes, const struct chain_image *image, const char *cwd, pid_t pid, char **shown)
+/* The node of the image, which `vm` may show by another name; NULL: it has none. */
+static const json_t *find_node(const json_t *nodes, const struct chain_image *image, const struct vm_process *vm)
 {
-	const json_t *node;
-	size_t i;
+	const struct node_wanted wanted = {
+		.path = image->path,
+		.driver = image_format_name(image->format),
+		.vm = vm,
+	};
 
-	json_array_foreach(nodes, i, node) {
-		const char *file = json_text(node, "file"), *driver = json_text(node, "drv");
-		_cleanup_free_ char *path = NULL;
-
-		if (!file || !driver || strcmp(driver, image_format_name(image->format)) != 0)
-			continue;
-		path = image_path(file, cwd, pid);
-		if (!path || !image_same(path, image->path))
-			continue;
-		if (shown)
-			*shown = text_copy(file);
-		return text_copy(json_text(node, "node-name"));
-	}
-	return NULL;
+	return node_find(nodes, &wanted);
 }
 
 static int not_open(const struct chain_image *image, struct err *e)
@@ -158,29 +92,35 @@ static int not_open(const struct chain_image *image, struct err *e)
 	return err_set(e, "the VM does not have '%s' open", image->path);
 }
 
-static int find_nodes(struct live *l, struct err *e)
+/* Of the images that the job is about: what QEMU calls the nodes, and by which names it shows the files. */
+static int name_nodes(struct live *l, const json_t *nodes, const struct vm_process *vm, struct err *e)
 {
 	const struct chain *c = l->s->chain;
-	_cleanup_json_ json_t *nodes = NULL;
-	_cleanup_free_ char *first = NULL, *base = NULL;
-	struct procinfo proc = { 0 };
-	pid_t pid = 0;
-	uid_t uid;
-	gid_t gid;
-	struct err ignored;
+	const json_t *top = find_node(nodes, &c->images[0], vm), *first = find_node(nodes, &c->images[1], vm);
+	const json_t *base = l->s->base < c->n ? find_node(nodes, &c->images[l->s->base], vm) : NULL;
 
-	if (qmp_run(l->q, "query-named-block-nodes", NULL, &nodes, e) < 0)
+	if (!top || !first)
+		return not_open(&c->images[top ? 1 : 0], e);
+	if (l->s->base < c->n && !base)
+		return not_open(&c->images[l->s->base], e);
+	l->device = text_copy(json_text(top, "node-name"));
+	l->first = text_copy(json_text(first, "file"));
+	l->base = text_copy(json_text(base, "file"));
+	return 0;
+}
+
+static int find_nodes(struct live *l, struct err *e)
+{
+	_cleanup_json_ json_t *nodes = NULL;
+	struct vm_process vm;
+	int result;
+
+	if (nodes_read(l->q, &nodes, e) < 0)
 		return -1;
-	if (qmp_peer(l->q, &pid, &uid, &gid, &ignored) == 0)
-		(void)!procinfo_read(pid, &proc, &ignored);
-	l->device = find_node(nodes, &c->images[0], proc.cwd, pid, NULL);
-	first = find_node(nodes, &c->images[1], proc.cwd, pid, &l->first);
-	if (l->s->base < c->n)
-		base = find_node(nodes, &c->images[l->s->base], proc.cwd, pid, &l->base);
-	procinfo_release(&proc);
-	if (!l->device || !first)
-		return not_open(&c->images[l->device ? 1 : 0], e);
-	return l->s->base < c->n && !base ? not_open(&c->images[l->s->base], e) : 0;
+	vm_process_read(&vm, l->q);
+	result = name_nodes(l, nodes, &vm, e);
+	vm_process_release(&vm);
+	return result;
 }
 
 /* --- the job ---------------------------------------------------------------------------------------------------- */
@@ -206,15 +146,15 @@ static int job_failed(struct live *l, struct err *e)
 	return err_hint(e, "the VM runs on, on the chain that it had");
 }
 
-/* Runs a command about the job with the guest held, and the guard knowing of it. */
+/* Runs a command about the job with the guest held, and the guardian knowing of it. */
 static int held(struct live *l, const char *command, json_t *arguments, enum block_job_state wanted, struct err *e)
 {
 	int result;
 
 	qmp_set_deadline(l->q, clock_in_ms(2 * STEP_MS));
-	guard_tell(&l->guard, TELL_HOLD);
+	guardian_tell(&l->guardian, TELL_HOLD);
 	result = block_job_held(l->q, command, arguments, JOB, wanted, STEP_MS, e);
-	guard_tell(&l->guard, TELL_RUN);
+	guardian_tell(&l->guardian, TELL_RUN);
 	return result;
 }
 
@@ -308,16 +248,16 @@ static void wait_closed(const struct shorten *s)
 
 static int survey(struct live *l, struct err *e)
 {
-	_cleanup_json_ json_t *status = NULL;
+	struct vm_status status;
 
-	l->waits = qmp_version(l->q) >= FINALIZE_VERSION;
-	if (qmp_run(l->q, "query-status", NULL, &status, e) < 0)
+	l->waits = qmp_version(l->q) >= QEMU_JOB_FINALIZE;
+	if (vm_status_read(l->q, &status, e) < 0)
 		return -1;
-	l->running = json_flag(status, "running");
+	l->running = status.running;
 	return find_nodes(l, e);
 }
 
-/* That of an earlier run that was killed together with its guard. */
+/* That of an earlier run that was killed together with its guardian. */
 static int remove_old_job(struct live *l, struct err *e)
 {
 	return cancel(l, e) < 0 ? err_prefix(e, "a job of the VM from an earlier run cannot be cancelled") : 0;
@@ -327,14 +267,14 @@ static int shorten_in_vm(struct live *l, struct err *e)
 {
 	int result;
 
-	if (survey(l, e) < 0 || guard_start(&l->guard, l, e) < 0)
+	if (survey(l, e) < 0 || start_guardian(l, e) < 0)
 		return -1;
 	result = remove_old_job(l, e);
 	if (result == 0)
 		result = shorten_store_journal(l->s, NULL, e);
 	if (result == 0)
 		result = run_job(l, e);
-	guard_dismiss(&l->guard);
+	guardian_dismiss(&l->guardian);
 	if (result == 0)
 		result = check_chain(l, e);
 	cli_progress_end();

@@ -10,15 +10,7 @@
 #include "base/text.h"
 #include "checkpoint/layout.h"
 #include "commandline/optvalue.h"
-
-/*
- * From this version on a memory file can be opened for reading only and still be mapped privately. Before, QEMU opens
- * it for writing, and a guest that gives memory back (balloon) punches holes into it.
- */
-#define VERSION_READ_ONLY_FILE 80200
-
-/* From this version on the machine's memory can be a memory backend; before, there is -mem-path alone. */
-#define VERSION_MACHINE_BACKEND 50000
+#include "qemu/versions.h"
 
 static const char *const file_members[] = {
 	"mem-path", "share", "readonly", "rom", "align", "pmem", "discard-data", "offset", "prealloc",
@@ -102,7 +94,7 @@ static const char *why_blocks(const struct manifest *m, const struct args *a, in
 		return "the checkpoint has no file of memory pages";
 	if (unbacked > 1)
 		return "its command line does not say which memory backend belongs to which RAM block";
-	if (version < VERSION_MACHINE_BACKEND && (files > 1 || unbacked == 0))
+	if (version < QEMU_MACHINE_BACKEND && (files > 1 || unbacked == 0))
 		return "this QEMU can map the main memory only";
 	return NULL;
 }
@@ -115,7 +107,7 @@ const char *commandline_why_eager(const struct manifest *m, char *const *argv, i
 		return m->layout->why_eager;
 	if (argv)
 		args_parse(&a, argv + 1);
-	if (version < VERSION_READ_ONLY_FILE && gives_memory_back(&a))
+	if (version < QEMU_READ_ONLY_MEMORY_FILE && gives_memory_back(&a))
 		return "its guest can give memory back (balloon), and a QEMU before 8.2 would change the checkpoint "
 		       "then";
 	return why_blocks(m, &a, version);
@@ -154,7 +146,7 @@ static void map_file(const struct commandline_request *r, struct optvalue *v, co
 	optvalue_set_number(v, "size", size);
 	optvalue_set(v, "mem-path", path);
 	optvalue_set_flag(v, "share", false);
-	if (r->version >= VERSION_READ_ONLY_FILE) {
+	if (r->version >= QEMU_READ_ONLY_MEMORY_FILE) {
 		optvalue_set_flag(v, "readonly", true);
 		optvalue_set(v, "rom", "off");
 	}
@@ -186,7 +178,7 @@ static void add_backend(const struct commandline_request *r, struct args *a, con
 	_cleanup_optvalue_ struct optvalue v = { 0 };
 	_cleanup_free_ char *text = NULL, *start = NULL;
 
-	if (r->version < VERSION_MACHINE_BACKEND) {
+	if (r->version < QEMU_MACHINE_BACKEND) {
 		args_remove(a, "mem-path");
 		args_add(a, "mem-path", path);
 		return;

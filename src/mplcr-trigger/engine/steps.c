@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "qemu/versions.h"
 
 /* What query-migrate counts in. */
 #define PAGE_BYTES 4096
@@ -86,13 +87,6 @@ static json_t *parameters_wanted(const struct engine *engine, const struct engin
 	return wanted;
 }
 
-/*
- * From here on a background snapshot can be cancelled. Before QEMU commit "migration: stop tracking ram writes when
- * cancelling background migration" (2023, 8.1) memory stays write-protected then and the guest hangs; measured: 7.2
- * does, 10.0 does not. Of the versions in between none is tried, so they count as the older ones.
- */
-#define BREAKABLE_VERSION 90000
-
 /* The patched QEMU has its own part in every migration, which only its own engine wants. */
 static int set_patch(const struct engine *engine, struct engine_job *j, struct err *e)
 {
@@ -110,7 +104,7 @@ int engine_run(const struct engine *engine, struct engine_job *j, struct err *e)
 	if (j->options->extend_live) /* an event for each pass, and it makes thousands */
 		json_object_set_new(capabilities, "events", json_false());
 	j->changes->was_running = j->survey->running;
-	j->changes->unbreakable = engine->kind == ENGINE_BACKGROUND && j->survey->version < BREAKABLE_VERSION;
+	j->changes->unbreakable = engine->kind == ENGINE_BACKGROUND && j->survey->version < QEMU_BREAKABLE_BACKGROUND;
 	if (changes_capabilities(j->changes, j->q, j->survey->capabilities, capabilities, e) < 0 ||
 	    changes_parameters(j->changes, j->q, j->survey->parameters, parameters, e) < 0 ||
 	    set_patch(engine, j, e) < 0 || engine->run(j, e) < 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "image/backing_name.h"
+#include "image/name.h"
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/path.h"
@@ -145,7 +146,7 @@ static int relink_backing(const struct plan *p, const struct disk_plan *dp, cons
 	const struct disk *d = dp->disk;
 	_cleanup_free_ char *name = NULL;
 
-	if (d->n_chain < 2 || d->sealed || !d->backing_name || strncmp(d->backing_name, "json:", 5) == 0)
+	if (d->n_chain < 2 || d->sealed || !d->backing_name || image_name_is_json(d->backing_name))
 		return 0;
 	name = name_from_clone(p, dp, d->chain[1].path);
 	return qemu_img_set_backing(h, name, d->chain[1].format, e);

@@ -32,7 +32,7 @@ static ssize_t claim_files(const struct plan *p, const struct survey *s, struct 
 
 		if (!dp->freeze)
 			continue;
-		if (overlay_claim(dp->overlay, s->proc_known ? s->uid : geteuid(), s->gid, e) < 0)
+		if (overlay_claim(dp->overlay, s->process.uid, s->process.gid, e) < 0)
 			return -1;
 		snprintf(o->path, sizeof(o->path), "%s", dp->overlay);
 		snprintf(o->node, sizeof(o->node), "%s", dp->node);
@@ -133,7 +133,7 @@ static int check_base(const struct disk_plan *dp, const struct survey *s, const 
 
 	for (; at; at = json_object_get(at, "backing-image")) {
 		const char *shown = json_text(at, "filename");
-		_cleanup_free_ char *path = shown ? disk_image_path(shown, s) : NULL;
+		_cleanup_free_ char *path = shown ? vm_image_path(&s->process, shown) : NULL;
 
 		if (path && strcmp(path, dp->disk->chain[0].path) == 0)
 			return 0;

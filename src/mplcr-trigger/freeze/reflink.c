@@ -26,7 +26,7 @@ static int plan_clone(struct plan *p, const struct disk *d, const char *from, ch
 
 static int plan_disk(struct plan *p, struct disk_plan *dp, struct err *e)
 {
-	const struct manifest_image *image = &dp->disk->chain[0];
+	const struct vm_image *image = &dp->disk->chain[0];
 
 	if (dp->disk->clone_refusal)
 		return plan_refuse(dp->disk, dp->disk->clone_refusal, e);

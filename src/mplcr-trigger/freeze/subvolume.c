@@ -41,7 +41,7 @@ static int plan_file(struct plan *p, const struct disk *d, const char *path, cha
 
 static int plan_disk(struct plan *p, struct disk_plan *dp, struct err *e)
 {
-	const struct manifest_image *image = &dp->disk->chain[0];
+	const struct vm_image *image = &dp->disk->chain[0];
 
 	if (dp->disk->clone_refusal)
 		return plan_refuse(dp->disk, dp->disk->clone_refusal, e);

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "qemu/versions.h"
 
 /* All that the patch adds to QMP. */
 static const char *const commands[] = {
@@ -63,9 +64,9 @@ int patch_survey(struct survey *s, const char *socket, struct qmp *q, struct err
 		return 0;
 	}
 	s->patched = true;
-	if (sticky_load(&s->sticky, socket, s->pid, e) < 0)
+	if (sticky_load(&s->sticky, socket, s->process.pid, e) < 0)
 		return -1;
-	if (!s->kvm && s->version < TCG_PRECOPY_VERSION) {
+	if (!s->kvm && s->version < QEMU_TCG_DIRTY_BITMAP) {
 		s->mplcr_unsafe = true;
 		snprintf(s->mplcr_refusal, sizeof(s->mplcr_refusal),
 			 "under TCG, QEMU before 9.0 loses guest writes in its live stage (this is %d.%d)",

@@ -107,7 +107,7 @@ static void end_thread(struct script *s)
 
 static int give(int dirfd, const char *name, const struct survey *s, struct err *e)
 {
-	return !s->proc_known || file_give(dirfd, name, s->uid, s->gid) == 0
+	return !s->process.known || file_give(dirfd, name, s->process.uid, s->process.gid) == 0
 		       ? 0
 		       : err_sys(e, errno, "cannot give '%s' to QEMU's user", name[0] ? name : "job");
 }
