@@ -7,6 +7,7 @@
 
 #include "base/interrupt.h"
 #include "base/json.h"
+#include "set/set.h"
 
 struct reflink {
 	struct set_options set;

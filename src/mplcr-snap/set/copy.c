@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Makes the copies of a set, under names that say that it is not whole, and sees to it that the sources stood still. */
-#include "tool.h"
+/* Makes the copies of a set, under names that say that it is not whole, and checks that no source changed meanwhile. */
+#include "set/set.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/interrupt.h"
 #include "base/workers.h"
+#include "base/cli.h"
 
 struct copying {
 	struct set *s;
@@ -135,7 +136,7 @@ static int copy_one(struct copying *p, struct copy *c, struct err *e)
 	if (!p->s->dir_partial && p->s->marked && mark_put(to, p->s->mark) < 0)
 		p->s->marked = false;
 	p->before += (uint64_t)c->before.st_size;
-	return p->s->options->chain ? 0 : set_dress(p->s, c, to, e); /* else names are still to be written into it */
+	return p->s->options->chain ? 0 : set_attributes(p->s, c, to, e); /* else names are still to be written into it */
 }
 
 /* --- the set ---------------------------------------------------------------------------------------------------- */
@@ -161,7 +162,7 @@ static bool same_time(struct timespec a, struct timespec b)
 }
 
 /* Whether the file is what it was before the first copy was made. */
-static bool stood_still(const struct copy *c)
+static bool is_unchanged(const struct copy *c)
 {
 	struct stat now;
 
@@ -181,7 +182,7 @@ static int check_sources(struct set *s, struct err *e)
 	for (size_t i = 0; i < s->n; i++) {
 		const struct copy *c = &s->copies[i];
 
-		if (stood_still(c))
+		if (is_unchanged(c))
 			continue;
 		if (!c->in_use || !s->options->live_ok) {
 			err_set(e, "'%s' was changed while the set was copied", c->source);

@@ -3,7 +3,7 @@
  * Whole backing chains in a set: each image and each external data file once, and in the headers of the copies the
  * names of copies, so that the copied set needs no file that is not in it. The sources are only read.
  */
-#include "tool.h"
+#include "set/set.h"
 
 #include <errno.h>
 #include <string.h>

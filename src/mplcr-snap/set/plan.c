@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From the operands of reflink to the list of copies: sources looked at, names chosen, nothing written. */
-#include "tool.h"
+#include "set/set.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "image/lock.h"
+#include "tool.h"
 
 /* --- the sources ------------------------------------------------------------------------------------------------ */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes the copies of a set durable and gives them their names, or removes what was made. */
-#include "tool.h"
+#include "set/set.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@
  * A copy is as open to others as its source, no more: it belongs to the same user where we may say so (then QEMU, which
  * runs as another one, can use it), and keeps the time of the last change, by which images are known to be unchanged.
  */
-int set_dress(const struct set *s, const struct copy *c, int fd, struct err *e)
+int set_attributes(const struct set *s, const struct copy *c, int fd, struct err *e)
 {
 	const struct timespec times[2] = { c->before.st_atim, c->before.st_mtim };
 
@@ -35,14 +35,14 @@ int set_dress(const struct set *s, const struct copy *c, int fd, struct err *e)
 	return 0;
 }
 
-static int dress_chain(const struct set *s, struct err *e)
+static int set_chain_attributes(const struct set *s, struct err *e)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		_cleanup_close_ int fd = open(s->copies[i].partial, O_RDONLY | O_CLOEXEC);
 
 		if (fd < 0)
 			return err_sys(e, errno, "cannot open '%s'", s->copies[i].partial);
-		if (set_dress(s, &s->copies[i], fd, e) < 0)
+		if (set_attributes(s, &s->copies[i], fd, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -107,7 +107,7 @@ static int sync_names(const struct set *s, struct err *e)
 	return 0;
 }
 
-/* Whether one commit at the end makes the set durable: it holds clones alone, on filesystems that can do that. */
+/* Whether one commit at the end makes the set durable: it holds only clones, on filesystems that can do that. */
 static bool can_commit(const struct set *s)
 {
 	if (s->options->chain)
@@ -140,7 +140,7 @@ static int give_names(struct set *s, struct err *e)
 
 int set_publish(struct set *s, struct err *e)
 {
-	if (s->options->chain && dress_chain(s, e) < 0)
+	if (s->options->chain && set_chain_attributes(s, e) < 0)
 		return -1;
 	s->committed = can_commit(s);
 	if (sync_files(s, e) < 0 || interrupt_sleep(s->interrupt, 0, e) < 0)

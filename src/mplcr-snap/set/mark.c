@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The mark by which the files of a set are told from others. */
-#include "tool.h"
+#include "set/mark.h"
 
 #include <stdio.h>
 #include <stdlib.h>
