@@ -1,20 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * mplcr-chain, the map of the tool. It reads images and checkpoints through chain.h (one chain), forest.h (all that is
- * below a directory) and manifest.h (a checkpoint), and each verb is a file of its name:
+ * below a directory) and manifest.h (a checkpoint).
  *
- *   main.c        the verbs
- *   walk.c        a chain, one path a line; walk_json.c: all that is known of it                    (walk.h)
- *   verify.c      finds what is wrong with chains and checkpoints; its parts: verify_*.c, trust.c   (verify.h)
- *   seal.c        records what images are now, as a file: seal_file.c; asked by verify: seal_check.c (seal.h)
- *   tree.c        all images and checkpoints below a directory; how they are drawn: tree_*.c        (tree.h)
- *   usage.c       what each layer of a chain stores, and what of it can still be seen
- *   shorten.c     makes a chain shorter                   \
- *   prune.c       drops old checkpoints                    > their parts, and what they share: change.h
- *   relocate.c    moves or copies a whole set             /
+ *   main.c      the verbs
  *
- * What verbs share: alone.c runs qemu-img on one image without those below it (alone.h), columns.c prints names from
- * outside in columns (columns.h).
+ *   walk/       a chain, one path a line; json.c: all that is known of it
+ *   verify/     finds what is wrong with chains and checkpoints                          (verify.h)
+ *   seal/       records what images are now (file.c), and says what has changed (check.c)  (seal.h)
+ *   tree/       draws all images and checkpoints below a directory                       (tree.h)
+ *   usage.c     what each layer of a chain stores, and what of it can still be seen
+ *
+ *   shorten/    makes a chain shorter                                                    (shorten.h)
+ *   prune/      drops old checkpoints, and merges what only they needed                  (prune.h)
+ *   relocate/   moves or copies a whole set                                              (relocate.h)
+ *   change/     what these three share:
+ *     guard           whether an image may be changed at all
+ *     merge           an image made anew on another backing file
+ *     manifest_edit   manifests that are changed
+ *     journal         the last step, done as a whole
+ *
+ *   layer       qemu-img on one image without those below it: for usage and verify
+ *   columns     names from outside, in columns: for usage and tree
+ *
+ * An image that others may see is never written to while anything else needs it. What replaces it is made beside it
+ * under another name, made durable, and renamed.
  */
 #ifndef MPLCR_CHAIN_TOOL_H
 #define MPLCR_CHAIN_TOOL_H

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "change/alone.h"
+#include "layer.h"
 #include "image/chain.h"
 #include "base/cleanup.h"
 #include "base/cli.h"
@@ -156,7 +156,7 @@ static int map_layer(struct usage *u, size_t i, struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open '%s'", image->path);
-	if (alone_start(&p, "map", image, fd, (struct process_setup){ .input = -1 }, e) < 0 ||
+	if (layer_qemu_img(&p, "map", image, fd, (struct process_setup){ .input = -1 }, e) < 0 ||
 	    read_map(&p, &sums, image->path, e) < 0)
 		return -1;
 	u->layers[i].stored = sums.all;

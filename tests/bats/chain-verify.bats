@@ -380,7 +380,7 @@ libqcow_that() {
 
 @test "every code is in the man page, and a test makes verify find it" {
     local code codes missing=''
-    codes=$(sed -nE 's/.*X\([A-Z_]+, "([A-Z-]+)".*/\1/p' "$project/src/mplcr-chain/codes.h")
+    codes=$(sed -nE 's/.*X\([A-Z_]+, "([A-Z-]+)".*/\1/p' "$project/src/mplcr-chain/verify/codes.h")
     [[ $(wc -w <<<"$codes") -gt 30 ]]
     for code in $codes; do
         grep -qE "^\.It Li $code\$" "$project/man/mplcr-chain.1" || missing+="$code is not in the man page"$'\n'

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "change/change.h"
+#include "change/guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 #include "checkpoint/forest/forest.h"
 #include "base/number.h"
 #include "image/users.h"
+#include "base/path_list.h"
 
 #define SEAL ".seal"
 

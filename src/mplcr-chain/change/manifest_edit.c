@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Manifests that are changed: as JSON and not as struct manifest, so that members that only other versions know are
- * kept, and paths as they were recorded.
- */
-#include "change/change.h"
+#include "change/manifest_edit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "checkpoint/manifest.h"
 
 #define MAX_BYTES (16 << 20)
 

@@ -4,7 +4,7 @@
  * what differs between the old backing file and the new one (qemu-img rebase in its safe mode). The guest sees the same
  * data in both. (qemu-img convert -B would not do: it takes the new backing file for the one that the image has.)
  */
-#include "change/change.h"
+#include "change/merge.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "change/alone.h"
+#include "layer.h"
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/cli.h"
@@ -17,7 +17,7 @@
 #include "qemu/guest_data.h"
 #include "base/interrupt.h"
 #include "base/json.h"
-#include "seal.h"
+#include "seal/seal.h"
 #include "base/workers.h"
 
 /* Of qemu-img and qemu-nbd: enough for the reference counts of an image of 30 TiB. */
@@ -147,7 +147,7 @@ static void run_check(const struct deep *d, struct job *job, int fd)
 	struct process p;
 
 	job->outcome = JOB_FAILED;
-	if (alone_start(&p, "check", image, fd, setup, &job->why) < 0)
+	if (layer_qemu_img(&p, "check", image, fd, setup, &job->why) < 0)
 		return;
 	if (process_finish(&p, "qemu-img check", clock_in_ms((int64_t)d->v->options.timeout_ms), d->interrupt, &answer,
 			   &job->why) < 0 &&

@@ -13,20 +13,13 @@
 #include "base/text.h"
 #include "base/json.h"
 
-#define ONE_NAME(id, name, text) [id] = { name, text },
-static const struct {
-	const char *name, *text;
-} table[] = { CODES_X(ONE_NAME) };
+#define ONE_NAME(id, name, meaning) [id] = name,
+static const char *const names[] = { CODES_X(ONE_NAME) };
 #undef ONE_NAME
 
-const char *code_name(enum code code)
+static const char *code_name(enum code code)
 {
-	return table[code].name;
-}
-
-const char *code_text(enum code code)
-{
-	return table[code].text;
+	return names[code];
 }
 
 /* Whether it is there already; it is noted. */

@@ -9,7 +9,7 @@
 
 #include "verify/codes.h"
 
-#define FINDINGS_ONE(id, name, text) id,
+#define FINDINGS_ONE(id, name, meaning) id,
 enum code { CODES_X(FINDINGS_ONE) CODES };
 #undef FINDINGS_ONE
 
@@ -34,12 +34,6 @@ bool findings_has(const struct findings *f, enum code code, const char *path);
 
 /* How many there are of a severity: 'E', 'W' or 'N'. */
 size_t findings_count(const struct findings *f, char severity);
-
-/* "E-MISSING". */
-const char *code_name(enum code code);
-
-/* What it means, in a line. */
-const char *code_text(enum code code);
 
 /* One line each, "CODE path: text", on standard output, control bytes escaped. */
 void findings_print(const struct findings *f);

@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "base/number.h"
 #include "base/path_list.h"
-#include "seal.h"
+#include "seal/seal.h"
 #include "tool.h"
 
 #define TIMEOUT_MS 600000

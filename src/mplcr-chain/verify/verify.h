@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * verify, the parts of it:
+ * verify, the map of the room:
  *
  *   verify.c             options, operands, what is printed
- *   verify_image.c       one operand that is an image; each image of a chain; each pair of image and backing file
- *   verify_checkpoint.c  one operand that is a checkpoint
- *   verify_remote.c      what QEMU says of images that are no local files
- *   verify_opinion.c     what the second parser says of all images  (second_opinion.h)
- *   seal_check.c         what the seals of images say               (seal.h)
+ *   image.c              one operand that is an image; each image of a chain; each pair of image and backing file
+ *   checkpoint.c         one operand that is a checkpoint
+ *   remote.c             what QEMU says of images that are no local files
+ *   opinion.c            what the second parser says of all images  (second_opinion.h)
  *   deep.c               --deep: what needs the whole of an image   (deep.h)
  *   trust.c              which files may be opened                  (trust.h)
  *   findings.c, codes.h  what is found
  *
- * First all operands are read and looked at, then come the parts that need all chains: the second parser's answer, and
- * --deep.
+ * First all operands are read and looked at; then come the parts that need all chains: the second parser's answer, seals
+ * (../seal/check.c), and --deep.
  */
 #ifndef MPLCR_CHAIN_VERIFY_H
 #define MPLCR_CHAIN_VERIFY_H
@@ -25,7 +24,7 @@
 #include "base/err.h"
 #include "verify/findings.h"
 #include "checkpoint/manifest.h"
-#include "trust.h"
+#include "verify/trust.h"
 
 struct verify_options {
 	uint64_t max_depth; /* images of a chain */

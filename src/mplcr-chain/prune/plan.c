@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which checkpoints are dropped: those that neither the policy nor anything that is there needs. */
-#include "change/change.h"
+#include "prune/prune.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "checkpoint/forest/forest.h"
+#include "change/guard.h"
 
 /* Seconds since the epoch of a time of RFC 3339 in UTC; where that is not known, when the directory was changed. */
 static int64_t time_of(const struct forest_checkpoint *c)

@@ -9,7 +9,7 @@
  * Downwards: what is written into the base is what the layers above it show anyway, so nothing can be seen of it until
  * the top's header, in one write, names the base. Only then the layers between the two go.
  */
-#include "change/change.h"
+#include "shorten/shorten.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +20,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "qemu/qemu_img.h"
+#include "change/guard.h"
+#include "change/merge.h"
 
 static int shorten_up(const struct shorten *s, struct err *e)
 {

@@ -5,7 +5,7 @@
  * guest data, on what the lowest of them stood on; checkpoints that are kept and have it in their chains get manifests
  * that tell so. The lowest image of a chain always stays.
  */
-#include "change/change.h"
+#include "prune/prune.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,9 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "change/guard.h"
+#include "change/merge.h"
+#include "change/manifest_edit.h"
 #include "change/journal.h"
 #include "base/json.h"
 

@@ -4,7 +4,7 @@
  * QEMU keeps the chain sound at every moment, also where a job is cancelled. The job waits at its end, so that the
  * images change places while the guest stands still for a moment.
  */
-#include "change/change.h"
+#include "shorten/shorten.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,8 @@
 #include "base/text.h"
 #include "image/lock.h"
 #include "base/interrupt.h"
+#include "change/guard.h"
+#include "change/merge.h"
 #include "change/journal.h"
 #include "base/json.h"
 #include "qemu/guardian.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* mplcr-chain prune: the verb, and what it says. */
-#include "change/change.h"
+#include "prune/prune.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,9 +15,11 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "base/interrupt.h"
+#include "change/guard.h"
 #include "change/journal.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "shorten/shorten.h"
 #include "tool.h"
 
 static int set_keep(void *options, const char *value, struct err *e)

@@ -4,7 +4,7 @@
  * data files and seals. What lies below the directory of the operand keeps its place relative to it; the rest (a
  * template of another tree) comes directly into the new directory.
  */
-#include "change/change.h"
+#include "relocate/relocate.h"
 
 #include <errno.h>
 #include <fts.h>
@@ -19,6 +19,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "qemu/image_path.h"
+#include "image/chain.h"
 
 /* --- files ------------------------------------------------------------------------------------------------------ */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trust.h"
+#include "verify/trust.h"
 
 #include <stdlib.h>
 #include <string.h>

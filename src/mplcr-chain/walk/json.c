@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* walk --json: everything known of each image. What is not known, or does not apply, is absent. */
-#include "walk.h"
+#include "walk/walk.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  * other. What moves within a filesystem and keeps its content is linked, so that nothing is copied; else files share
  * their data where the filesystem can.
  */
-#include "change/change.h"
+#include "relocate/relocate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,9 +25,11 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "base/interrupt.h"
+#include "change/manifest_edit.h"
 #include "change/journal.h"
 #include "base/json.h"
 #include "qemu/qemu_img.h"
+#include "image/chain.h"
 
 /* --- one file --------------------------------------------------------------------------------------------------- */
 

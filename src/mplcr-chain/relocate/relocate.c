@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* mplcr-chain relocate: the verb, what must not be in the way, and the report. */
-#include "change/change.h"
+#include "relocate/relocate.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #include "checkpoint/forest/forest.h"
 #include "image/lock.h"
 #include "base/interrupt.h"
+#include "change/guard.h"
 #include "change/journal.h"
 #include "base/json.h"
 #include "tool.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "seal.h"
+#include "seal/seal.h"
 
 #include <errno.h>
 #include <fcntl.h>

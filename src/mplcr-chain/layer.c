@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "change/alone.h"
+#include "layer.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
 
-int alone_start(struct process *p, const char *verb, const struct chain_image *image, int fd,
+int layer_qemu_img(struct process *p, const char *verb, const struct chain_image *image, int fd,
 		struct process_setup setup, struct err *e)
 {
 	/* QEMU opens the descriptor's file anew, for reading. */

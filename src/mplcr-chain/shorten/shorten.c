@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* mplcr-chain shorten: what is to be merged into what, and the report. */
-#include "change/change.h"
+#include "shorten/shorten.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "base/interrupt.h"
+#include "change/guard.h"
 #include "change/journal.h"
 #include "base/json.h"
 #include "base/number.h"

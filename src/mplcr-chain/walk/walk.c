@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The verb walk. */
-#include "walk.h"
+#include "walk/walk.h"
 
 #include <errno.h>
 #include <stdio.h>

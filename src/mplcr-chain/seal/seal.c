@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* mplcr-chain seal: writes down what the images of a chain are now, so that verify can tell that they are unchanged. */
-#include "seal.h"
+#include "seal/seal.h"
 
 #include <errno.h>
 #include <stdlib.h>

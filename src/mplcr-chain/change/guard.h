@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether an image may be changed at all. */
+#ifndef MPLCR_CHAIN_GUARD_H
+#define MPLCR_CHAIN_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "checkpoint/forest/forest.h"
+#include "checkpoint/manifest.h"
+#include "image/chain.h"
+
+/* Whether the image can be made anew or go: one name, no seal, not encrypted, nothing in it that would be lost. */
+int guard_image(const struct chain_image *image, bool goes, struct err *e);
+
+/*
+ * Whether the images of `c` that are `touched` (by index) can be, since nothing but images of the chain itself needs
+ * them, as far as can be seen below the chain's directories. `live`: the VM that has them open does it itself.
+ */
+int guard_needed(const struct chain *c, const bool *touched, bool live, struct err *e);
+
+/* Warns of directories that the forest does not know. */
+void guard_warn_unread(const struct forest *f);
+
+/*
+ * Keeps VMs from opening the image for writing while the returned descriptor is open. Returns -1 where one has it open
+ * so already.
+ */
+int guard_hold(const char *path, struct err *e);
+
+/* Who runs on the memory files of the checkpoint: "the VM of process 42 …", malloc'd, or NULL. */
+char *guard_memory(const struct manifest *m, const char *dir);
+
+/* Whether the filesystem of `path` has `bytes` left. Returns 0 or -1. */
+int guard_space(const char *path, uint64_t bytes, struct err *e);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Manifests that are changed: as JSON and not as struct manifest, so that members that only other versions know are
+ * kept, and paths as they were recorded.
+ */
+#ifndef MPLCR_CHAIN_MANIFEST_EDIT_H
+#define MPLCR_CHAIN_MANIFEST_EDIT_H
+
+#include <jansson.h>
+
+#include "base/err.h"
+
+/* The JSON of the manifest at `file`, the caller's, or NULL. */
+json_t *manifest_edit_load(const char *file, struct err *e);
+
+/* Writes it durably to `file`, which no one reads yet: what an earlier run left there goes. Returns 0 or -1. */
+int manifest_edit_store(const json_t *json, const char *file, struct err *e);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* An image made anew on another backing file. */
+#ifndef MPLCR_CHAIN_MERGE_H
+#define MPLCR_CHAIN_MERGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "image/chain.h"
+
+struct merge {
+	const char *path;        /* the image, a qcow2 one */
+	const char *partial;     /* the new one, beside it */
+	const char *base;        /* what it is to stand on, as its header is to say, or NULL: on nothing */
+	const char *base_format; /* or NULL */
+};
+
+/*
+ * Makes the file `partial`, with the guest data that the image has now and everything else of it too, durable. One that
+ * an earlier run left there goes. Returns 0 or -1; nothing is left then.
+ */
+int merge_build(const struct merge *m, int interrupt, struct err *e);
+
+/* The bytes that it takes at most, of those between the two: `above` in the chain, to `below` (c->n: all). */
+uint64_t merge_bytes(const struct chain *c, size_t above, size_t below);
+
+/* The name of image `below` in a header of image `above`: relative where the names between them are. Malloc'd. */
+char *merge_name(const struct chain *c, size_t above, size_t below);
+
+#endif

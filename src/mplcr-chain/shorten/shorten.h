@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shorten, which makes a chain shorter: shorten.c finds what is to be merged into what; offline.c does it with qemu-img,
+ * live.c with jobs of the VM that runs on the chain.
+ */
+#ifndef MPLCR_CHAIN_SHORTEN_H
+#define MPLCR_CHAIN_SHORTEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "image/chain.h"
+
+struct shorten {
+	const char *image;  /* as given */
+	const char *socket; /* of the VM, or NULL */
+	const char *into;   /* or NULL */
+	uint64_t keep;      /* images, 0 where not given */
+	bool leave;         /* the files of merged layers stay */
+	bool json;
+	int interrupt;
+
+	char *top;     /* absolute path, without links */
+	char *journal; /* its journal */
+	char *partial; /* the new image that is to take its place */
+	struct chain *chain;
+	size_t base;       /* the image that the top is to stand on; chain->n: none */
+	bool down;         /* layers are merged into that, not into the top */
+	size_t first, end; /* the layers that are not needed then: from first to before end */
+};
+
+/* Merge as planned, all but the end: the journal says what goes then. Return 0 or -1. */
+int shorten_offline(const struct shorten *s, struct err *e);
+int shorten_live(const struct shorten *s, struct err *e);
+
+/* Stores what is to be done at the end: `partial` (may be NULL) becomes the top, and the layers go. Returns 0 or -1. */
+int shorten_store_journal(const struct shorten *s, const char *partial, struct err *e);
+
+#endif
