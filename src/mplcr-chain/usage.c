@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * mplcr-chain usage: what each layer of a chain stores, and what of it can still be seen from the top. `qemu-img map`
- * of the top tells for each piece of the disk how deep the layer lies that it is read from; the map of a layer alone
- * tells all that it stores.
+ * of the top tells for each piece of the disk how deep the layer lies that it is read from; of one layer without those
+ * below (layer.h), all that it stores.
  */
 #include <fcntl.h>
 #include <inttypes.h>

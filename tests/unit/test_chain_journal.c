@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mplcr-chain/journal.h: all of it, or nothing; and relative_name of change.h. */
+/* mplcr-chain/change/journal.h: all of it, or nothing; and relative_name of backing_name.h. */
 #include "mplcr-chain/change/journal.h"
 
 #include <fcntl.h>

@@ -92,12 +92,12 @@ static void bytes(void)
 {
 	mkdir("b", 0700);
 	put("b/one", 8192);
-	ok(allocated_alone("b/one") == 8192, "a file takes up its bytes");
-	ok(truncate("b/one", 1 << 20) == 0 && allocated_alone("b/one") == 8192, "holes take up none");
+	ok(allocated_unshared("b/one") == 8192, "a file takes up its bytes");
+	ok(truncate("b/one", 1 << 20) == 0 && allocated_unshared("b/one") == 8192, "holes take up none");
 	ok(symlink("one", "b/link") == 0 && allocated_below("b") == 8192, "nor do links");
 	ok(link("b/one", "other") == 0 && allocated_below("b") == 0,
 	   "a file with another name would give nothing back");
-	ok(allocated_below("none") == 0 && allocated_alone("none") == 0, "nor does one that is not there");
+	ok(allocated_below("none") == 0 && allocated_unshared("none") == 0, "nor does one that is not there");
 }
 
 int main(void)

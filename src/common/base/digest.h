@@ -33,7 +33,7 @@ void digest_free(struct digest *d);
 void digest_bytes(const void *data, size_t len, char hex[DIGEST_HEX]);
 
 /*
- * The sum of a whole regular file from its beginning, wherever the descriptor stands (which moves); holes are not read
+ * The sum of a whole regular file from its beginning, wherever the descriptor is (it moves); holes are not read
  * but counted as zeros. The message of a failure does not name the file: see err_prefix. Returns 0 or -1.
  */
 int digest_fd(int fd, char hex[DIGEST_HEX], struct err *e) __attribute__((warn_unused_result));

@@ -17,7 +17,7 @@ enum {
 	EXIT_NO = 1,      /* the answer is no */
 	EXIT_USAGE = 2,   /* bad usage */
 	EXIT_FAILED = 3,  /* failed, nothing was changed */
-	EXIT_PARTIAL = 4, /* failed part-way: the message says what stands */
+	EXIT_PARTIAL = 4, /* failed part-way: the message says what was done */
 };
 
 struct err {

@@ -37,7 +37,7 @@ int process_start(struct process *p, char *const *argv, int input, struct err *e
 /*
  * Waits until it ends, at most until `deadline`, or until `interrupt` (-1: none) is readable; kills it then, with its
  * group. *output (malloc'd) gets what it printed, at most 1 MiB, also where it ended with another status than 0; else
- * it is left alone. Returns 0 where it ended with status 0, else -1 with its own words.
+ * it stays as it is. Returns 0 where it ended with status 0, else -1 with its own words.
  */
 int process_finish(struct process *p, const char *name, int64_t deadline, int interrupt, char **output, struct err *e)
 	__attribute__((warn_unused_result));

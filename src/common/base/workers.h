@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 /*
- * Runs `work` in as many threads as there are processors that we may use, but at most `max` (1: in this thread alone),
+ * Runs `work` in as many threads as there are processors that we may use, but at most `max` (1: in this thread only),
  * and returns when all have ended. This thread is one of them, and may be the only one where the system gives no more.
  */
 void workers_run(void (*work)(void *ctx), void *ctx, size_t max);

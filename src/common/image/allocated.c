@@ -42,7 +42,7 @@ static uint64_t shared_bytes(int fd)
 	}
 }
 
-uint64_t allocated_alone(const char *path)
+uint64_t allocated_unshared(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	uint64_t all, shared;
@@ -64,7 +64,7 @@ uint64_t allocated_below(const char *dir)
 
 	while (walk && (entry = fts_read(walk)) != NULL)
 		if (entry->fts_info == FTS_F)
-			sum += allocated_alone(entry->fts_path);
+			sum += allocated_unshared(entry->fts_path);
 	if (walk)
 		fts_close(walk);
 	free(roots[0]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How the header of an image names another file. QEMU takes what stands before a ':' for a protocol, unless a '/' comes
+ * How the header of an image names another file. QEMU takes what is before a ':' for a protocol, unless a '/' comes
  * first: then the names made here begin with "./".
  */
 #ifndef MPLCR_BACKING_NAME_H

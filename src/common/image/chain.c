@@ -45,7 +45,7 @@ static struct chain_image *add_image(struct walk *w)
 	return array_add(c->images, c->n);
 }
 
-/* `path` as it stands, behind `dir` where it is relative. */
+/* `path` as it is, behind `dir` where it is relative. */
 static char *absolute(const char *dir, const char *path)
 {
 	while (path[0] == '.' && path[1] == '/')
@@ -140,7 +140,7 @@ static int examine(const struct walk *w, struct chain_image *image, int dir, con
 	return -1;
 }
 
-/* Whether the last image stands above already. */
+/* Whether the last image is further up in the chain, too. */
 static bool closes_a_cycle(struct walk *w)
 {
 	size_t last = w->chain->n - 1;

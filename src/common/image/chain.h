@@ -25,7 +25,7 @@ enum chain_state {
 	CHAIN_NOT_REGULAR, /* a directory, a device, a pipe: not opened */
 	CHAIN_REMOTE,      /* a protocol: not opened */
 	CHAIN_BAD_NAME,    /* a name that cannot be parsed: `why` tells */
-	CHAIN_CYCLE,       /* an image that stands above already: index `cycle_to` */
+	CHAIN_CYCLE,       /* an image that is further up, too: index `cycle_to` */
 	CHAIN_TOO_DEEP,    /* the limit: not opened */
 	CHAIN_REFUSED,     /* the caller did not allow it: not opened */
 };
@@ -78,7 +78,7 @@ struct chain_options {
 struct chain *chain_read_with(const char *path, const struct chain_options *options) __attribute__((returns_nonnull));
 
 /*
- * Reads the chain of the image at `path` (a path, not a protocol name, whatever stands in it). `format` is what the
+ * Reads the chain of the image at `path` (a path, not a protocol name, whatever is in it). `format` is what the
  * caller knows of the top's format ("raw", "qcow2"), or NULL. `max_depth`: images, 0 for CHAIN_MAX_DEPTH. Never NULL.
  */
 struct chain *chain_read(const char *path, const char *format, size_t max_depth) __attribute__((returns_nonnull));

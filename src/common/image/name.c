@@ -15,7 +15,7 @@ enum {
 	MAX_PARTS = 64,     /* of a dotted key */
 };
 
-/* Block drivers whose image is a file of the host that is named as it stands (QEMU block/file-posix.c). */
+/* Block drivers whose image is a file of the host that is named as it is (QEMU block/file-posix.c). */
 static const char *const file_drivers[] = { "file", "host_device", "host_cdrom" };
 
 static void __attribute__((format(printf, 2, 3))) fault(struct image_name *n, const char *fmt, ...)
@@ -36,7 +36,7 @@ bool image_name_is_json(const char *name)
 
 /* --- plain names ------------------------------------------------------------------------------------------------ */
 
-/* A name that is no json: name. QEMU strips "file:" and takes the rest as it stands, other colons included. */
+/* A name that is no json: name. QEMU strips "file:" and takes the rest as it is, other colons included. */
 static void parse_plain(struct image_name *n, const char *name)
 {
 	size_t length = strcspn(name, ":/");

@@ -221,7 +221,7 @@ static int remove_one(struct removal *r, const json_t *item, struct err *e)
 		path_list_add(&r->done->left, text);
 		return 0;
 	}
-	stored = allocated_alone(path);
+	stored = allocated_unshared(path);
 	if (unlink(path) < 0)
 		return err_sys(e, errno, "cannot remove '%s'", path);
 	r->done->freed += stored;

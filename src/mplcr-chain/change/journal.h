@@ -5,7 +5,7 @@
  * middle is finished by the next one. Before the journal is stored, nothing has changed; from then on, all of it will.
  *
  * A journal is obeyed only where it is our own user's file, and a file that is not what it was when the journal was
- * stored is left alone: a VM may have been started on it since.
+ * stored is not touched: a VM may have been started on it since.
  */
 #ifndef MPLCR_CHAIN_JOURNAL_H
 #define MPLCR_CHAIN_JOURNAL_H
@@ -36,7 +36,7 @@ json_t *journal_new(bool check_needed);
 int journal_rename(json_t *journal, const char *from, const char *to, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* The file goes. Those that stand on others come before them. Returns 0 or -1. */
+/* The file goes. Overlays come before their backing files. Returns 0 or -1. */
 int journal_remove(json_t *journal, const char *path, struct err *e) __attribute__((warn_unused_result));
 
 /* The checkpoint directory goes, before all files. Returns 0 or -1. */

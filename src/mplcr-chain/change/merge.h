@@ -12,7 +12,7 @@
 struct merge {
 	const char *path;        /* the image, a qcow2 one */
 	const char *partial;     /* the new one, beside it */
-	const char *base;        /* what it is to stand on, as its header is to say, or NULL: on nothing */
+	const char *base;        /* its backing file, as its header is to name it, or NULL: none */
 	const char *base_format; /* or NULL */
 };
 

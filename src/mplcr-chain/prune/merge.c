@@ -2,8 +2,8 @@
 /*
  * The overlays that only dropped checkpoints needed: what the guest had written between two of them. They are merged
  * upwards, into the first image above them that is needed as it is. That one is made anew under its name with the same
- * guest data, on what the lowest of them stood on; checkpoints that are kept and have it in their chains get manifests
- * that tell so. The lowest image of a chain always stays.
+ * guest data, on the backing file of the lowest of them; checkpoints that are kept and have it in their chains get
+ * manifests that tell so. The lowest image of a chain always stays.
  */
 #include "prune/prune.h"
 
@@ -59,7 +59,7 @@ static bool is_named_in(const struct forest_checkpoint *c, const char *path)
 }
 
 /*
- * Whether image `i` was put on a disk by an earlier checkpoint: it stands in the chain of `c` between what that froze
+ * Whether image `i` was put on a disk by an earlier checkpoint: it is in the chain of `c` between what that froze
  * and the image that its VM was started with, under a name as mplcr-trigger gives them.
  */
 static bool is_layer_of(const struct prune *p, const struct forest_checkpoint *c, size_t i)
@@ -80,7 +80,7 @@ static bool is_layer_of(const struct prune *p, const struct forest_checkpoint *c
 	return false;
 }
 
-/* Whether image `i` is there for dropped checkpoints only, and for the one image that stands on it. */
+/* Whether image `i` is there for dropped checkpoints only, and for its one overlay. */
 static bool is_mergeable(const struct prune *p, size_t i)
 {
 	const struct forest *f = p->forest;
@@ -167,7 +167,7 @@ void prune_find_runs(struct prune *p)
 		r->hold = -1;
 		r->partial = text_of("%s" PRUNE_PARTIAL, r->chain->images[0].path);
 		for (size_t k = 1; k < r->base; k++)
-			r->freed += allocated_alone(r->chain->images[k].path);
+			r->freed += allocated_unshared(r->chain->images[k].path);
 		p->n_runs++;
 	}
 }
@@ -245,7 +245,7 @@ static int write_manifest(const struct prune *p, const struct forest_checkpoint 
 
 /* --- the merged images ------------------------------------------------------------------------------------------ */
 
-/* The new image's time is the old one's: it holds nothing new, and must not look newer than what stands on it. */
+/* The new image's time is the old one's: it holds nothing new, and must not look newer than its overlays. */
 static int keep_time(const char *from, const char *to, struct err *e)
 {
 	struct stat st;

@@ -28,7 +28,7 @@ struct prune_checkpoint {
 /* Overlays that are merged: those below `into`, one after the other, that only dropped checkpoints needed. */
 struct prune_run {
 	struct chain *chain; /* of the image that they are merged into, which is the first one */
-	size_t base;         /* the image of the chain that it stands on then; those between go */
+	size_t base;         /* its backing file then, an image of the chain; those between go */
 	char *partial;       /* the new image */
 	uint64_t freed;      /* bytes */
 	bool live;           /* by the VM that writes to it */

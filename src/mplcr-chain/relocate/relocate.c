@@ -184,7 +184,7 @@ static int check_space(const struct set *s, struct err *e)
 
 /* --- the work --------------------------------------------------------------------------------------------------- */
 
-/* New names, what others stand on first and the checkpoint last; then the old files go, in the opposite order. */
+/* New names, backing files first and the checkpoint last; then the old files go, in the opposite order. */
 static int store_journal(const struct set *s, struct err *e)
 {
 	_cleanup_json_ json_t *journal = journal_new(false);

@@ -20,7 +20,7 @@ struct set_file {
 	bool image;
 	bool inside;     /* it is in the checkpoint directory */
 	bool rewrite;    /* its header would not lead to the right files any more */
-	size_t below;    /* the file that it stands on, or SIZE_MAX */
+	size_t below;    /* its backing file, or SIZE_MAX */
 	size_t data;     /* its external data file, or SIZE_MAX */
 	char *data_name; /* as its header names it */
 	char *format;    /* of an image, as QEMU calls it */
@@ -38,7 +38,7 @@ struct set {
 	char *root; /* the directory that it lies in; what is below it keeps its place below dest */
 	char *dest, *staging, *journal;
 	struct manifest *m;     /* of a checkpoint, else NULL */
-	struct set_file *files; /* images after those that they stand on */
+	struct set_file *files; /* images after their backing files */
 	size_t n;
 	uint64_t bytes, done;
 };

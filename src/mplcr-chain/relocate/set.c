@@ -128,7 +128,7 @@ static int add_chain(struct set *s, const char *path, const char *format, struct
 
 /*
  * The overlay that the VM went on with goes with a checkpoint that is moved, if nothing uses it: it is of no use
- * without what it stands on.
+ * without what is below it.
  */
 static int add_active(struct set *s, const struct manifest_disk *disk, struct err *e)
 {

@@ -147,7 +147,7 @@ static int take_write_bits(const struct chain *c, struct err *e)
 	return 0;
 }
 
-/* Writes the seals. What was done before a failure stands, and is said. Returns 0 or -1. */
+/* Writes the seals. What was done before a failure stays, and is said. Returns 0 or -1. */
 static int store(const struct job *jobs, size_t n, const struct options *o, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {

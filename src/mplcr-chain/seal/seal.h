@@ -51,7 +51,7 @@ void seal_release(struct seal *s);
 
 /*
  * Compares the images of a chain with the seal of the first of them that has one: a seal goes down to the base, and one
- * above is not older than what it stands on. What differs is a finding.
+ * above is not older than the images below it. What differs is a finding.
  */
 void seal_check(struct findings *f, const struct chain *c);
 

@@ -2,7 +2,7 @@
 /*
  * Layers merged by the VM that runs on them: block-stream upwards, block-commit downwards (QEMU qapi/block-core.json).
  * QEMU keeps the chain sound at every moment, also where a job is cancelled. The job waits at its end, so that the
- * images change places while the guest stands still for a moment.
+ * images change places while the guest is paused for a moment.
  */
 #include "shorten/shorten.h"
 

@@ -90,7 +90,7 @@ static int plan_into(struct shorten *s, struct err *e)
 	return 0;
 }
 
-/* Where --keep N leads. The base itself always stays: images elsewhere may stand on it, too. */
+/* Where --keep N leads. The base itself always stays: images elsewhere may be overlays of it, too. */
 static void plan_keep(struct shorten *s)
 {
 	size_t n = s->chain->n;

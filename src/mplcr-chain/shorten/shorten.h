@@ -26,7 +26,7 @@ struct shorten {
 	char *journal; /* its journal */
 	char *partial; /* the new image that is to take its place */
 	struct chain *chain;
-	size_t base;       /* the image that the top is to stand on; chain->n: none */
+	size_t base;       /* what is to be the backing file of the top; chain->n: none */
 	bool down;         /* layers are merged into that, not into the top */
 	size_t first, end; /* the layers that are not needed then: from first to before end */
 };

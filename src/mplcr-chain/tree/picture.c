@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The picture for people, 80 columns wide. An image stands in the same column as the one above it in the picture where
- * it is its only overlay, or most of what stands on that; smaller branches hang to the right:
+ * The picture for people, 80 columns wide. An image is in the same column as the one above it in the picture where
+ * it is its only overlay, or has most of the images above that; smaller branches hang to the right:
  *
  *     # base.img
  *     o x1.ovl
@@ -50,13 +50,13 @@ struct picture {
 	const struct tree *tree;
 	const struct pen *pen;
 	size_t *child,
-		*sibling; /* of each image: the first that stands on it, and the next that stands where it does */
+		*sibling; /* of each image: its first overlay, and the next overlay of its backing file */
 	size_t *weight;   /* of each image: how many there are from it up */
 	struct row *rows;
 	size_t n_rows;
 };
 
-/* --- who stands where -------------------------------------------------------------------------------------------- */
+/* --- which image is where ---------------------------------------------------------------------------------------- */
 
 static void find_children(struct picture *p)
 {
@@ -64,7 +64,7 @@ static void find_children(struct picture *p)
 
 	for (size_t i = 0; i < f->n_images; i++)
 		p->child[i] = p->sibling[i] = FOREST_NONE;
-	for (size_t i = f->n_images; i-- > 0;) { /* so that the first of the forest stands first */
+	for (size_t i = f->n_images; i-- > 0;) { /* so that the first of the forest comes first */
 		size_t below = f->images[i].below;
 
 		if (below != FOREST_NONE) {
@@ -74,7 +74,7 @@ static void find_children(struct picture *p)
 	}
 }
 
-/* From the leaves down: an image is added to the one below once all that stand on it are. */
+/* From the leaves down: an image is added to the one below once all its overlays are. */
 static void weigh(struct picture *p)
 {
 	const struct forest *f = p->tree->forest;
@@ -123,7 +123,7 @@ static void add_row(struct picture *p, size_t i, const char *first, const char *
 	};
 }
 
-/* The image and all that stands on it. `first` is drawn before the image, `rest` before what follows in its column. */
+/* The image and all above it. `first` is drawn before the image, `rest` before what follows in its column. */
 static void add_column(struct picture *p, size_t i, const char *first, const char *rest)
 {
 	for (;; first = rest) {
@@ -293,7 +293,7 @@ static void print_images(const struct picture *p)
 		size_t image = p->rows[i].image;
 		bool tree_begins = f->images[image].below == FOREST_NONE;
 
-		/* Trees stand apart, but for those of one image. */
+		/* There is a gap between trees, but for those of one image. */
 		if (i > 0 && tree_begins &&
 		    (p->weight[image] > 1 || f->images[p->rows[i - 1].image].below != FOREST_NONE))
 			putchar('\n');

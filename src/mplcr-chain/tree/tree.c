@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mplcr-chain tree: all images and checkpoints below directories, and who stands on whom. */
+/* mplcr-chain tree: all images and checkpoints below directories, and which is the overlay of which. */
 #include "tree/tree.h"
 
 #include <stdlib.h>
@@ -67,7 +67,7 @@ static void find_frozen(struct tree *t)
 	t->first_frozen = memory_of(f->n_images, sizeof(*t->first_frozen));
 	for (size_t i = 0; i < f->n_images; i++)
 		t->first_frozen[i] = FOREST_NONE;
-	for (size_t c = f->n_checkpoints; c-- > 0;) { /* so that the first stands first */
+	for (size_t c = f->n_checkpoints; c-- > 0;) { /* so that the first comes first */
 		const struct manifest *m = f->checkpoints[c].m;
 
 		for (size_t d = 0; m && d < m->n_disks; d++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the three pictures of a forest (tree_picture.c, tree_dot.c, tree_json.c) are drawn from. */
+/* What the three pictures of a forest (picture.c, dot.c, json.c) are drawn from. */
 #ifndef MPLCR_CHAIN_TREE_H
 #define MPLCR_CHAIN_TREE_H
 

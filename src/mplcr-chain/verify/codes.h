@@ -10,7 +10,7 @@
 	/* files */                                                                                                   \
 	X(E_MISSING, "E-MISSING", "a file is not there")                                                              \
 	X(E_UNREADABLE, "E-UNREADABLE", "a file cannot be read")                                                      \
-	X(E_NOT_REGULAR, "E-NOT-REGULAR", "a directory, a device or a pipe stands where an image should")             \
+	X(E_NOT_REGULAR, "E-NOT-REGULAR", "a directory, a device or a pipe is where an image should be")             \
 	/* names */                                                                                                   \
 	X(E_UNTRUSTED_PATH, "E-UNTRUSTED-PATH", "a name leads out of the tree of the image: it was not opened")       \
 	X(E_NAME, "E-NAME", "the name of a backing file cannot be understood")                                        \
@@ -25,7 +25,7 @@
 	X(N_SMALLER, "N-SMALLER", "an overlay is smaller than its backing file")                                      \
 	X(W_LARGER, "W-LARGER", "an overlay is larger than its backing file")                                         \
 	X(W_BACKING_NEWER, "W-BACKING-NEWER", "a backing file was modified after its overlay")                        \
-	X(E_BACKING_WRITTEN, "E-BACKING-WRITTEN", "somebody has an image open for writing that others stand on")      \
+	X(E_BACKING_WRITTEN, "E-BACKING-WRITTEN", "somebody has an image open for writing that has overlays"     )      \
 	/* headers */                                                                                                 \
 	X(E_HEADER, "E-HEADER", "a header is bad")                                                                    \
 	X(E_TRUNCATED, "E-TRUNCATED", "an image ends too early")                                                      \
@@ -52,7 +52,7 @@
 	X(E_STATE_SIZE, "E-STATE-SIZE", "a file of a checkpoint has another size than is recorded")                   \
 	X(E_STATE_SUM, "E-STATE-SUM", "a file of a checkpoint has another content than is recorded")                  \
 	X(E_STATE_INCOMPLETE, "E-STATE-INCOMPLETE", "a checkpoint does not hold the whole state of the VM")           \
-	X(E_CHAIN_DIFFERS, "E-CHAIN-DIFFERS", "an image stands on another than the checkpoint recorded")              \
+	X(E_CHAIN_DIFFERS, "E-CHAIN-DIFFERS", "a backing file is another than the checkpoint recorded" )              \
 	X(E_DISK_SIZE, "E-DISK-SIZE", "a frozen image is of another size than the disk was")                          \
 	X(E_FROZEN_ACTIVE, "E-FROZEN-ACTIVE", "the VM went on writing to the image that is said to be frozen")        \
 	X(N_MOVED, "N-MOVED", "images of a checkpoint were moved; their headers name where they were")                \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* verify.h: an image by itself, and with the one that it stands on. */
+/* verify.h: an image by itself, and with its backing file. */
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -72,7 +72,7 @@ struct chain *verify_read(struct verify *v, const char *path, const char *format
  */
 void verify_chain(struct verify *v, const struct chain *c, struct trust *trust, bool times);
 
-/* Finds that somebody writes to an image that must not change: `above` stands on it, or (NULL) it is frozen. */
+/* Finds that somebody writes to an image that must not change: `above` is its overlay, or (NULL) it is frozen. */
 void verify_not_written(struct verify *v, const struct chain_image *image, const char *above);
 
 /* Bytes of the disk that a guest sees, or 0 where that is not known. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* walk: walk.c reads chains and prints paths, walk_json.c prints all that is known. */
+/* walk: walk.c reads chains and prints paths, json.c prints all that is known. */
 #ifndef MPLCR_CHAIN_WALK_H
 #define MPLCR_CHAIN_WALK_H
 

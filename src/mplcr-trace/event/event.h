@@ -25,7 +25,7 @@
  * pending      memory that is still to be sent
  * transferred  memory that was sent: in a period (spent_ms), or so far (total_transferred_bytes)
  * throttle     QEMU slows the guest down
- * switchover   the live stage is over: the rest goes while the guest stands still
+ * switchover   the live stage is over: the rest goes while the guest is paused
  * stop         the guest was stopped
  * freeze       a disk was frozen: the guest goes on with an overlay
  * vmstate      the state of one device was saved

@@ -56,7 +56,7 @@ struct freeze {
  * Phases, in the order in which they can come; those that the log does not show are absent (ms is NAN, known false):
  *   setup     from the first event until memory begins to be saved, or the guest is stopped
  *   live      memory is saved, the guest runs, before the pause
- *   pause     the guest stands still
+ *   pause     the guest does not run
  *   copy      memory is saved, the guest runs, after the pause (background snapshot)
  *   finish    after the migration and the pause are over, until the last step of the tool
  * Parts of the pause: before_freeze, freeze, after_freeze (device state and the rest of memory, until the guest runs).

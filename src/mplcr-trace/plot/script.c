@@ -68,7 +68,7 @@ static bool is_timed(const struct checkpoint *c)
 	return true;
 }
 
-/* Where the sample stands on the x axis, in seconds or iterations; NAN: nowhere. */
+/* Where the sample is on the x axis, in seconds or iterations; NAN: nowhere. */
 static double x_of(const struct sample *s, bool timed)
 {
 	return timed ? s->time_ms / 1000 : (double)s->iteration;
@@ -230,7 +230,7 @@ static const struct panel all_panels[] = {
 
 #define ALL_PANELS (sizeof(all_panels) / sizeof(all_panels[0]))
 
-/* Of the plot area alone. */
+/* Of the plot area, without titles and axes. */
 static int height_of(const struct plot *p, const struct panel *panel)
 {
 	return is_timeline(panel) ? ROW_HEIGHT * (int)curves_in(p, panel) + LINE : CURVE_HEIGHT;
@@ -251,7 +251,7 @@ static void put_text_script(FILE *f, const struct plot *p, const struct panel *c
 		draw(f, p, panels[i]);
 }
 
-/* Where the next drawing stands, in pixels from the top of a picture of that height. */
+/* Where the next drawing begins, in pixels from the top of a picture of that height. */
 static void put_margins(FILE *f, int top, int bottom, int height)
 {
 	fprintf(f, "set tmargin at screen %.5f\nset bmargin at screen %.5f\n", 1.0 - (double)top / height,

@@ -8,7 +8,7 @@
 
 #include "plot/plot.h"
 
-/* One of the drawings, that stand above each other. */
+/* One of the drawings, which are above each other. */
 struct panel {
 	enum panel_kind kind;
 	bool timed; /* of the curves, those over time; else those over iterations */

@@ -67,7 +67,7 @@ static int overlay_file(struct reader *r, struct err *e)
 	return 0;
 }
 
-/* The last of the three. While the guest stands still the overlay is made, else it is queued. */
+/* The last of the three. While the guest is paused the overlay is made, else it is queued. */
 static int overlay_format(struct reader *r, struct err *e)
 {
 	const struct mplm *m = own(r);

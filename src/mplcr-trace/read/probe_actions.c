@@ -96,7 +96,7 @@ int probe_iterate(struct reader *r, struct err *e)
 	return reader_emit(r, e);
 }
 
-/* QEMU stops the guest before it has saved any memory for a background snapshot alone. */
+/* QEMU stops the guest before it has saved any memory only for a background snapshot. */
 int probe_vm_stop(struct reader *r, struct err *e)
 {
 	if (!r->stage.past)

@@ -15,7 +15,7 @@
 /* --- the table -------------------------------------------------------------------------------------------------- */
 
 /* clang-format off: rows of a table */
-/* Rules of one name stand together: the first that matches counts. A name ends at a blank or a brace. */
+/* Rules of one name are next to each other: the first that matches counts. A name ends at a blank or a brace. */
 static const struct rule rules[] = {
 	{ "qmp_migrate uri:{uri}", EVENT_setup, "migrate", probe_command },
 	{ "migrate_set_state new state {status}", EVENT_setup, "state", probe_set_state },

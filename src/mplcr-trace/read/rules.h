@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lines as patterns. A pattern is the text of a line in which {field} stands for the value of that field of the event
- * (event.h: its type tells what may stand there) and {} for anything; both end where the text behind them begins. What a
+ * (event.h: its type tells what may be there) and {} for anything; both end where the text behind them begins. What a
  * line has behind the end of the pattern makes it another line, unless the pattern ends with {}.
  *
  *     "migrate_transferred transferred {transferred_bytes} time_spent {spent_ms} bandwidth {} max_size {}"

@@ -149,7 +149,7 @@ static int read_tables(const struct image_source *s, const uint8_t *raw, struct 
 
 /* --- names ------------------------------------------------------------------------------------------------------ */
 
-/* Where the header extensions end: *end; and the name that may stand behind them. */
+/* Where the header extensions end: *end; and the name that may follow them. */
 static int read_backing_name(const struct image_source *s, const uint8_t *raw, struct image_header *h, uint64_t *end)
 {
 	uint64_t offset = be64_at(raw + 8), cluster = UINT64_C(1) << h->cluster_bits;
