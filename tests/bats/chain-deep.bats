@@ -61,8 +61,7 @@ paused_vm() {
     run_tool 0 mplcr-chain verify --deep "$T"/a.*
     assert_equal "$(grep -c ^N-NOT-CHECKED <<<"$output")" 2
     [[ $output == *"N-NOT-CHECKED $T/a.vpc: "* && $output == *"N-NOT-CHECKED $T/a.qcow: "* ]]
-    qemu-img create -q -f qcow2 --object secret,id=s,data=x -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 \
-        "$T/luks.qcow2" 1M
+    make_encrypted "$T/luks.qcow2" 1M
     finds N-NOT-CHECKED --deep luks.qcow2
     [[ $output == *"N-NOT-CHECKED $T/luks.qcow2: it was not checked: it is encrypted"* ]]
 }

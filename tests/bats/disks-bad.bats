@@ -72,8 +72,7 @@ refused() {
     local facts
     fs_mount btrfs "$T/m" 256M
     make_disk "$T/m/base.qcow2" qcow2 16M
-    qemu-img create -q -f qcow2 --object secret,id=k,data=key -F qcow2 -b base.qcow2 \
-        -o encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10 "$T/m/a.qcow2"
+    make_encrypted "$T/m/a.qcow2" 16M -F qcow2 -b base.qcow2
     GUEST_WORDS='ws=8M rate=8M' vm_start vm -m 64M -object secret,id=k,data=key \
         -drive "file=$T/m/a.qcow2,format=qcow2,encrypt.key-secret=k,if=virtio"
     vm_wait_count vm 5

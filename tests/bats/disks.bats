@@ -96,7 +96,7 @@ keep='mkdir "$T/kept"; i=0; while read -r image; do i=$((i + 1)); cp --reflink=a
     sealed
     # the tree in another place, and the first one gone
     cp -a "$T/m" "$T/moved"
-    umount "$T/m"
+    unmount "$T/m"
     restored moved "${least[2]}" "${most[2]}" "$T/moved/x2.ckpt"
 }
 
@@ -181,7 +181,7 @@ keep='mkdir "$T/kept"; i=0; while read -r image; do i=$((i + 1)); cp --reflink=a
     restored r2 "$most" 100000 "$T/m/vm/x2.ckpt"
     sealed
     cp -a "$T/m/vm" "$T/moved"
-    umount "$T/m"
+    unmount "$T/m"
     restored moved "$least" "$most" "$T/moved/x1.ckpt"
 }
 
@@ -230,8 +230,7 @@ keep='mkdir "$T/kept"; i=0; while read -r image; do i=$((i + 1)); cp --reflink=a
 
 @test "an encrypted image: refused for overlays, cloned by reflinks; a restore refuses it, or gets the key by hand" {
     fs_mount btrfs "$T/m"
-    qemu-img create -q -f qcow2 --object secret,id=k,data=key -o encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10 \
-        "$T/m/a.qcow2" 16M
+    make_encrypted "$T/m/a.qcow2" 16M
     vm_start vm1 -m 128M -object secret,id=k,data=key \
         -drive "file=$T/m/a.qcow2,format=qcow2,encrypt.key-secret=k,if=virtio"
     vm_wait_count vm1 5

@@ -29,7 +29,18 @@ fs_end() {
     for file in "$T"/*.pid; do
         [[ ! -f $file ]] || { kill_and_wait "$(<"$file")" && rm -f -- "$file"; }
     done
-    awk -v t="$T/" 'index($2, t) == 1 {print $2}' /proc/self/mounts | tac | while read -r file; do
-        umount -- "$(printf %b "$file")"
+    while read -r file; do
+        unmount "$(printf %b "$file")"
+    done < <(awk -v t="$T/" 'index($2, t) == 1 {print $2}' /proc/self/mounts | tac)
+}
+
+# unmount DIR: also where a process that has been killed still holds a file there, for a moment.
+unmount() {
+    local i
+    for ((i = 0; i < 500; i++)); do
+        if LC_ALL=C umount -- "$1" 2>"$T/.umount"; then return; fi
+        grep -q 'target is busy' "$T/.umount" || break
+        sleep 0.01
     done
+    fail "$1 cannot be unmounted: $(<"$T/.umount")"
 }

@@ -73,7 +73,8 @@ scratch_end() {
         leaks+="mount $file"$'\n'
         umount -- "$file"
     done
-    for file in $(losetup --noheadings --output NAME,BACK-FILE 2>/dev/null | awk -v t="$T/" 'index($2, t) == 1 {print $1}'); do
+    loops_gone
+    for file in $(loops_of_test); do
         leaks+="loop device $file"$'\n'
         losetup --detach "$file"
     done
@@ -85,6 +86,25 @@ scratch_end() {
 processes_of_test() {
     # shellcheck disable=SC2062  # these are the files
     grep -lsF --file=- /proc/[0-9]*/cmdline <<<"$T/" | cut -d / -f 3
+}
+
+# The loop devices on files of $T, /dev/loopN a line: from /sys, which opens none of them (losetup does).
+loops_of_test() {
+    local file name
+    for file in /sys/block/loop*/loop/backing_file; do
+        { read -r name <"$file"; } 2>/dev/null || continue
+        [[ $name != "$T/"* ]] || echo "/dev/$(cut -d / -f 4 <<<"$file")"
+    done
+}
+
+# Until there are none. The kernel lets go of one when nobody has it open, and who looks through all block devices
+# (another mount, blkid, udev) has it open for a moment longer than the mount that it was for.
+loops_gone() {
+    local i
+    for ((i = 0; i < 500; i++)); do
+        [[ -n $(loops_of_test) ]] || return 0
+        sleep 0.01
+    done
 }
 
 # The process is gone, or a zombie that its parent has yet to collect, when this returns.  A zombie that has threads left
@@ -349,3 +369,19 @@ free_port() {
 
 # make_disk FILE FORMAT SIZE
 make_disk() { qemu-img create -q -f "$2" -- "$1" "$3"; }
+
+# make_encrypted FILE SIZE [QEMU-IMG OPTION…]: a qcow2 with LUKS inside; its secret is "key".
+#
+# qemu-img times itself first, and gives up at once when the kernel has not counted any of its time as a program's yet:
+# one time in two, on a quiet machine.
+make_encrypted() {
+    local i file=$1 size=$2 command
+    shift 2
+    command=(qemu-img create -q -f qcow2 --object secret,id=k,data=key
+        -o encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10 "$@" -- "$file" "$size")
+    for ((i = 0; i < 100; i++)); do
+        if "${command[@]}" 2>"$T/.encrypted"; then return; fi
+        grep -q 'Unable to get accurate CPU usage' "$T/.encrypted" || break
+    done
+    fail "no encrypted image: $(<"$T/.encrypted")"
+}

@@ -18,6 +18,27 @@ static bool is_receiver(void)
 
 /* --- its way ---------------------------------------------------------------------------------------------------- */
 
+/* An event that 2.9 sends only with the capability for it. */
+static void tell_event(const char *name, json_t *data)
+{
+	if (settings_events())
+		client_tell_event(name, data);
+	else
+		json_decref(data);
+}
+
+/*
+ * Before it stops the guest, 2.9 always looks at what is dirty a second time. A newer QEMU, which may have estimated that
+ * little is left, not until the guest stands still.
+ */
+static void look_before_stop(void)
+{
+	if (run.kind != OURS || run.passes != 1)
+		return;
+	run.passes++;
+	tell_event("MIGRATION_PASS", json_pack("{s:i}", "pass", 2));
+}
+
 bool migration_event(const json_t *event)
 {
 	const char *name = text_of(event, "event"), *status = text_of(json_object_get(event, "data"), "status");
@@ -26,6 +47,8 @@ bool migration_event(const json_t *event)
 		run.passes++;
 		return settings_events();
 	}
+	if (is(name, "STOP"))
+		look_before_stop();
 	if (!is(name, "MIGRATION"))
 		return true;
 	if (is(status, "completed") || is(status, "failed") || is(status, "cancelled")) {
@@ -128,6 +151,8 @@ static void end_run(void)
 
 void migration_follow(void)
 {
+	if (run.at_switchover)
+		look_before_stop(); /* where the guest stood still before, there was no STOP */
 	if (run.kind == OURS && run.passes_told < run.passes && !run.switched)
 		tell_passes();
 	if (run.kind == OURS && run.at_switchover)
@@ -153,15 +178,6 @@ static void say_init(void)
 	say("out migrate_init\n");
 	if (run.unlimited)
 		say("MPLM Debug: max rate limit is set\n");
-}
-
-/* An event that 2.9 sends only with the capability for it. */
-static void tell_event(const char *name, json_t *data)
-{
-	if (settings_events())
-		client_tell_event(name, data);
-	else
-		json_decref(data);
 }
 
 static json_t *start_stuck(void)
