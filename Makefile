@@ -96,12 +96,16 @@ all: $(TOOLS:%=$(BIN)/%) $(COMPLETIONS)
 help:
 	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
 
+# Goals that install what is missing do so before anything is built.
+INSTALLING := $(if $(filter check check-mplcr bench lint,$(MAKECMDGOALS)),deps-check)
+INSTALLING += $(if $(filter demo,$(MAKECMDGOALS)),deps-demo)
+
 # What all of this was built with: it changes when compiler or flags do, and what depends on it is built anew.  What is
 # missing to build is found here, too.
-$(BUILD)/flags: export FLAGS = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)
-$(BUILD)/flags: FORCE
+FLAGS = '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS))'
+$(BUILD)/flags: FORCE | $(INSTALLING)
 	$(Q)CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' tests/setup/deps.sh build $(LINKED) $(LOADED)
-	$(Q)mkdir -p $(@D) && { printf '%s\n' "$$FLAGS" | cmp -s - $@ || printf '%s\n' "$$FLAGS" >$@; }
+	$(Q)mkdir -p $(@D) && { printf '%s\n' $(FLAGS) | cmp -s - $@ || printf '%s\n' $(FLAGS) >$@; }
 
 # Every object is built from a source under src/ or tests/; .d files beside them know the headers.
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
@@ -163,9 +167,7 @@ deps: deps-check
 deps-demo deps-check: deps-%:
 	$(Q)tests/setup/deps.sh install $*
 
-# What is built after the packages are there has a make of its own, which finds them.
-demo: deps-demo
-	$(Q)$(MAKE) --no-print-directory all guest
+demo: all guest | deps-demo
 	$(Q)BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) GUEST=$(GUEST) tests/demo
 
 # What tests are given: see tests/bats/helpers.bash. What they fetch is kept in build/, whatever is built.
@@ -173,33 +175,27 @@ CACHE    := $(abspath build)
 TEST_ENV = BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) CACHE=$(CACHE) GUEST=$(GUEST) SANITIZE=$(SANITIZE) \
            QEMU10=$(CACHE)/qemu10/qemu-system-x86_64 LINUX_DIR=$(CACHE)/linux QMP=$(abspath $(BUILD))/tests/tools/qmp
 
-fetched:
+fetched: | deps-check
 	$(Q)tests/setup/qemu10.sh $(CACHE)/qemu10
 	$(Q)tests/setup/linux.sh $(CACHE)/linux
 
-check: deps-check
-	$(Q)$(MAKE) --no-print-directory fetched all test-programs lint-built
+check: fetched all test-programs lint
 	$(Q)$(TEST_ENV) tests/run $(if $(F),-f '$(F)') $(T)
 
-check-mplcr: $(if $(MPLCR_QEMU),deps-check)
+check-mplcr: $(if $(MPLCR_QEMU),fetched all test-programs)
 	$(Q)[ -x "$(MPLCR_QEMU)" ] || \
 		{ echo "usage: make check-mplcr MPLCR_QEMU=/path/to/qemu-system-x86_64, with the MPLCR patch" >&2; exit 2; }
-	$(Q)$(MAKE) --no-print-directory fetched all test-programs
 	$(Q)$(TEST_ENV) MPLCR_QEMU=$(abspath $(MPLCR_QEMU)) tests/run $(if $(F),-f '$(F)') \
 		tests/bats/mplcr.bats tests/bats/mplcr-traps.bats
 
-bench: deps-check
-	$(Q)$(MAKE) --no-print-directory fetched all guest $(BENCHES) $(HELPERS)
+bench: fetched all guest $(BENCHES) $(HELPERS)
 	$(Q)$(TEST_ENV) bench/run
 	$(Q)$(TEST_ENV) bench/trace
 	$(Q)$(TEST_ENV) bench/disks
 	$(Q)$(TEST_ENV) bench/snap
 	$(Q)$(TEST_ENV) bench/chain
 
-.PHONY: lint-built
-lint: deps-check
-	$(Q)$(MAKE) --no-print-directory lint-built
-lint-built: all
+lint: all | deps-check
 	$(Q)BIN=$(abspath $(BIN)) tests/lint $(TOOLS)
 
 # A target that is named after a tool (fuzz_trace) sees the tool's files, too.

@@ -47,7 +47,7 @@ command_gone() {
 refused() {
     local text=$1 command=$2
     shift 2
-    TOOL_TIMEOUT=20 trigger 3 --at-freeze "$command" "$@"
+    trigger 3 --at-freeze "$command" "$@"
     says "$text"
     vm_running "$T/vm.qmp"
     nothing_left
@@ -176,7 +176,7 @@ END
     command_gone
     as_before "$facts"
     # and with its output given away, a child outlives the pause
-    trigger 0 --at-freeze "tail -f '$T/vm.log' >/dev/null 2>&1 &" --at-freeze-timeout 2
+    trigger 0 --at-freeze "tail -f '$T/vm.log' >/dev/null 2>&1 &" --at-freeze-timeout 30
     vm_adopt child "$(pgrep -f "^tail -f $T/")"
     vm_assert_counting vm 4
 }

@@ -70,7 +70,7 @@ paused_vm() {
     local odd=$T/$'odd, "name"\n\xff=json:.qcow2'
     qemu-img create -q -u -f qcow2 -b y.ovl -F qcow2 "$T/x.ovl" 1M
     qemu-img create -q -u -f qcow2 -b x.ovl -F qcow2 "$T/y.ovl" 1M
-    TOOL_TIMEOUT=10 run_tool 1 mplcr-chain verify --deep "$T/x.ovl"
+    TOOL_TIMEOUT=30 run_tool 1 mplcr-chain verify --deep "$T/x.ovl"
     [[ $output == *'E-CYCLE '* && $output != *CHECKED* ]]
     two_layers
     cp "$T/base.qcow2" "$odd"
@@ -196,7 +196,7 @@ paused_vm() {
     done
     rm "$T/top.ovl.seal"
     mkfifo "$T/top.ovl.seal"
-    TOOL_TIMEOUT=10 alone E-SEAL top.ovl
+    TOOL_TIMEOUT=30 alone E-SEAL top.ovl
 }
 
 # --- usage ----------------------------------------------------------------------------------------------------------
@@ -226,6 +226,6 @@ paused_vm() {
     vm_kill vm1
     qemu-img create -q -u -f qcow2 -b y.ovl -F qcow2 "$T/x.ovl" 1M
     qemu-img create -q -u -f qcow2 -b x.ovl -F qcow2 "$T/y.ovl" 1M
-    TOOL_TIMEOUT=10 run_tool 3 mplcr-chain usage "$T/x.ovl"
+    TOOL_TIMEOUT=30 run_tool 3 mplcr-chain usage "$T/x.ovl"
     run_tool 2 mplcr-chain usage "$T/x.ovl" "$T/y.ovl"
 }

@@ -343,7 +343,7 @@ libqcow_that() {
     base a
     for harm in 'abort()' 'for (;;) { }' 'for (volatile char *p;;) { p = malloc(1 << 20); p[4096 * (rand() % 256)] = 1; }'; do
         libqcow_that "$harm"
-        TOOL_TIMEOUT=2 alone N-SECOND-OPINION a
+        TOOL_TIMEOUT=20 alone N-SECOND-OPINION a
     done
 }
 
@@ -371,7 +371,7 @@ libqcow_that() {
         touch "$T/a"
         (
             bounded
-            TOOL_TIMEOUT=2 chain 0 verify a || TOOL_TIMEOUT=2 chain 1 verify a
+            TOOL_TIMEOUT=20 chain 0 verify a || TOOL_TIMEOUT=20 chain 1 verify a
         ) >/dev/null || fail "$file"
     done
 }

@@ -52,7 +52,7 @@ killed() {
     [[ $at != *:* ]] || nth=${at#*:}
     shift 2
     between "$at=$way"
-    timeout 30 "$BIN/mplcr-trigger" --socket "$T/fake.qmp" --name x1 "$@" >"$T/fake.said" 2>&1 3>&- || status=$?
+    timeout 60 "$BIN/mplcr-trigger" --socket "$T/fake.qmp" --name x1 "$@" >"$T/fake.said" 2>&1 3>&- || status=$?
     [[ $status == 137 || ($status == 0 && $(times_sent "${at%:*}") -lt $nth) ]] ||
         fail "$way at $at: not killed, but ended with $status: $(cat "$T/fake.said")"
     [[ $status != 137 ]] || kills=$((${kills:-0} + 1))
@@ -172,10 +172,10 @@ times() { [[ ${TORTURE:-} == 1 ]] && echo 100 || echo "$1"; }
     local facts guardian
     boot
     facts=$(vm_facts)
-    between migrate=delay:1500
+    between migrate=delay:3000
     "$BIN/mplcr-trigger" --socket "$T/fake.qmp" --engine stop >"$T/fake.said" 2>&1 3>&- &
     local pid=$!
-    for ((i = 0; i < 500; i++)); do
+    for ((i = 0; i < 3000; i++)); do
         grep -q '^migrate$' "$T/fake.commands" && break
         sleep 0.01
     done

@@ -106,11 +106,9 @@ refused() {
     vm_assert_counting vm 4
 }
 
-# filled DIR: a command that leaves no block free there, for a while.
-filled() {
-    echo "{ dd if=/dev/zero of='$1/fill' bs=1M; dd if=/dev/zero of='$1/fill2' bs=4k; sync -f '$1'; } 2>/dev/null;" \
-        "{ sleep 1.5; rm -f '$1/fill2' '$1/fill'; } >/dev/null 2>&1 &"
-}
+# filled DIR: a command that leaves no block free there. emptied DIR: and what takes that back.
+filled() { echo "{ dd if=/dev/zero of='$1/fill' bs=1M; dd if=/dev/zero of='$1/fill2' bs=4k; sync -f '$1'; } 2>/dev/null"; }
+emptied() { rm "$1/fill" "$1/fill2"; }
 
 @test "no space in the pause, for a clone and for a copied file" {
     local facts
@@ -123,7 +121,7 @@ filled() {
     SOCKET=$T/fake.qmp trigger 3 --disks reflink --engine stop
     says "cannot clone '$T/m/"
     says " (xfs): No space left on device"
-    until [[ ! -e $T/m/fill ]]; do sleep 0.05; done
+    emptied "$T/m"
     as_before "$facts"
     qmp vm cont >/dev/null
     vm_assert_counting vm
@@ -135,7 +133,7 @@ filled() {
     between "stop=run:$(filled "$T/e")"
     SOCKET=$T/fake.qmp trigger 3 --engine stop --dir "$T/e" --disks overlay --include "$T/m/vars.fd"
     says "No space left on device"
-    until [[ ! -e $T/e/fill ]]; do sleep 0.05; done
+    emptied "$T/e"
     as_before "$facts"
 }
 

@@ -113,7 +113,7 @@ kill_and_wait() {
     local i stat threads
     kill -KILL "$1" 2>/dev/null || true
     wait "$1" 2>/dev/null || true
-    for ((i = 0; i < 500; i++)); do
+    for ((i = 0; i < 3000; i++)); do
         read -r stat 2>/dev/null <"/proc/$1/stat" || return 0
         threads=("/proc/$1/task/"*)
         [[ ${stat##*)} != ' Z'* || ${#threads[@]} -gt 1 ]] || return 0
@@ -224,7 +224,7 @@ vm_launch() {
 
 vm_wait_monitor() {
     local i
-    for ((i = 0; i < 1000; i++)); do
+    for ((i = 0; i < 6000; i++)); do
         [[ ! -S $T/$1.qmp ]] || break
         kill -0 "$(<"$T/$1.pid")" 2>/dev/null || fail "QEMU '$1' ended: $(cat "$T/$1.log")"
         sleep 0.01
@@ -377,8 +377,8 @@ make_disk() { qemu-img create -q -f "$2" -- "$1" "$3"; }
 make_encrypted() {
     local i file=$1 size=$2 command
     shift 2
-    command=(qemu-img create -q -f qcow2 --object secret,id=k,data=key
-        -o encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10 "$@" -- "$file" "$size")
+    command=(qemu-img create -q -f qcow2 --object "secret,id=k,data=key"
+        -o "encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10" "$@" -- "$file" "$size")
     for ((i = 0; i < 100; i++)); do
         if "${command[@]}" 2>"$T/.encrypted"; then return; fi
         grep -q 'Unable to get accurate CPU usage' "$T/.encrypted" || break

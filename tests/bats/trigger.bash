@@ -67,7 +67,7 @@ fake() {
     done
     "$FAKE_QMP" "${options[@]}" "$T/fake.qmp" "$@" </dev/null >"$T/fake.log" 2>&1 3>&- &
     echo $! >"$T/fake.pid"
-    for ((i = 0; i < 500; i++)); do
+    for ((i = 0; i < 3000; i++)); do
         [[ ! -S $T/fake.qmp ]] || return 0
         sleep 0.01
     done
@@ -80,14 +80,14 @@ between() {
     fake -u "$T/vm.qmp" -l "$T/fake.commands" "$@"
 }
 
-# Waits until neither mplcr-trigger nor its guardian is there any more, at most SECONDS (20).
+# Waits until neither mplcr-trigger nor its guardian is there any more, at most SECONDS (60).
 wait_all_gone() {
     local i
-    for ((i = 0; i < ${1:-20} * 50; i++)); do
+    for ((i = 0; i < ${1:-60} * 50; i++)); do
         pgrep -f -- "mplcr-trigger --socket $T/" >/dev/null || return 0
         sleep 0.02
     done
-    fail "mplcr-trigger or its guardian is still there after ${1:-20} seconds"
+    fail "mplcr-trigger or its guardian is still there after ${1:-60} seconds"
 }
 
 # nothing_left: no checkpoint, whole or half, and no overlay.
