@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/* The saved state on its way into QEMU: a thread writes it into the pipe, as the layout of the checkpoint has it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"

@@ -12,8 +12,8 @@
 #include "restore.h"
 
 /*
- * Headers name backing files, and data files, by where they were when they were written. Where images behind the frozen one have moved,
- * those names lead nowhere, and the overlay has to say for the whole chain where it is now.
+ * Headers name backing files, and data files, by where they were when they were written. Where images behind the
+ * frozen one have moved, those names lead nowhere, and the overlay has to say for the whole chain where it is now.
  */
 static bool has_stale_names(const struct manifest_disk *disk)
 {

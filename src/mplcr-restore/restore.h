@@ -12,6 +12,10 @@
  *
  *   options → plan → receiver (look at it, prepare overlays, put them on, let the guest run) → report
  *
+ * The functions below come in that order, each group with the file that it is in. main.c has the options and the way;
+ * commandline/ makes QEMU's command line out of the recorded one. In which form a state is stored, only its layout
+ * knows (checkpoint/layout.h).
+ *
  * What fails after prepare began is undone: QEMU is killed, the run directory removed. The checkpoint and the frozen
  * images are only ever read.
  */
@@ -114,13 +118,7 @@ int vm_load(struct vm *vm, const struct plan *p, struct err *e) __attribute__((w
 int vm_wait_loaded(struct vm *vm, struct err *e) __attribute__((warn_unused_result));
 int vm_run_guest(struct vm *vm, struct err *e) __attribute__((warn_unused_result));
 
-/*
- * receiver.c: lets the guest run in the receiver, which is paused with the loaded state. Fills in `vm`, whose interrupt
- * and deadline are set. Of p->overlays and p->c.used it makes what the receiver's disks are in the end.
- */
-int receiver_resume(struct vm *vm, struct plan *p, struct err *e) __attribute__((warn_unused_result));
-
-/* vm_disks.c: checks with QEMU that every disk stands on its fresh overlay, and none on a frozen image. */
+/* vm_disks.c: checks with QEMU that every disk writes to its fresh overlay, and none to a frozen image. */
 int vm_check_disks(struct vm *vm, const struct plan *p, struct err *e) __attribute__((warn_unused_result));
 
 /* overwritten.c: the pages of the memory file that QEMU changed in its private copy before the state came. */
@@ -143,6 +141,12 @@ struct feed *feed_start(const struct plan *p, const struct overwritten *o, int f
  * where QEMU stopped reading.
  */
 int feed_finish(struct feed *f, struct err *e);
+
+/*
+ * receiver.c: lets the guest run in the receiver, which is paused with the loaded state. Fills in `vm`, whose interrupt
+ * and deadline are set. Of p->overlays and p->c.used it makes what the receiver's disks are in the end.
+ */
+int receiver_resume(struct vm *vm, struct plan *p, struct err *e) __attribute__((warn_unused_result));
 
 /* report.c: what was done, on standard output. print.c: what would be done, as shell commands. */
 int report_run(const struct plan *p, const struct vm *vm, double total_ms, struct err *e)

@@ -23,6 +23,9 @@
 
 #define MANIFEST_SCHEMA "mplcr.trigger.checkpoint/1"
 
+/* The largest checkpoint.json that is read. */
+#define MANIFEST_MAX_BYTES (16 << 20)
+
 /* One image of a chain. */
 struct manifest_image {
 	char *path;           /* absolute */

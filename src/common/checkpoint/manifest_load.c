@@ -13,9 +13,6 @@
 #include "checkpoint/manifest_impl.h"
 #include "checkpoint/store.h"
 
-/* The largest checkpoint.json that is read. */
-#define MAX_BYTES (16 << 20)
-
 static json_t *load_json(int dirfd, const char *dir, const char *file, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
@@ -23,7 +20,7 @@ static json_t *load_json(int dirfd, const char *dir, const char *file, struct er
 	json_t *json;
 	size_t size;
 
-	text = file_read(dirfd, MANIFEST_NAME, MAX_BYTES, &size, e);
+	text = file_read(dirfd, MANIFEST_NAME, MANIFEST_MAX_BYTES, &size, e);
 	if (!text) {
 		err_prefix(e, "checkpoint '%s'", dir);
 		return NULL;

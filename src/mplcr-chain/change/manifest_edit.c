@@ -9,15 +9,13 @@
 #include "base/file.h"
 #include "checkpoint/manifest.h"
 
-#define MAX_BYTES (16 << 20)
-
 json_t *manifest_edit_load(const char *file, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
 	json_t *json;
 	size_t size;
 
-	text = file_read(AT_FDCWD, file, MAX_BYTES, &size, e);
+	text = file_read(AT_FDCWD, file, MANIFEST_MAX_BYTES, &size, e);
 	if (!text)
 		return NULL;
 	json = json_loadb(text, size, 0, NULL);
