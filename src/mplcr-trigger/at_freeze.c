@@ -22,8 +22,7 @@ char *at_freeze_list(const struct plan *p)
 	for (size_t i = 0; i < p->n_disks; i++) {
 		const struct disk_plan *dp = &p->disks[i];
 		_cleanup_free_ char *before = list;
-		bool whole = dp->freeze ||
-			     (p->method->mode == DISKS_NONE && !dp->disk->read_only && dp->disk->chain[0].path);
+		bool whole = dp->freeze || (!p->method->freezes && !dp->disk->read_only && dp->disk->chain[0].path);
 
 		list = whole ? text_of("%s%s\n", before, dp->disk->chain[0].path) : steal_ptr(before);
 	}

@@ -9,7 +9,8 @@
 
 /*
  * Runs the user's command, with the paths of the images that stand still on its standard input, one a line. *output
- * (malloc'd, or NULL) gets what it printed. Returns 0 where it ended with status 0 in time and before `deadline`, else -1.
+ * (malloc'd, or NULL) gets what it printed. Returns 0 where it ended with status 0 in time and before `deadline`, else
+ * -1.
  */
 int at_freeze_run(const struct options *o, const struct plan *p, int64_t deadline, int interrupt, char **output,
 		  struct err *e);

@@ -14,17 +14,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "patched/changed.h"
 #include "qemu/qmp.h"
-
-/* What of the patched QEMU's is switched on. */
-struct changed_patch {
-	bool live; /* the next migration is a checkpoint, which resumes the VM here */
-	bool max_rate;
-	bool extended;      /* the live stage does not end by itself */
-	bool mplm;          /* settings that the next migration will take */
-	bool stuck;         /* its live stage spins for ever: nothing ends that migration */
-	char job[PATH_MAX]; /* the directory that makes the script run the user's command, or "" */
-};
 
 #define MAX_FROZEN 64
 

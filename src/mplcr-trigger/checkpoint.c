@@ -11,9 +11,9 @@
 #include "freeze/freeze.h"
 #include "guardian.h"
 #include "patched/patched.h"
-#include "receive.h"
 #include "record.h"
 #include "report.h"
+#include "transport/transport.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,16 +42,17 @@ struct run {
 	struct trace *trace;
 	struct changes *changes;
 	struct guardian guardian;
+	struct engines engines;
 	struct survey survey;
 	struct choice choice;
 	struct plan plan;
 	struct freeze freeze;
-	struct script *script; /* of a QEMU that pauses by itself */
-	int64_t frozen;        /* our clock, when the disks were frozen */
-	char *said;            /* what the command of --at-freeze printed, or NULL */
+	int64_t freezing; /* our clock, when the freezing of the disks began */
+	int64_t frozen;   /* and when they were frozen */
+	char *said;       /* what the command of --at-freeze printed, or NULL */
 	struct engine_job job;
-	struct receiver *receiver; /* NULL where the state goes elsewhere */
-	struct live *live;         /* while its live stage is extended */
+	const struct transport *transport;
+	void *state; /* on its way; NULL where nothing comes to us */
 	struct outcome outcome;
 	struct manifest *manifest;
 	int pipe[2]; /* for the stream, until the receiver has it */
@@ -76,11 +77,12 @@ static void phase_done(struct run *r, const char *name)
 
 /* --- what the engine calls ------------------------------------------------------------------------------------- */
 
-/* What is done in the pause. With the patched QEMU, on a thread of its own: see script.c. */
-static int do_at_pause(void *ctx, struct err *e)
+/* What is done in the pause; perhaps on a thread of its own. */
+static int freeze_disks(void *ctx, struct err *e)
 {
 	struct run *r = ctx;
 
+	r->freezing = clock_ns();
 	/* the includes first: where these fail, no overlay has to be taken back */
 	if (clones_make(&r->plan.includes, e) < 0 || freeze_run(&r->freeze, e) < 0)
 		return -1;
@@ -88,36 +90,12 @@ static int do_at_pause(void *ctx, struct err *e)
 	return r->options->at_freeze ? at_freeze_run(r->options, &r->plan, r->deadline, r->interrupt, &r->said, e) : 0;
 }
 
-static int at_pause(void *ctx, struct err *e)
+static void tell_frozen(void *ctx)
 {
 	struct run *r = ctx;
-	int64_t began = clock_ns();
 
-	if (do_at_pause(ctx, e) < 0)
-		return -1;
-	trace_note(r->trace, "disks frozen in %.2f ms", clock_ms_between(began, r->frozen));
+	trace_note(r->trace, "disks frozen in %.2f ms", clock_ms_between(r->freezing, r->frozen));
 	at_freeze_show(r->said);
-	return 0;
-}
-
-/* The same for a QEMU that freezes by itself. */
-static int arm_freeze(void *ctx, struct err *e)
-{
-	struct run *r = ctx;
-
-	if (plan_needs_pause(&r->plan, r->options)) {
-		r->script = script_arm(do_at_pause, r, r->options->at_freeze ? r->options->at_freeze_ms : 0, &r->survey,
-				       r->changes, r->q, e);
-		return r->script ? 0 : -1;
-	}
-	return queue_overlays(&r->plan, &r->survey.sticky, r->q, e);
-}
-
-static bool live_is_ended(void *ctx)
-{
-	struct run *r = ctx;
-
-	return live_ended(r->live);
 }
 
 static void show_progress(void *ctx, const char *phase, const json_t *info)
@@ -140,7 +118,7 @@ static bool has_failed(void *ctx)
 {
 	struct run *r = ctx;
 
-	return r->receiver && receive_failure(r->receiver) != NULL;
+	return r->state && r->transport->failure(r->state) != NULL;
 }
 
 /* --- the steps -------------------------------------------------------------------------------------------------- */
@@ -157,18 +135,35 @@ static int make_partial(struct run *r, struct err *e)
 
 static int survey_and_plan(struct run *r, struct err *e)
 {
-	if (survey_vm(&r->survey, r->options->socket, r->q, r->changes, e) < 0)
+	if (survey_vm(&r->survey, &r->engines, r->options->socket, r->q, r->changes, e) < 0)
 		return -1;
 	qmp_set_deadline(r->q, r->deadline);
-	if (plan_make(&r->plan, r->options, &r->survey, e) < 0 ||
-	    choose_engine(&r->choice, r->options, &r->survey, r->q, e) < 0)
-		return -1;
-	if (r->choice.engine == ENGINE_MPLCR && queue_plan(&r->plan, r->options, &r->survey, e) < 0)
+	if (choose_engine(&r->choice, &r->engines, r->options, &r->survey, r->q, e) < 0 ||
+	    plan_make(&r->plan, r->options, &r->survey, &r->choice, e) < 0)
 		return -1;
 	if (!r->survey.process.known)
 		cli_warn("QEMU's command line cannot be read: mplcr-restore will need it after '--'");
 	phase_done(r, "survey");
 	return 0;
+}
+
+/* Makes ready for the state to come. */
+static int open_transport(struct run *r, struct err *e)
+{
+	const struct transport_ends ends = {
+		.pipe = r->pipe,
+		.dirfd = r->dirfd,
+		.options = r->options,
+		.survey = &r->survey,
+		.changes = r->changes,
+		.q = r->q,
+	};
+
+	r->transport = transport_for(r->choice.engine, r->options);
+	if (!r->transport->stores)
+		return 0;
+	r->state = r->transport->open(&ends, e);
+	return r->state ? 0 : -1;
 }
 
 static int prepare(struct run *r, struct err *e)
@@ -185,49 +180,10 @@ static int prepare(struct run *r, struct err *e)
 		.interrupt = r->interrupt,
 	};
 	if (freeze_prepare(&r->freeze, e) < 0 ||
-	    clones_open(&r->plan.includes, r->plan.partial, r->dirfd, INCLUDED_DIR, e) < 0)
+	    clones_open(&r->plan.includes, r->plan.partial, r->dirfd, INCLUDED_DIR, e) < 0 || open_transport(r, e) < 0)
 		return -1;
-	if (!r->options->uri) {
-		r->receiver = receive_start(r->pipe, r->dirfd, r->options, &r->survey, r->q, r->changes, e);
-		if (!r->receiver)
-			return -1;
-	}
 	phase_done(r, "prepare");
 	return 0;
-}
-
-/* The engine's own run, with an extended live stage around it where that was asked for. */
-static int run_live(struct run *r, struct err *e)
-{
-	const struct options *o = r->options;
-	int result;
-
-	if (o->extend_live) {
-		r->live = live_open(o->socket, o->extend_ms, r->interrupt, e);
-		if (!r->live)
-			return -1;
-		cli_note("%s: the live stage lasts until 'mplcr-trigger end-live --socket %s'", r->plan.name,
-			 o->socket);
-	}
-	result = engine_run(engine_of(r->choice.engine), &r->job, e);
-	live_close(r->live);
-	r->live = NULL;
-	return result;
-}
-
-/* What the patched QEMU did in its pause, without us. */
-static int after_pause(struct run *r, struct err *e)
-{
-	if (r->choice.engine != ENGINE_MPLCR)
-		return 0;
-	if (r->script) {
-		if (script_result(r->script, &r->survey, r->changes, e) < 0)
-			return -1;
-		at_freeze_show(r->said);
-		return 0;
-	}
-	sticky_queue_clear(&r->survey.sticky); /* QEMU has made them */
-	return sticky_store(&r->survey.sticky, e);
 }
 
 static int run_engine(struct run *r, struct err *e)
@@ -237,16 +193,19 @@ static int run_engine(struct run *r, struct err *e)
 		.changes = r->changes,
 		.survey = &r->survey,
 		.options = r->options,
+		.plan = &r->plan,
+		.state = r->engines.state[r->choice.row],
+		.uri = r->transport->uri(r->options),
+		.interrupt = r->interrupt,
 		.passes = r->options->passes,
-		.at_pause = at_pause,
-		.arm_freeze = arm_freeze,
-		.live_ended = live_is_ended,
+		.freeze = freeze_disks,
+		.frozen = tell_frozen,
 		.progress = show_progress,
 		.failed = has_failed,
 		.ctx = r,
 	};
-	if (run_live(r, e) < 0) {
-		const struct err *ours = r->receiver ? receive_failure(r->receiver) : NULL;
+	if (engine_run(&r->engines, r->choice.row, &r->job, e) < 0) {
+		const struct err *ours = r->state ? r->transport->failure(r->state) : NULL;
 
 		if (ours && e->sys != EINTR)
 			*e = *ours; /* the reason; what QEMU says of it is only its consequence */
@@ -255,18 +214,18 @@ static int run_engine(struct run *r, struct err *e)
 	r->outcome.pause_ms =
 		r->job.stop_us && r->job.resume_us ? (double)(r->job.resume_us - r->job.stop_us) / 1000 : 0;
 	phase_done(r, "engine");
-	return after_pause(r, e);
+	return r->choice.engine->after_pause ? r->choice.engine->after_pause(&r->job, e) : 0;
 }
 
 /* The stream as it was stored; where it went elsewhere, only QEMU knows how much there was. */
 static int store(struct run *r, struct err *e)
 {
-	if (r->options->uri) {
+	if (!r->transport->stores) {
 		r->outcome.sent_bytes = (uint64_t)r->job.transferred;
 		return 0;
 	}
 	cli_progress_line("%s: making it durable", r->plan.name);
-	r->outcome.result = receive_finish(r->receiver, e);
+	r->outcome.result = r->transport->finish(r->state, e);
 	if (!r->outcome.result)
 		return -1;
 	r->outcome.sent_bytes = r->outcome.result->bytes;
@@ -297,7 +256,8 @@ static int open_run(struct run *r, struct err *e)
 	if (r->interrupt < 0)
 		return -1;
 	r->q = qmp_connect(r->options->socket, GREETING_MS, r->interrupt, e);
-	if (!r->q || receive_pipe(r->pipe, e) < 0 || guard_changes(&r->guardian, r->changes, r->q, r->pipe, e) < 0)
+	if (!r->q || transport_make_pipe(r->pipe, e) < 0 ||
+	    guard_changes(&r->guardian, r->changes, r->q, r->pipe, e) < 0)
 		return -1;
 	qmp_set_interrupt(r->q, r->interrupt);
 	qmp_set_watcher(r->q, trace_qmp, r->trace);
@@ -308,14 +268,7 @@ static int go(struct run *r, struct err *e)
 {
 	if (open_run(r, e) < 0 || survey_and_plan(r, e) < 0)
 		return -1;
-	if (r->options->engine == ENGINE_AUTO)
-		cli_note("engine %s: %s", engine_of(r->choice.engine)->name, r->choice.why);
-	if (r->choice.engine == ENGINE_BACKGROUND && r->options->max_bandwidth)
-		cli_note("--max-bandwidth has no effect: QEMU does not limit a background snapshot");
-	if (r->choice.engine == ENGINE_PRECOPY && r->survey.precopy_unsafe)
-		cli_warn("%s: the checkpoint's memory may be wrong", r->survey.precopy_refusal);
-	if (r->choice.engine == ENGINE_MPLCR && r->survey.mplcr_unsafe)
-		cli_warn("%s: the checkpoint's memory may be wrong", r->survey.mplcr_refusal);
+	choice_tell(&r->choice, r->options);
 	if (r->options->dry_run)
 		return report_plan(r->options, &r->survey, &r->choice, &r->plan, e);
 	if (prepare(r, e) < 0 || run_engine(r, e) < 0 || check_and_publish(r, e) < 0)
@@ -329,12 +282,9 @@ static void undo(struct run *r, struct err *e)
 	struct err why;
 
 	cli_progress_end();
-	script_end(r->script); /* QEMU waits for it, and answers nobody */
-	r->script = NULL;
-	if (r->survey.sticky.n_queue > 0)
-		cli_warn("overlays stay queued in QEMU, which cannot take them back: its next checkpoint makes them");
-	if (r->changes && r->changes->patch.stuck)
-		r->receiver = NULL; /* its thread waits for a stream that never ends, until this process does */
+	engines_abandon(&r->engines);
+	if (r->changes && patch_is_stuck(r->changes))
+		r->state = NULL; /* a thread waits for a stream that never ends, until this process does */
 	if (!r->changes || !r->q || changes_undo(r->changes, r->q, &why) == 0)
 		return;
 	snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), "; and %s", why.text);
@@ -346,8 +296,9 @@ static void close_run(struct run *r)
 {
 	guardian_dismiss(&r->guardian);
 	manifest_free(r->manifest);
-	script_end(r->script);
-	receive_free(r->receiver);
+	engines_release(&r->engines);
+	if (r->state)
+		r->transport->release(r->state);
 	qmp_close(r->q);
 	plan_release(&r->plan);
 	survey_release(&r->survey);
@@ -369,6 +320,7 @@ int checkpoint_take(const struct options *o, struct err *e)
 {
 	struct run r = {
 		.options = o,
+		.engines = engines_all,
 		.pipe = { -1, -1 },
 		.dirfd = -1,
 		.interrupt = -1,

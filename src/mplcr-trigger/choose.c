@@ -1,54 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The choice of the engine: those that this VM, QEMU and host allow, and of these the one with the shorter predicted
- * pause. The figures are measured: background costs QEMU about 10 ms per GiB to pre-fault memory and up to 25 ms per
- * populated GiB to write-protect it; precopy costs about 20 ms and what is left when its tight limit is met.
- */
 #include "choose.h"
-#include "engine/engine.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "qemu/versions.h"
-
-#define GIB (1024.0 * 1024 * 1024)
-#define MIB (1024.0 * 1024)
-
-/* Stop, disks and device state, for any engine. */
-#define FIXED_MS 8.0
-
-/* What precopy costs at its best. */
-#define PRECOPY_BEST_MS 20.0
-
-/* What the patched QEMU pauses small guests: 10 to 180 ms were measured. */
-#define MPLCR_MS 100.0
-
-/* Bytes per second into files, where nothing is known of the storage. */
-#define USUAL_BANDWIDTH (600 * MIB)
-
-double predict_background_ms(uint64_t memory, uint64_t populated)
-{
-	return FIXED_MS + 10 * (double)memory / GIB + 25 * (double)populated / GIB;
-}
-
-double predict_precopy_ms(uint64_t populated, double dirty_rate, double bandwidth, uint64_t passes)
-{
-	double ratio = dirty_rate / bandwidth, left = (double)populated;
-
-	if (ratio > 1)
-		ratio = 1; /* a pass cannot dirty more than all */
-	for (uint64_t i = 0; i < passes && left / bandwidth > TIGHT_LIMIT_MS / 1000.0; i++)
-		left *= ratio;
-	return PRECOPY_BEST_MS + left / bandwidth * 1000;
-}
-
-static double bandwidth_of(const struct options *o)
-{
-	return o->max_bandwidth ? (double)o->max_bandwidth : USUAL_BANDWIDTH;
-}
+#include "options.h"
+#include "qemu/qmp.h"
+#include "survey.h"
 
 /* QEMU's own sampled estimate over one second (calc-dirty-rate, since 5.2), MiB/s; negative where it cannot be had. */
 static int measure_dirty_rate(struct qmp *q, double *mib_s, struct err *e)
@@ -79,142 +40,219 @@ static int measure_dirty_rate(struct qmp *q, double *mib_s, struct err *e)
 	return 0;
 }
 
-static int choose(struct choice *c, enum engine_kind engine, const char *fmt, const char *why)
+struct engine_view choice_view(const struct choice *c, size_t i, const struct options *o, const struct survey *s)
 {
-	c->engine = engine;
-	snprintf(c->why, sizeof(c->why), fmt, why);
-	return 0;
+	return (struct engine_view){
+		.survey = s,
+		.options = o,
+		.state = c->of->state[i],
+		.dirty_measured = c->dirty_measured,
+		.dirty_mib_s = c->dirty_mib_s,
+	};
 }
 
-/* Both are possible and the guest runs: the shorter pause decides. */
-static int choose_shorter(struct choice *c, const struct options *o, const struct survey *s, struct qmp *q,
-			  struct err *e)
+static void take(struct choice *c, size_t i)
 {
-	if (c->background_ms > PRECOPY_BEST_MS) {
-		if (measure_dirty_rate(q, &c->dirty_mib_s, e) < 0)
-			return -1;
-		c->precopy_ms =
-			predict_precopy_ms(s->populated, c->dirty_mib_s < 0 ? bandwidth_of(o) : c->dirty_mib_s * MIB,
-					   bandwidth_of(o), o->passes);
+	c->row = i;
+	c->engine = c->of->rows[i];
+}
+
+static void predict(struct choice *c, size_t i, const struct options *o, const struct survey *s)
+{
+	const struct engine_view v = choice_view(c, i, o, s);
+
+	c->predicted_ms[i] = s->verdict[i].possible ? c->of->rows[i]->predict_ms(&v) : -1;
+}
+
+/* Every row's verdict and prediction. *e gets why the row `asked`, where that is one of them, cannot be used: then -1.
+ */
+static int judge_all(struct choice *c, const struct options *o, const struct survey *s, const struct engine *asked,
+		     struct err *e)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < c->of->n; i++) {
+		const struct engine_view v = choice_view(c, i, o, s);
+		struct err why;
+
+		c->verdict[i] = s->verdict[i];
+		c->verdict[i].automatic = true;
+		if (c->of->rows[i]->judge(&v, &c->verdict[i], &why) < 0) {
+			c->verdict[i].possible = c->verdict[i].automatic = false;
+			if (c->of->rows[i] == asked) {
+				*e = why;
+				result = -1;
+			}
+		}
+		predict(c, i, o, s);
 	}
-	c->engine = c->precopy_ms < c->background_ms ? ENGINE_PRECOPY : ENGINE_BACKGROUND;
-	snprintf(c->why, sizeof(c->why), "its predicted pause is the shorter one (background %.0f ms, precopy %.0f ms)",
-		 c->background_ms, c->precopy_ms);
-	return 0;
+	return result;
 }
 
-/* The guest stands still anyway, so no pause counts: what leaves the VM exactly as it was is best. */
-static int choose_for_paused(struct choice *c, const struct survey *s)
+/* --- auto ------------------------------------------------------------------------------------------------------- */
+
+/* Whether auto may take row `i`, and no engine of a better rank. */
+static bool is_candidate(const struct choice *c, size_t i, enum engine_rank rank)
 {
-	if (!s->background_refusal[0] && s->version >= QEMU_BREAKABLE_BACKGROUND)
-		return choose(c, ENGINE_BACKGROUND, "%s",
-			      "the VM is to stay paused, and this leaves its disks in QEMU's hands");
-	return choose(c, ENGINE_STOP, "%s", "the VM is to stay paused");
+	return c->verdict[i].automatic && c->of->rows[i]->rank == rank;
 }
 
-/* Why the patched QEMU's engine is not for this checkpoint, or NULL. */
-static const char *no_mplcr(const struct options *o, const struct survey *s)
+static size_t count_candidates(const struct choice *c, enum engine_rank rank)
 {
-	if (!s->patched || s->mplcr_refusal[0])
-		return s->mplcr_refusal;
-	if (o->max_pause_ms)
-		return "it cannot keep to --max-pause";
-	if ((s->sticky.script || o->at_freeze || o->include.n > 0) &&
-	    (o->disks == DISKS_OVERLAY || o->disks == DISKS_AUTO))
-		return "it makes no overlays beside a command in the pause";
-	return NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->of->n; i++)
+		n += is_candidate(c, i, rank);
+	return n;
 }
 
-/* Neither background nor precopy is there. */
-static int choose_of_rest(struct choice *c, const struct options *o, const struct survey *s)
+/* Whether a candidate whose pause depends on the guest's writing could be better than another one. */
+static bool writes_decide(const struct choice *c, enum engine_rank rank)
 {
-	const char *none = no_mplcr(o, s);
-
-	snprintf(c->why, sizeof(c->why), "no background snapshot: %.150s; no precopy: %.150s%s%.250s",
-		 s->background_refusal, s->precopy_refusal, none && s->patched ? "; no mplcr: " : "",
-		 none && s->patched ? none : "");
-	c->engine = none ? ENGINE_STOP : ENGINE_MPLCR;
-	return 0;
+	for (size_t i = 0; i < c->of->n; i++)
+		for (size_t k = 0; k < c->of->n; k++)
+			if (i != k && is_candidate(c, i, rank) && is_candidate(c, k, rank) &&
+			    c->of->rows[i]->best_ms > 0 && c->predicted_ms[k] > c->of->rows[i]->best_ms)
+				return true;
+	return false;
 }
 
+static void take_shortest(struct choice *c, enum engine_rank rank)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < c->of->n; i++) {
+		if (!is_candidate(c, i, rank) || (found && c->predicted_ms[i] >= c->predicted_ms[c->row]))
+			continue;
+		take(c, i);
+		found = true;
+	}
+}
+
+/* What of it did not fit is left away. */
+__attribute__((format(printf, 2, 3))) static void add_why(struct choice *c, const char *fmt, ...)
+{
+	size_t used = strlen(c->why);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(c->why + used, sizeof(c->why) - used, fmt, ap);
+	va_end(ap);
+}
+
+/* Several could be used: their predictions. */
+static void explain_shortest(struct choice *c, enum engine_rank rank, size_t n)
+{
+	const char *before = "";
+
+	add_why(c, "its predicted pause is the %s one (", n == 2 ? "shorter" : "shortest");
+	for (size_t i = 0; i < c->of->n; i++) {
+		if (!is_candidate(c, i, rank))
+			continue;
+		add_why(c, "%s%s %.0f ms", before, c->of->rows[i]->name, c->predicted_ms[i]);
+		before = ", ";
+	}
+	add_why(c, ")");
+}
+
+/* Whether row `i` would have been as good or better, and is worth a word of why it is not. */
+static bool is_missed(const struct choice *c, size_t i)
+{
+	return i != c->row && c->of->rows[i]->rank <= c->engine->rank && !c->verdict[i].automatic &&
+	       !c->verdict[i].foreign;
+}
+
+/* Why not the others. */
+static void explain_others(struct choice *c)
+{
+	const char *before = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->of->n; i++)
+		n += is_missed(c, i);
+	for (size_t i = 0; i < c->of->n; i++) {
+		if (!is_missed(c, i))
+			continue;
+		add_why(c, "%sno %s: %.*s", before, c->of->rows[i]->noun, n > 1 ? 150 : 500, c->verdict[i].why);
+		before = "; ";
+	}
+}
+
+static void explain(struct choice *c, size_t n)
+{
+	c->why[0] = '\0';
+	if (c->verdict[c->row].because)
+		add_why(c, "%s", c->verdict[c->row].because);
+	else if (n > 1)
+		explain_shortest(c, c->engine->rank, n);
+	else
+		explain_others(c);
+}
+
+/* Of the best rank that there is, the one with the shortest predicted pause. */
 static int choose_auto(struct choice *c, const struct options *o, const struct survey *s, struct qmp *q, struct err *e)
 {
-	bool background = !s->background_refusal[0];
-	bool precopy = !s->precopy_refusal[0] || (s->precopy_unsafe && o->accept_unsafe_precopy);
+	enum engine_rank rank = RANK_FIRST;
 
-	if (!s->running || o->leave_paused)
-		return choose_for_paused(c, s);
-	if (background && precopy)
-		return choose_shorter(c, o, s, q, e);
-	if (background)
-		return choose(c, ENGINE_BACKGROUND, "no precopy: %s", s->precopy_refusal);
-	if (precopy)
-		return choose(c, ENGINE_PRECOPY, "no background snapshot: %s", s->background_refusal);
-	return choose_of_rest(c, o, s);
-}
-
-static int check_mplcr(const struct options *o, const struct survey *s, struct err *e)
-{
-	const char *option = options_of_mplcr(o);
-
-	if (!s->patched) {
-		err_set(e, "%s%sno engine mplcr: %s", option ? option : "", option ? ": " : "", s->mplcr_refusal);
-		return err_hint(e, "--engine auto takes what this QEMU has");
+	while (count_candidates(c, rank) == 0)
+		if (rank++ == RANK_LAST)
+			return err_set(e, "no engine can take a checkpoint of this VM");
+	if (writes_decide(c, rank)) {
+		if (measure_dirty_rate(q, &c->dirty_mib_s, e) < 0)
+			return -1;
+		c->dirty_measured = true;
+		for (size_t i = 0; i < c->of->n; i++)
+			predict(c, i, o, s);
 	}
-	if (o->leave_paused) {
-		err_set(e, "the patched QEMU lets the VM run after its checkpoint, and it is to stay paused");
-		return err_hint(e, "--engine stop keeps it paused");
-	}
-	if (o->max_pause_ms) {
-		err_set(e, "--max-pause cannot be kept by the patched QEMU: it ends its pause by itself");
-		return err_hint(e, "--engine stop gives up in time");
-	}
+	take_shortest(c, rank);
+	explain(c, count_candidates(c, rank));
 	return 0;
 }
 
-/* Whether the engine that the user asked for can be used. */
-static int check_asked(const struct options *o, const struct survey *s, struct err *e)
-{
-	bool stays_paused = !s->running || o->leave_paused;
+/* --- the whole -------------------------------------------------------------------------------------------------- */
 
-	if (o->engine == ENGINE_BACKGROUND && s->background_refusal[0]) {
-		err_set(e, "no background snapshot of this VM: %s", s->background_refusal);
-		return err_hint(
-			e, "it needs root, vm.unprivileged_userfaultfd=1 or access to /dev/userfaultfd for QEMU, and "
-			   "guest memory that is not a file; --engine auto takes what is possible");
-	}
-	if (o->engine == ENGINE_BACKGROUND && stays_paused && s->version < QEMU_BREAKABLE_BACKGROUND) {
-		err_set(e, "QEMU before 9.0 lets the VM run after a background snapshot, and it is to stay paused");
-		return err_hint(e, "--engine stop keeps it paused");
-	}
-	if (o->engine == ENGINE_PRECOPY && s->precopy_unsafe && !o->accept_unsafe_precopy) {
-		err_set(e, "no precopy of this VM: %s", s->precopy_refusal);
-		return err_hint(
-			e,
-			"--engine background or stop is safe; --accept-unsafe-precopy takes the risk of a checkpoint "
-			"with wrong memory");
-	}
-	if (o->engine == ENGINE_PRECOPY && s->precopy_refusal[0] && !s->precopy_unsafe)
-		return err_set(e, "no precopy of this VM: %s", s->precopy_refusal);
-	return o->engine == ENGINE_MPLCR ? check_mplcr(o, s, e) : 0;
-}
-
-int choose_engine(struct choice *c, const struct options *o, const struct survey *s, struct qmp *q, struct err *e)
+int choose_engine(struct choice *c, const struct engines *all, const struct options *o, const struct survey *s,
+		  struct qmp *q, struct err *e)
 {
-	*c = (struct choice){ .engine = o->engine, .why = "it was asked for", .dirty_mib_s = -1 };
-	c->background_ms = s->background_refusal[0] ? -1 : predict_background_ms(s->memory, s->populated);
-	c->precopy_ms = s->precopy_refusal[0] && !s->precopy_unsafe ? -1 : PRECOPY_BEST_MS + TIGHT_LIMIT_MS;
-	c->mplcr_ms = s->patched ? MPLCR_MS : -1;
-	c->stop_ms = FIXED_MS + (double)s->populated / bandwidth_of(o) * 1000;
-	if (o->engine == ENGINE_AUTO)
+	*c = (struct choice){ .of = all, .why = "it was asked for", .dirty_mib_s = -1 };
+	if (judge_all(c, o, s, o->engine, e) < 0)
+		return -1;
+	if (!o->engine)
 		return choose_auto(c, o, s, q, e);
-	return check_asked(o, s, e);
+	for (size_t i = 0; i < all->n; i++)
+		if (all->rows[i] == o->engine)
+			take(c, i);
+	return 0;
 }
 
 double choice_predicted_ms(const struct choice *c)
 {
-	return c->engine == ENGINE_BACKGROUND ? c->background_ms
-	       : c->engine == ENGINE_PRECOPY  ? c->precopy_ms
-	       : c->engine == ENGINE_MPLCR    ? c->mplcr_ms
-					      : c->stop_ms;
+	return c->predicted_ms[c->row];
+}
+
+void choice_tell(const struct choice *c, const struct options *o)
+{
+	if (!o->engine)
+		cli_note("engine %s: %s", c->engine->name, c->why);
+	if (c->engine->unlimited && o->max_bandwidth)
+		cli_note("--max-bandwidth has no effect: QEMU does not limit a %s", c->engine->noun);
+	if (!c->verdict[c->row].safe)
+		cli_warn("%s: the checkpoint's memory may be wrong", c->verdict[c->row].why);
+}
+
+json_t *choice_to_json(const struct choice *c, double outcome_ms)
+{
+	json_t *p =
+		json_of("{s:s, s:f, s:f}", "why", c->why, "pause_ms", choice_predicted_ms(c), "outcome_ms", outcome_ms);
+
+	for (size_t i = 0; i < c->of->n; i++) {
+		char key[40];
+
+		snprintf(key, sizeof(key), "%s_ms", c->of->rows[i]->name);
+		if (c->predicted_ms[i] >= 0)
+			json_object_set_new(p, key, json_real(c->predicted_ms[i]));
+	}
+	if (c->dirty_mib_s >= 0)
+		json_object_set_new(p, "dirty_mib_per_s", json_real(c->dirty_mib_s));
+	return p;
 }

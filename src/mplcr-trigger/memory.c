@@ -22,7 +22,7 @@ static int read_backends(struct survey *s, struct qmp *q, struct err *e)
 	if (qmp_run(q, "query-memdev", NULL, &list, e) < 0)
 		return -1;
 	s->ram = memory_of(json_array_size(list) + 1, sizeof(*s->ram));
-	json_array_foreach(list, i, backend)
+	json_array_foreach (list, i, backend)
 		if (json_text(backend, "id"))
 			s->ram[s->n_ram++] = text_copy(json_text(backend, "id"));
 	return 0;

@@ -19,18 +19,22 @@
 /* zstd's own default. */
 #define USUAL_LEVEL 3
 
+/* That the value is none of those that there are. Always returns -1. */
+static int not_a_word(const char *option, const char *value, struct cli_word (*word)(size_t), struct err *e)
+{
+	const struct cli_target to = { .word = word };
+	char words[200];
+
+	cli_list_words(&to, "", words, sizeof(words));
+	return err_usage(e, "%s: '%s' is not %s", option, value, words);
+}
+
 static int set_engine(void *options, const char *value, struct err *e)
 {
 	struct options *o = options;
-	const struct engine *engine = engine_named(value);
 
-	if (strcmp(value, "auto") == 0)
-		o->engine = ENGINE_AUTO;
-	else if (engine)
-		o->engine = engine->kind;
-	else
-		return err_usage(e, "--engine: '%s' is not auto, background, precopy, mplcr or stop", value);
-	return 0;
+	o->engine = engine_named(value);
+	return o->engine || strcmp(value, "auto") == 0 ? 0 : not_a_word("--engine", value, engine_word, e);
 }
 
 static int set_layout(void *options, const char *value, struct err *e)
@@ -64,20 +68,9 @@ static int set_compress(void *options, const char *value, struct err *e)
 static int set_disks(void *options, const char *value, struct err *e)
 {
 	struct options *o = options;
-	static const struct {
-		const char *name;
-		enum disks_mode mode;
-	} modes[] = {
-		{ "overlay", DISKS_OVERLAY },     { "auto", DISKS_AUTO }, { "reflink", DISKS_REFLINK },
-		{ "subvolume", DISKS_SUBVOLUME }, { "none", DISKS_NONE },
-	};
 
-	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-		o->disks = modes[i].mode;
-		if (strcmp(value, modes[i].name) == 0)
-			return 0;
-	}
-	return err_usage(e, "--disks: '%s' is not overlay, reflink, subvolume, auto or none", value);
+	o->disks = freeze_named(value);
+	return o->disks || strcmp(value, "auto") == 0 ? 0 : not_a_word("--disks", value, freeze_word, e);
 }
 
 /* The paths in the file `list`, one a line. */
@@ -172,20 +165,6 @@ static int set_uri(void *options, const char *value, struct err *e)
 	return number ? 0 : err_usage(e, "--uri: there is no port 0");
 }
 
-static const struct cli_word engines[] = {
-	{ "auto", NULL },  { "background", NULL }, { "precopy", NULL },
-	{ "mplcr", NULL }, { "stop", NULL },       CLI_WORDS_END,
-};
-
-static const struct cli_word disk_modes[] = {
-	{ "overlay", "freeze under new overlays" },
-	{ "reflink", "clone the images" },
-	{ "subvolume", "snapshot of their btrfs subvolume" },
-	{ "auto", "reflink, or overlay" },
-	{ "none", "freeze no disk" },
-	CLI_WORDS_END,
-};
-
 /* What the shells offer of values that have more forms than can be listed. */
 static const struct cli_word methods[] = {
 	{ "zstd", NULL },   { "zstd:1", NULL },  { "zstd:3", NULL },
@@ -217,7 +196,7 @@ const struct cli_option trigger_options[] = {
 	  "overlay (default), reflink or subvolume: clones in NAME.ckpt/disks,\nand the chain does not grow; auto: "
 	  "reflink "
 	  "where possible, else\noverlay; none: no disk is frozen",
-	  TO_CALL(set_disks, .words = disk_modes) },
+	  TO_CALL(set_disks, .word = freeze_word) },
 	{ "device", 0, "DEV[=FILE]", "freeze only this disk, its overlay in FILE; repeatable",
 	  TO_CALL(add_device, .repeats = true) },
 	{ "leave-out", 0, "DEV", "do not freeze this writable disk; repeatable",
@@ -227,8 +206,7 @@ const struct cli_option trigger_options[] = {
 	{ "include-from", 0, "LIST", "the same for the files named in LIST, one a line; - is standard\ninput",
 	  TO_CALL(add_includes, .files = CLI_FILES, .repeats = true) },
 	{ NULL, 0, NULL, "How:", CLI_HEADING },
-	{ "engine", 'e', "ENGINE", "auto (default), background, precopy, mplcr or stop",
-	  TO_CALL(set_engine, .words = engines) },
+	{ "engine", 'e', "ENGINE", NULL, TO_CALL(set_engine, .word = engine_word) },
 	{ "max-bandwidth", 0, "BYTES",
 	  "per second, at most (K, M, G allowed; default: no limit);\nQEMU does not limit a background snapshot",
 	  TO_BYTES(struct options, max_bandwidth) },
@@ -266,28 +244,26 @@ const struct cli_option trigger_options[] = {
 	CLI_END,
 };
 
-const char *options_of_mplcr(const struct options *o)
+/* What only one engine has asks for that engine. */
+static int check_engine(struct options *o, struct err *e)
 {
-	return o->mplm.given    ? "--mplm"
-	       : o->max_rate    ? "--max-rate"
-	       : o->extend_live ? "--extend-live"
-	       : o->uri         ? "--uri"
-				: NULL;
+	const char *option;
+	const struct engine *engine = engine_of_options(o, &option);
+
+	if (!engine)
+		return 0;
+	if (o->engine && o->engine != engine)
+		return err_usage(e, "%s goes with --engine %s", option, engine->name);
+	o->engine = engine;
+	return engine->check_options ? engine->check_options(o, e) : 0;
 }
 
-/* What only the engine mplcr has asks for that engine. */
-static int check_mplcr(struct options *o, struct err *e)
+/* Where the state goes elsewhere, what is frozen must be in the VM's own chain. */
+static int check_uri(const struct options *o, struct err *e)
 {
-	const char *option = options_of_mplcr(o);
-
-	if (!option)
+	if (!o->uri)
 		return 0;
-	if (o->engine != ENGINE_AUTO && o->engine != ENGINE_MPLCR)
-		return err_usage(e, "%s goes with --engine mplcr", option);
-	o->engine = ENGINE_MPLCR;
-	if (o->max_rate && o->max_bandwidth)
-		return err_usage(e, "--max-rate does not go with --max-bandwidth");
-	if (o->uri && o->disks != DISKS_OVERLAY && o->disks != DISKS_NONE)
+	if (!o->disks || (o->disks->freezes && !o->disks->grows_chain))
 		return err_usage(
 			e, "--uri goes with --disks overlay: the receiver's own overlays stand on the VM's images");
 	return 0;
@@ -327,10 +303,10 @@ static int check_layout(struct options *o, struct err *e)
 
 static int check_disks(const struct options *o, struct err *e)
 {
-	if (o->disks == DISKS_NONE && o->n_devices > 0)
+	if (o->disks && !o->disks->freezes && o->n_devices > 0)
 		return err_usage(e, "--device does not go with --disks none");
 	for (size_t i = 0; i < o->n_devices; i++)
-		if (o->devices[i].file && o->disks != DISKS_OVERLAY)
+		if (o->devices[i].file && !(o->disks && o->disks->makes_overlays))
 			return err_usage(e, "--device %s=%s names an overlay, which goes with --disks overlay only",
 					 o->devices[i].device, o->devices[i].file);
 	return 0;
@@ -349,7 +325,7 @@ int options_check(struct options *o, int n_operands, char **operands, struct err
 		return -1;
 	if (o->at_freeze && !o->at_freeze[0])
 		return err_usage(e, "--at-freeze: the command is empty");
-	return check_mplcr(o, e);
+	return check_engine(o, e) < 0 ? -1 : check_uri(o, e);
 }
 
 void options_release(struct options *o)

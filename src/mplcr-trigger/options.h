@@ -11,11 +11,10 @@
 #include "base/options.h"
 #include "base/path_list.h"
 #include "checkpoint/layout.h"
+#include "freeze/freeze.h"
 #include "patched/mplm.h"
 
-enum engine_kind { ENGINE_AUTO, ENGINE_BACKGROUND, ENGINE_PRECOPY, ENGINE_MPLCR, ENGINE_STOP };
-
-enum disks_mode { DISKS_OVERLAY, DISKS_REFLINK, DISKS_SUBVOLUME, DISKS_NONE, DISKS_AUTO };
+struct engine;
 
 /* --device DEV[=FILE] */
 struct device_choice {
@@ -25,12 +24,12 @@ struct device_choice {
 
 struct options {
 	const char *socket;
-	const char *name; /* NULL: the next free one */
-	const char *dir;  /* NULL: beside the image of the first disk */
-	enum engine_kind engine;
-	const struct layout *layout; /* where the state goes */
-	int zstd_level;              /* 0: not compressed */
-	enum disks_mode disks;
+	const char *name;                  /* NULL: the next free one */
+	const char *dir;                   /* NULL: beside the image of the first disk */
+	const struct engine *engine;       /* NULL: auto */
+	const struct layout *layout;       /* where the state goes */
+	int zstd_level;                    /* 0: not compressed */
+	const struct freeze_method *disks; /* NULL: auto */
 	struct device_choice *devices;
 	size_t n_devices;
 	struct path_list leave_out; /* --leave-out: writable disks that are not frozen, by the user's wish */
@@ -54,7 +53,7 @@ struct options {
 
 /* Before any option is read. */
 /* clang-format off */
-#define OPTIONS_DEFAULT { .passes = 8, .at_freeze_ms = 5000, .mplm = MPLM_DEFAULT }
+#define OPTIONS_DEFAULT { .disks = FREEZE_DEFAULT, .passes = 8, .at_freeze_ms = 5000, .mplm = MPLM_DEFAULT }
 /* clang-format on */
 
 /* The rows of its table (base/options.h), for a struct options. */
@@ -63,8 +62,5 @@ extern const struct cli_option trigger_options[];
 /* Takes the operands, and checks what goes together. Returns 0 or -1. */
 int options_check(struct options *o, int n_operands, char **operands, struct err *e);
 void options_release(struct options *o);
-
-/* The name of the first option given that only the engine mplcr has, or NULL. */
-const char *options_of_mplcr(const struct options *o);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "plan.h"
-#include "engine/engine.h"
+#include "changes.h"
 #include "freeze/freeze.h"
 #include "include.h"
+#include "transport/transport.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -40,7 +41,7 @@ static bool left_out(const struct options *o, const struct disk *d)
 	for (size_t i = 0; i < o->leave_out.n; i++)
 		if (disk_has_name(d, o->leave_out.paths[i]))
 			return true;
-	return o->disks == DISKS_NONE;
+	return o->disks && !o->disks->freezes;
 }
 
 static int check_disk_options(const struct options *o, const struct survey *s, struct err *e)
@@ -166,9 +167,11 @@ static int check_space(const struct plan *p, struct err *e)
 }
 
 /* What the checkpoint's directory may need, bytes. */
-static uint64_t space_needed(const struct plan *p, const struct options *o, const struct survey *s)
+static uint64_t space_needed(const struct plan *p, const struct options *o, const struct survey *s,
+			     const struct choice *c)
 {
-	uint64_t need = (o->uri ? 0 : s->populated) + STATE_EXTRA + p->clones.n * OVERLAY_BYTES;
+	uint64_t need =
+		(transport_for(c->engine, o)->stores ? s->populated : 0) + STATE_EXTRA + p->clones.n * OVERLAY_BYTES;
 	struct stat st;
 
 	for (size_t i = 0; i < p->includes.n; i++)
@@ -199,19 +202,27 @@ bool plan_includes(const struct plan *p, const struct disk *d)
 
 bool plan_needs_pause(const struct plan *p, const struct options *o)
 {
-	return o->at_freeze || p->includes.n > 0 || p->method->mode == DISKS_REFLINK ||
-	       p->method->mode == DISKS_SUBVOLUME;
+	return o->at_freeze || p->includes.n > 0 || p->method->needs_pause;
 }
 
 /* --- the whole -------------------------------------------------------------------------------------------------- */
 
-int plan_make(struct plan *p, const struct options *o, const struct survey *s, struct err *e)
+/* What the engine needs otherwise. */
+static int adjust(struct plan *p, const struct options *o, const struct survey *s, const struct choice *c,
+		  struct err *e)
+{
+	const struct engine_view v = choice_view(c, c->row, o, s);
+
+	return c->engine->adjust_plan ? c->engine->adjust_plan(&v, p, e) : 0;
+}
+
+int plan_make(struct plan *p, const struct options *o, const struct survey *s, const struct choice *c, struct err *e)
 {
 	*p = (struct plan){ 0 };
-	if (plan_disks(p, o, s, e) < 0 || plan_dir(p, o, s, e) < 0 || freeze_plan(p, o, e) < 0 ||
-	    include_plan(p, o, e) < 0 || plan_names(p, o, s, e) < 0)
+	if (plan_disks(p, o, s, e) < 0 || plan_dir(p, o, s, e) < 0 || freeze_plan(p, o->disks, e) < 0 ||
+	    include_plan(p, o, e) < 0 || plan_names(p, o, s, e) < 0 || adjust(p, o, s, c, e) < 0)
 		return -1;
-	p->space = space_needed(p, o, s);
+	p->space = space_needed(p, o, s, c);
 	return check_space(p, e);
 }
 
@@ -264,9 +275,9 @@ static json_t *included_to_json(const struct plan *p)
 
 json_t *plan_to_json(const struct plan *p, const struct survey *s, const struct choice *c)
 {
-	return json_of("{s:s, s:b, s:s, s:o, s:s, s:s, s:f, s:I, s:I, s:o, s:o}", "schema", "mplcr.trigger.plan/1",
-		       "dry_run", 1, "name", p->name, "checkpoint", json_string_of(p->final), "engine",
-		       engine_of(c->engine)->name, "why", c->why, "predicted_pause_ms", choice_predicted_ms(c),
-		       "memory_bytes", (json_int_t)s->memory, "space_bytes", (json_int_t)p->space, "disks",
-		       disks_to_json(p), "included", included_to_json(p));
+	return json_of("{s:s, s:b, s:s, s:o, s:s, s:s, s:s, s:f, s:I, s:I, s:o, s:o}", "schema", "mplcr.trigger.plan/1",
+		       "dry_run", 1, "name", p->name, "checkpoint", json_string_of(p->final), "engine", c->engine->name,
+		       "memory_as_of", c->engine->memory_as_of, "why", c->why, "predicted_pause_ms",
+		       choice_predicted_ms(c), "memory_bytes", (json_int_t)s->memory, "space_bytes",
+		       (json_int_t)p->space, "disks", disks_to_json(p), "included", included_to_json(p));
 }

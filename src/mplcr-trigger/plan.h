@@ -24,26 +24,25 @@ struct disk_plan {
 	char *data;    /* the same of its external data file */
 };
 
-struct freeze_method;
-
 struct plan {
 	char *name;
-	char *dir;               /* absolute, holds the checkpoint directory */
-	char *final;             /* dir/NAME.ckpt */
-	char *partial;           /* dir/NAME.ckpt.partial */
-	char *parent;            /* name of the checkpoint before, or NULL */
-	char *maker;             /* name of the one that made the overlays that the VM writes to now, or NULL */
+	char *dir;     /* absolute, holds the checkpoint directory */
+	char *final;   /* dir/NAME.ckpt */
+	char *partial; /* dir/NAME.ckpt.partial */
+	char *parent;  /* name of the checkpoint before, or NULL */
+	char *maker;   /* name of the one that made the overlays that the VM writes to now, or NULL */
 	const struct freeze_method *method;
 	struct disk_plan *disks; /* one per disk of the survey */
 	size_t n_disks;
 	char *subvolume;        /* that a snapshot is made of, or NULL */
 	struct clones clones;   /* of the images */
 	struct clones includes; /* of other files */
-	bool queued;    /* QEMU itself makes the overlays (engine mplcr) */
-	uint64_t space; /* bytes that the state may need */
+	bool queued;            /* QEMU itself makes the overlays */
+	uint64_t space;         /* bytes that the state may need */
 };
 
-int plan_make(struct plan *p, const struct options *o, const struct survey *s, struct err *e);
+/* Decides all, for the engine chosen. Returns 0 or -1; plan_release in any case. */
+int plan_make(struct plan *p, const struct options *o, const struct survey *s, const struct choice *c, struct err *e);
 void plan_release(struct plan *p);
 
 /* Chooses the names that are free; p->dir, p->disks and p->method are set. Returns 0 or -1. */

@@ -150,7 +150,7 @@ static int try_name(struct plan *p, const struct options *o, const char *name, s
 		return err_set(e, "the directory's path is too long: '%s'", p->dir);
 	if (overlay_name_utf8(p->final, e) < 0)
 		return -1;
-	return p->method->mode == DISKS_OVERLAY ? name_overlays(p, o, name, e) : 0;
+	return p->method->makes_overlays ? name_overlays(p, o, name, e) : 0;
 }
 
 static int choose_name(struct plan *p, const struct options *o, struct err *e)
@@ -199,7 +199,7 @@ int plan_names(struct plan *p, const struct options *o, const struct survey *s, 
 			p->maker = maker_of(p->dir, p->disks[i].disk->chain[0].path);
 	if (choose_name(p, o, e) < 0)
 		return -1;
-	if (p->method->mode != DISKS_OVERLAY)
+	if (!p->method->makes_overlays)
 		return 0;
 	name_nodes(p, s);
 	for (size_t i = 0; i < p->n_disks; i++)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "record.h"
-#include "engine/engine.h"
 #include "freeze/freeze.h"
 #include "include.h"
 
@@ -64,7 +63,7 @@ static int record_disk(struct manifest_disk *to, const struct plan *p, const str
 	to->virtual_size = d->virtual_size;
 	to->read_only = d->read_only;
 	to->chain = memory_of(d->n_chain, sizeof(*to->chain));
-	to->method = p->method->recorded;
+	to->method = dp->freeze ? p->method->recorded : MANIFEST_NONE;
 	to->active = text_copy(plan_active(dp));
 	for (size_t i = 0; i < d->n_chain; i++)
 		if (record_image(&to->chain[to->n_chain++], &d->chain[i], p, i == 0 ? dp->clone : NULL,
@@ -109,23 +108,6 @@ static void record_state(struct manifest *m, const struct sink_result *r)
 	}
 }
 
-static json_t *prediction(const struct choice *c, const struct outcome *out)
-{
-	json_t *p = json_of("{s:s, s:f, s:f}", "why", c->why, "pause_ms", choice_predicted_ms(c), "outcome_ms",
-			    out->pause_ms);
-
-	if (c->background_ms >= 0)
-		json_object_set_new(p, "background_ms", json_real(c->background_ms));
-	if (c->precopy_ms >= 0)
-		json_object_set_new(p, "precopy_ms", json_real(c->precopy_ms));
-	if (c->mplcr_ms >= 0)
-		json_object_set_new(p, "mplcr_ms", json_real(c->mplcr_ms));
-	json_object_set_new(p, "stop_ms", json_real(c->stop_ms));
-	if (c->dirty_mib_s >= 0)
-		json_object_set_new(p, "dirty_mib_per_s", json_real(c->dirty_mib_s));
-	return p;
-}
-
 /*
  * The disks whose content belongs to the checkpoint: the frozen ones, and the read-only ones that are local files. Of
  * the writable ones that were left out the names are kept, unless their images were included.
@@ -159,15 +141,15 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 	m->checkpoint = text_copy(p->final);
 	m->created = text_copy(clock_utc(now));
 	m->parent = text_copy(p->parent);
-	m->engine = text_copy(engine_of(ch->engine)->name);
+	m->engine = text_copy(ch->engine->name);
 	m->layout = o->layout;
 	m->run_state = text_copy(s->run_state);
-	m->saved_paused = engine_of(ch->engine)->saved_paused || !s->running;
+	m->saved_paused = ch->engine->saved_paused || !s->running;
 	m->described = out->result ? out->result->described : !s->undescribed;
 	m->pause_ms = out->pause_ms;
 	m->total_ms = out->total_ms;
 	m->phases = json_incref(out->phases);
-	m->prediction = prediction(ch, out);
+	m->prediction = choice_to_json(ch, out->pause_ms);
 	record_qemu(m, s);
 	m->receiver = text_copy(o->uri);
 	m->state_bytes = out->sent_bytes;

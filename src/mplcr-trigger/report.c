@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the user is told: data on standard output, the rest on standard error. */
 #include "report.h"
-#include "engine/engine.h"
 #include "freeze/freeze.h"
 
 #include <stdio.h>
@@ -59,7 +58,7 @@ int report_checkpoint(const struct options *o, const struct plan *p, const struc
 
 static void print_plan(const struct choice *ch, const struct plan *p)
 {
-	printf("checkpoint %s\nengine %s\npredicted_pause_ms %.0f\n", p->final, engine_of(ch->engine)->name,
+	printf("checkpoint %s\nengine %s\npredicted_pause_ms %.0f\n", p->final, ch->engine->name,
 	       choice_predicted_ms(ch));
 	for (size_t i = 0; i < p->n_disks; i++) {
 		const struct disk_plan *dp = &p->disks[i];

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "survey.h"
-#include "changes.h"
-#include "engine/engine.h"
-#include "patched/patched.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +8,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
-#include "qemu/versions.h"
 #include "base/json.h"
 
 /* No single question of the survey may keep us waiting longer. */
@@ -128,56 +124,11 @@ static int read_migration_settings(struct survey *s, struct qmp *q, struct err *
 	    qmp_run(q, "query-migrate-parameters", NULL, &s->parameters, e) < 0)
 		return -1;
 	s->capabilities = json_object();
-	json_array_foreach(list, i, one)
+	json_array_foreach (list, i, one)
 		if (json_text(one, "capability"))
 			json_object_set_new(s->capabilities, json_text(one, "capability"),
 					    json_boolean(json_flag(one, "state")));
 	return 0;
-}
-
-/*
- * Whether QEMU takes a background snapshot of this VM: it alone knows (userfaultfd, memory that cannot be
- * write-protected), and says so when the capability is set. The capability is put back at once.
- */
-static int try_background(struct survey *s, struct qmp *q, struct changes *c, struct err *e)
-{
-	_cleanup_json_ json_t *wanted = NULL;
-	struct err why;
-
-	if (!json_object_get(s->capabilities, "background-snapshot")) {
-		snprintf(s->background_refusal, sizeof(s->background_refusal),
-			 "this QEMU has no background snapshots (6.0 and later do)");
-		return 0;
-	}
-	if (strcmp(s->run_state, "prelaunch") ==
-	    0) { /* measured on 10.0: "invalid runstate transition", and QEMU aborts */
-		snprintf(s->background_refusal, sizeof(s->background_refusal),
-			 "the VM has never run, and that would end QEMU");
-		return 0;
-	}
-	wanted = engine_capabilities(engine_of(ENGINE_BACKGROUND), s->capabilities);
-	if (changes_capabilities(c, q, s->capabilities, wanted, &why) < 0) {
-		if (!qmp_alive(q)) {
-			*e = why;
-			return -1;
-		}
-		snprintf(s->background_refusal, sizeof(s->background_refusal), "%.500s", why.text);
-	}
-	return changes_put_back(c, q, e);
-}
-
-/* Precopy needs a pause before the switchover, and a dirty bitmap that sees every store. */
-static void judge_precopy(struct survey *s)
-{
-	if (!json_object_get(s->capabilities, "pause-before-switchover"))
-		snprintf(s->precopy_refusal, sizeof(s->precopy_refusal),
-			 "this QEMU has no pause-before-switchover (2.11 and later do)");
-	else if (!s->kvm && s->version < QEMU_TCG_DIRTY_BITMAP) {
-		s->precopy_unsafe = true;
-		snprintf(s->precopy_refusal, sizeof(s->precopy_refusal),
-			 "under TCG, QEMU before 9.0 loses guest writes in precopy (this is %d.%d)", s->version / 10000,
-			 s->version / 100 % 100);
-	}
 }
 
 static void read_process(struct survey *s, struct qmp *q)
@@ -201,7 +152,8 @@ static int survey_disks(struct survey *s, struct qmp *q, struct err *e)
 	return result;
 }
 
-int survey_vm(struct survey *s, const char *socket, struct qmp *q, struct changes *c, struct err *e)
+int survey_vm(struct survey *s, struct engines *all, const char *socket, struct qmp *q, struct changes *c,
+	      struct err *e)
 {
 	*s = (struct survey){ 0 };
 	qmp_set_deadline(q, clock_in_ms(SURVEY_MS));
@@ -211,9 +163,8 @@ int survey_vm(struct survey *s, const char *socket, struct qmp *q, struct change
 	if (survey_memory(s, q, e) < 0 || read_migration_settings(s, q, e) < 0)
 		return -1;
 	read_process(s, q);
-	if (survey_disks(s, q, e) < 0 || patch_survey(s, socket, q, e) < 0 || try_background(s, q, c, e) < 0)
+	if (survey_disks(s, q, e) < 0 || engines_probe(all, s, socket, q, c, e) < 0)
 		return -1;
-	judge_precopy(s);
 	qmp_set_deadline(q, CLOCK_NEVER);
 	return 0;
 }
@@ -231,6 +182,5 @@ void survey_release(struct survey *s)
 	free(s->package);
 	free(s->machine);
 	free(s->run_state);
-	sticky_release(&s->sticky);
 	vm_process_release(&s->process);
 }

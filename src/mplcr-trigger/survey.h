@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "patched/kept.h"
+#include "engine/engine.h"
 #include "qemu/disks.h"
 #include "qemu/qmp.h"
 #include "qemu/vm.h"
@@ -33,22 +33,17 @@ struct survey {
 	size_t n_disks;
 	char **nodes; /* names of all block nodes */
 	size_t n_nodes;
-	char background_refusal[512]; /* why QEMU cannot take a background snapshot, or "" */
-	char precopy_refusal[512];    /* why precopy is not possible or not safe, or "" */
-	bool precopy_unsafe;          /* precopy works but loses guest writes */
-	bool patched;                 /* QEMU has the MPLCR patch */
-	char mplcr_refusal[512];      /* why the engine mplcr is not possible or not safe, or "" */
-	bool mplcr_unsafe;            /* it works but loses guest writes */
-	struct sticky sticky;
+	struct verdict verdict[ENGINES_MAX]; /* on each engine, by its row */
 };
 
 struct changes;
 
 /*
- * Asks QEMU (whose socket is at `socket`) and the host; the background-snapshot capability is tried and put back.
- * Returns 0 or -1.
+ * Asks QEMU (whose socket is at `socket`) and the host, and has each engine ask what it must know; what is tried for
+ * that is put back. Returns 0 or -1.
  */
-int survey_vm(struct survey *s, const char *socket, struct qmp *q, struct changes *c, struct err *e);
+int survey_vm(struct survey *s, struct engines *all, const char *socket, struct qmp *q, struct changes *c,
+	      struct err *e);
 void survey_release(struct survey *s);
 
 /* The memory: fills s->memory, s->ram. */

@@ -93,9 +93,12 @@ restores() {
     assert_equal "$(field '.disks[] | select(.read_only | not) | .device' | xargs)" drive0
     assert_equal "$(field '.disks[] | select(.read_only) | "\(.device) \(.frozen) \(.active)"' | sort)" \
         "fixed $T/ro.img $T/ro.img"$'\n'"full $T/cd.iso $T/cd.iso"
+    assert_equal "$(field '.disks[] | "\(.device) \(.method)"' | sort | xargs)" "drive0 overlay fixed none full none"
     assert_equal "$(find "$T" -name '*.ovl')" "$T/a_x1.ovl"
     trigger 2 --device fixed --device drive0
     says "--device: disk 'fixed' is read-only, there is nothing to freeze"
+    taken --disks none
+    assert_equal "$(field '[.left_out[], .disks[].method] | join(" ")')" "drive0 none none"
 }
 
 @test "pflash: firmware that the guest can write is a disk too" {

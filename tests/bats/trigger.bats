@@ -452,8 +452,8 @@ freeze drive1 $T/b.img
 overlay drive1 $T/b_x1.ovl"
     trigger 0 --dry-run --json
     json=$output
-    assert_equal "$(field '[.schema, .dry_run, .name, .engine, .checkpoint] | join(" ")')" \
-        "mplcr.trigger.plan/1 true x1 background $T/x1.ckpt"
+    assert_equal "$(field '[.schema, .dry_run, .name, .engine, .memory_as_of, .checkpoint] | join(" ")')" \
+        "mplcr.trigger.plan/1 true x1 background start $T/x1.ckpt"
     assert_equal "$(field '.disks[] | "\(.device) \(.frozen) \(.active)"')" \
         "drive0 $T/a.qcow2 $T/a_x1.ovl"$'\n'"drive1 $T/b.img $T/b_x1.ovl"
     as_before "$facts"

@@ -192,6 +192,41 @@ static void check_older(void)
 	manifest_free(m);
 }
 
+/* How the manifest's disk was frozen, where it has `method` (taken over; NULL: nothing) and is read-only or not. */
+static int method_of(json_t *method, bool read_only)
+{
+	_cleanup_free_ char *good = in_root("moved/x2.ckpt/checkpoint.json"), *bad = in_root("bad");
+	_cleanup_json_ json_t *json = json_load_file(good, 0, NULL);
+	json_t *disk = json_array_get(json_object_get(json, "disks"), 0);
+	struct err e = { 0 };
+	struct manifest *m;
+	int found;
+
+	json_object_del(disk, "method");
+	if (method)
+		json_object_set_new(disk, "method", method);
+	json_object_set_new(disk, "read_only", json_boolean(read_only));
+	write_manifest("bad", json);
+	m = manifest_load(bad, &e);
+	found = m ? (int)m->disks[0].method : -1;
+	manifest_free(m);
+	return found;
+}
+
+static void check_methods(void)
+{
+	static const char *const names[] = { "overlay", "reflink", "subvolume", "none" };
+
+	for (int i = 0; i < 4; i++)
+		ok(method_of(json_string(names[i]), false) == i && strcmp(manifest_method_name(i), names[i]) == 0,
+		   "method %s", names[i]);
+	ok(method_of(NULL, false) == MANIFEST_OVERLAY, "older, without a method: overlay");
+	ok(method_of(json_null(), true) == MANIFEST_NONE && method_of(NULL, true) == MANIFEST_NONE,
+	   "or none, where the disk is read-only");
+	ok(manifest_method_keeps_image(MANIFEST_REFLINK) && !manifest_method_keeps_image(MANIFEST_OVERLAY),
+	   "after a clone the VM goes on with its image");
+}
+
 /* Writes `uri` (taken over) as the receiver of the manifest, which is then refused with `word`; NULL: it is read. */
 static void check_receiver(json_t *json, json_t *uri, const char *word)
 {
@@ -374,6 +409,7 @@ int main(void)
 	check_receivers();
 	check_move();
 	check_older();
+	check_methods();
 	check_damage();
 	refuse_all();
 	refuse_dirs();

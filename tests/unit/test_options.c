@@ -2,6 +2,8 @@
 /* options.c: what is only for the patched QEMU, and the command in the pause. */
 #include "mplcr-trigger/options.h"
 
+#include "mplcr-trigger/engine/engine.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -167,13 +169,18 @@ static bool is_usage(int result, const struct err *e, const char *words)
 	return result == -1 && e->status == EXIT_USAGE && strstr(e->text, words);
 }
 
+static bool is(const struct engine *engine, const char *name)
+{
+	return engine && strcmp(engine->name, name) == 0;
+}
+
 static void operands(void)
 {
 	struct options o;
 	struct err e;
 
 	ok(check(&o, LIST("extend-live", ""), 0, LIST(), &e) == 0 && o.extend_live && o.extend_ms == 0 &&
-		   o.engine == ENGINE_MPLCR,
+		   is(o.engine, "mplcr"),
 	   "--extend-live: until it is ended, with its engine");
 	ok(check(&o, LIST("extend-live", ""), 1, LIST("2.5"), &e) == 0 && o.extend_ms == 2500, "--extend-live 2.5");
 	ok(is_usage(check(&o, LIST("extend-live", ""), 1, LIST("0"), &e), &e, "--extend-live"), "0 is no time: %s",
@@ -189,12 +196,13 @@ static void operands(void)
 
 static void together(void)
 {
+	const char *option;
 	struct options o;
 	struct err e;
 
-	ok(check(&o, LIST(), 0, LIST(), &e) == 0 && o.engine == ENGINE_AUTO && !options_of_mplcr(&o), "none of them");
-	ok(check(&o, LIST("max-rate", ""), 0, LIST(), &e) == 0 && o.engine == ENGINE_MPLCR &&
-		   strcmp(options_of_mplcr(&o), "--max-rate") == 0,
+	ok(check(&o, LIST(), 0, LIST(), &e) == 0 && !o.engine && !engine_of_options(&o, &option), "none of them");
+	ok(check(&o, LIST("max-rate", ""), 0, LIST(), &e) == 0 && is(o.engine, "mplcr") &&
+		   engine_of_options(&o, &option) == o.engine && strcmp(option, "--max-rate") == 0,
 	   "--max-rate asks for its engine");
 	ok(check(&o, LIST("uri", "tcp:h:1", "engine", "mplcr"), 0, LIST(), &e) == 0, "by name, too");
 	ok(is_usage(check(&o, LIST("mplm", "dirty=5", "engine", "stop"), 0, LIST(), &e), &e, "--mplm goes with"), "%s",
@@ -204,7 +212,7 @@ static void together(void)
 	ok(is_usage(check(&o, LIST("max-rate", "", "max-bandwidth", "1M"), 0, LIST(), &e), &e, "--max-bandwidth"), "%s",
 	   e.text);
 	ok(is_usage(check(&o, LIST("uri", "tcp:h:1", "layout", "stream"), 0, LIST(), &e), &e, "--uri"), "%s", e.text);
-	ok(check(&o, LIST("at-freeze", "true", "engine", "stop"), 0, LIST(), &e) == 0 && o.engine == ENGINE_STOP,
+	ok(check(&o, LIST("at-freeze", "true", "engine", "stop"), 0, LIST(), &e) == 0 && is(o.engine, "stop"),
 	   "--at-freeze goes with any engine");
 	o = (struct options)OPTIONS_DEFAULT;
 	o.socket = "vm.qmp";
@@ -214,21 +222,17 @@ static void together(void)
 
 static void disks(void)
 {
-	static const struct {
-		const char *word;
-		enum disks_mode mode;
-	} modes[] = { { "overlay", DISKS_OVERLAY },
-		      { "reflink", DISKS_REFLINK },
-		      { "subvolume", DISKS_SUBVOLUME },
-		      { "auto", DISKS_AUTO },
-		      { "none", DISKS_NONE } };
+	static const char *const methods[] = { "overlay", "reflink", "subvolume", "none" };
 	struct options o;
 	struct err e;
 
-	ok(check(&o, LIST(), 0, LIST(), &e) == 0 && o.disks == DISKS_OVERLAY, "overlays by default");
-	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
-		ok(check(&o, LIST("disks", (char *)modes[i].word), 0, LIST(), &e) == 0 && o.disks == modes[i].mode,
-		   "--disks %s", modes[i].word);
+	ok(check(&o, LIST(), 0, LIST(), &e) == 0 && o.disks == FREEZE_DEFAULT && strcmp(o.disks->name, "overlay") == 0,
+	   "overlays by default");
+	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+		ok(check(&o, LIST("disks", methods[i]), 0, LIST(), &e) == 0 && o.disks &&
+			   strcmp(o.disks->name, methods[i]) == 0,
+		   "--disks %s", methods[i]);
+	ok(check(&o, LIST("disks", "auto"), 0, LIST(), &e) == 0 && !o.disks, "--disks auto");
 	ok(is_usage(check(&o, LIST("disks", "auto", "device", "d=f"), 0, LIST(), &e), &e, "--disks overlay only"), "%s",
 	   e.text);
 	options_release(&o);

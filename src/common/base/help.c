@@ -20,7 +20,7 @@ static void print_indented(const char *text, int column)
 
 static void print_option(const struct cli_option *o)
 {
-	char left[64];
+	char left[64], words[200];
 
 	snprintf(left, sizeof(left), "%c%c%c --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
 		 o->letter ? ',' : ' ', o->name, o->value ? " " : "", o->value ? o->value : "");
@@ -28,7 +28,7 @@ static void print_option(const struct cli_option *o)
 		printf("  %s\n%*s", left, HELP_COLUMN, "");
 	else
 		printf("  %-*s", HELP_COLUMN - 2, left);
-	print_indented(o->help, HELP_COLUMN);
+	print_indented(cli_help_of(o, words, sizeof(words)), HELP_COLUMN);
 }
 
 static void print_verbs(const struct cli *cli)

@@ -31,8 +31,7 @@ struct cli_word cli_word_at(const struct cli_target *to, size_t i)
 	return to->word ? to->word(i) : (struct cli_word)CLI_WORDS_END;
 }
 
-/* "always, never or auto" */
-static void list_words(const struct cli_target *to, char *buf, size_t size)
+void cli_list_words(const struct cli_target *to, const char *mark, char *buf, size_t size)
 {
 	size_t used = 0;
 
@@ -40,7 +39,8 @@ static void list_words(const struct cli_target *to, char *buf, size_t size)
 	for (size_t i = 0; cli_word_at(to, i).word && used < size; i++) {
 		const char *before = i == 0 ? "" : cli_word_at(to, i + 1).word ? ", " : " or ";
 
-		used += (size_t)snprintf(buf + used, size - used, "%s%s", before, cli_word_at(to, i).word);
+		used += (size_t)snprintf(buf + used, size - used, "%s%s%s", before, cli_word_at(to, i).word,
+					 i == 0 ? mark : "");
 	}
 }
 
@@ -53,7 +53,7 @@ static int find_word(const struct cli_given *g, unsigned *index, struct err *e)
 	for (*index = 0; cli_word_at(to, *index).word; ++*index)
 		if (strcmp(cli_word_at(to, *index).word, g->value) == 0)
 			return 0;
-	list_words(to, words, sizeof(words));
+	cli_list_words(to, "", words, sizeof(words));
 	return err_usage(e, "--%s: '%s' is not %s", g->option->name, g->value, words);
 }
 
@@ -198,3 +198,11 @@ const struct cli_type cli_type_progress = { .takes_value = true, .set = set_prog
 const struct cli_type cli_type_help = { .ends = true, .set = print_help };
 const struct cli_type cli_type_version = { .ends = true, .set = print_version };
 const struct cli_type cli_type_none = { .set = NULL };
+
+const char *cli_help_of(const struct cli_option *o, char *buf, size_t size)
+{
+	if (o->help)
+		return o->help;
+	cli_list_words(&o->to, " (default)", buf, size);
+	return buf;
+}

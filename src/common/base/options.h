@@ -74,7 +74,8 @@ struct cli_option {
 	const char *name;  /* long name without dashes */
 	char letter;       /* short form, or 0 */
 	const char *value; /* what the argument is called in the help ("SECONDS"), or NULL where there is none */
-	const char *help;  /* what it does, one or more lines separated by '\n' */
+	const char *help;  /* what it does, one or more lines separated by '\n'; NULL: the words that the value can be,
+			    * the first one by default */
 	struct cli_target to;
 };
 
@@ -186,6 +187,12 @@ int cli_main(const struct cli *tool, int argc, char **argv);
 
 /* The word at `i` of those that the value can be; .word is NULL at the end, and where it can be anything. */
 struct cli_word cli_word_at(const struct cli_target *to, size_t i);
+
+/* The same as a list, with `mark` behind the first: "auto (default), never or always". */
+void cli_list_words(const struct cli_target *to, const char *mark, char *buf, size_t size);
+
+/* What --help says of the option; `buf` is for what is not at hand. */
+const char *cli_help_of(const struct cli_option *o, char *buf, size_t size);
 
 /* Print what --help and --version say. */
 void cli_print_help(const struct cli *cli);

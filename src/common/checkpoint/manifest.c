@@ -46,9 +46,32 @@ static json_t *image_to_json(const struct manifest_image *image, const char *tre
 	return object;
 }
 
+static const struct {
+	const char *name;
+	bool keeps_image;
+} methods[] = {
+	[MANIFEST_OVERLAY] = { "overlay", false },
+	[MANIFEST_REFLINK] = { "reflink", true },
+	[MANIFEST_SUBVOLUME] = { "subvolume", true },
+	[MANIFEST_NONE] = { "none", true },
+};
+
 const char *manifest_method_name(enum manifest_method method)
 {
-	return method == MANIFEST_REFLINK ? "reflink" : method == MANIFEST_SUBVOLUME ? "subvolume" : "overlay";
+	return methods[method].name;
+}
+
+int manifest_method_named(const char *name)
+{
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (strcmp(methods[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+bool manifest_method_keeps_image(enum manifest_method method)
+{
+	return methods[method].keeps_image;
 }
 
 static json_t *disk_to_json(const struct manifest_disk *disk, const char *tree)
@@ -61,7 +84,7 @@ static json_t *disk_to_json(const struct manifest_disk *disk, const char *tree)
 	set_text(object, "node", disk->node);
 	set_text(object, "qdev", disk->qdev);
 	set_text(object, "frozen", disk->n_chain ? disk->chain[0].path : NULL);
-	set_text(object, "method", disk->read_only ? NULL : manifest_method_name(disk->method));
+	set_text(object, "method", manifest_method_name(disk->method));
 	set_text(object, "active", disk->active);
 	json_object_set_new(object, "read_only", json_boolean(disk->read_only));
 	set_number(object, "virtual_size", disk->virtual_size);

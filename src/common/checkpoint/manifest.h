@@ -41,6 +41,7 @@ enum manifest_method {
 	MANIFEST_OVERLAY,   /* the VM went on with a new overlay; the image that it wrote to before is frozen */
 	MANIFEST_REFLINK,   /* the VM goes on with the image; a clone of it in the checkpoint is frozen */
 	MANIFEST_SUBVOLUME, /* the same with the image in a snapshot of its btrfs subvolume */
+	MANIFEST_NONE,      /* it was not frozen: the VM could not write it */
 };
 
 /* One disk of the VM. */
@@ -53,7 +54,7 @@ struct manifest_disk {
 	struct manifest_image
 		*chain; /* chain[0] is the frozen image, each next one the backing file of the one before */
 	size_t n_chain;
-	enum manifest_method method; /* of a disk that the VM could write */
+	enum manifest_method method;
 	char *active;         /* what the VM went on with: the overlay; with the other methods the image that it wrote to
 			       * before, too; the frozen image itself where the disk is read-only */
 	char *active_recorded; /* loaded only: the path that it had at the checkpoint */
@@ -87,7 +88,7 @@ struct manifest {
 	char *checkpoint;     /* absolute path of the checkpoint directory */
 	char *created;        /* UTC, RFC 3339 with milliseconds */
 	char *parent;         /* name of the checkpoint that the VM's disks stood on before, or NULL */
-	char *engine;         /* "background", "precopy", "stop", "mplcr" */
+	char *engine;         /* that took it, by its name of mplcr-trigger --engine */
 	const struct layout *layout; /* where the state is, and in which form (layout.h) */
 	char *receiver;       /* where it is in no file, but in a paused QEMU: the URI that it was sent to,
 			       * "tcp:HOST:PORT"; else NULL */
@@ -152,8 +153,12 @@ void manifest_image_release(struct manifest_image *image);
 int manifest_check_files(const struct manifest *m, const char *dir, bool sums, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* "overlay", "reflink", "subvolume". */
+/* "overlay", "reflink", "subvolume", "none". */
 const char *manifest_method_name(enum manifest_method method);
+/* The method of that name, or -1. */
+int manifest_method_named(const char *name);
+/* Whether the VM went on with the image that it wrote to before, and no new overlay. */
+bool manifest_method_keeps_image(enum manifest_method method);
 
 /* What can be wrong with one file. */
 enum manifest_fault { MANIFEST_SOUND, MANIFEST_MISSING, MANIFEST_SIZE, MANIFEST_SUM };

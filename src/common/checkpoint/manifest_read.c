@@ -75,17 +75,15 @@ static void read_chain_image(struct reader *r, const struct place *at, const cha
 	read_image(r, &data, tree, image->data);
 }
 
-static enum manifest_method read_method(struct reader *r, const struct place *at)
+/* Older checkpoints do not tell: the method was overlay, or none of a disk that the VM could not write. */
+static enum manifest_method read_method(struct reader *r, const struct place *at, bool read_only)
 {
 	_cleanup_free_ char *name = reader_text(r, at, "method");
+	int method = name ? manifest_method_named(name) : read_only ? MANIFEST_NONE : MANIFEST_OVERLAY;
 
-	if (!name || strcmp(name, "overlay") == 0)
-		return MANIFEST_OVERLAY;
-	if (strcmp(name, "reflink") == 0)
-		return MANIFEST_REFLINK;
-	if (strcmp(name, "subvolume") != 0)
+	if (method < 0)
 		reader_fault(r, "'%smethod' is not known: '%s'", at->name, name);
-	return MANIFEST_SUBVOLUME;
+	return method < 0 ? MANIFEST_NONE : (enum manifest_method)method;
 }
 
 /* `was` is where the tree of the checkpoint was when it was made. */
@@ -100,7 +98,7 @@ static void read_disk(struct reader *r, const struct place *at, const char *tree
 	disk->qdev = reader_text(r, at, "qdev");
 	disk->virtual_size = reader_number(r, at, "virtual_size");
 	disk->read_only = json_flag(at->object, "read_only");
-	disk->method = read_method(r, at);
+	disk->method = read_method(r, at, disk->read_only);
 	if (n == 0)
 		reader_fault(r, "'%schain' is empty", at->name);
 	disk->chain = memory_of(n, sizeof(*disk->chain));

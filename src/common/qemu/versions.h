@@ -44,6 +44,9 @@
  */
 #define QEMU_BREAKABLE_BACKGROUND 90000
 
+/* The VM stays paused in a background snapshot until it is told to go on; up to 8.2 QEMU lets it run (measured). */
+#define QEMU_BACKGROUND_STAYS_PAUSED 90000
+
 /* The migration dirty bitmap sees every store of TCG (QEMU commit 03bfc2188f, 9.0). */
 #define QEMU_TCG_DIRTY_BITMAP 90000
 

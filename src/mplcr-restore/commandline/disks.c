@@ -94,7 +94,7 @@ int disk_chain_index(const struct commandline_request *r, const struct manifest_
 	_cleanup_free_ char *whole = whole_path(r, filename);
 
 	/* the VM went on with the image whose clone is frozen, so its command line names that one */
-	if (disk->method != MANIFEST_OVERLAY && disk->active &&
+	if (manifest_method_keeps_image(disk->method) && disk->active &&
 	    path_is_named(r, filename, disk->active_recorded ? disk->active_recorded : disk->active, disk->active))
 		return 0;
 	for (size_t i = 0; i < disk->n_chain; i++)

@@ -3,12 +3,19 @@
  * The engine "background": memory is write-protected (userfaultfd) while the guest stands still, and written out as it
  * was at that instant while the guest runs on. QEMU migration/migration.c, bg_migration_thread.
  */
+#include "engine/predict.h"
 #include "engine/steps.h"
+#include "options.h"
+#include "transport/transport.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "qemu/versions.h"
+
+#define CAPABILITY "background-snapshot"
 
 /* Looks whether memory is protected take QEMU's lock: one every 0.5 ms at first, then every twentieth of the pause. */
 static int64_t next_look(const struct engine_job *j)
@@ -48,13 +55,88 @@ static int wait_armed(struct engine_job *j, struct err *e)
 	}
 }
 
-int engine_background_run(struct engine_job *j, struct err *e)
+/*
+ * Whether QEMU takes a background snapshot of this VM: it alone knows (userfaultfd, memory that cannot be
+ * write-protected), and says so when the capability is set. The capability is put back at once.
+ */
+static int try_it(const struct engine_probe *p, struct verdict *v, struct err *e)
 {
-	bool run = j->survey->running && !j->options->leave_paused;
+	_cleanup_json_ json_t *wanted = engine_capabilities(CAPABILITY, p->survey->capabilities);
+	struct err why;
 
-	if (vm_stop(j, e) < 0 || j->at_pause(j->ctx, e) < 0 || vm_migrate(j, e) < 0 || wait_armed(j, e) < 0)
+	v->possible = changes_capabilities(p->changes, p->q, p->survey->capabilities, wanted, &why) == 0;
+	if (!v->possible && !qmp_alive(p->q)) {
+		*e = why;
 		return -1;
-	if (run && !j->resume_us && vm_resume(j, e) < 0)
+	}
+	if (!v->possible)
+		snprintf(v->why, sizeof(v->why), "%.500s", why.text);
+	return changes_put_back(p->changes, p->q, e);
+}
+
+static int probe(const struct engine_probe *p, struct verdict *v, void **state, struct err *e)
+{
+	(void)state;
+	v->safe = true;
+	if (!json_object_get(p->survey->capabilities, CAPABILITY))
+		snprintf(v->why, sizeof(v->why), "this QEMU has no background snapshots (6.0 and later do)");
+	else if (strcmp(p->survey->run_state, "prelaunch") == 0) /* measured on 10.0: QEMU aborts */
+		snprintf(v->why, sizeof(v->why), "the VM has never run, and that would end QEMU");
+	else
+		return try_it(p, v, e);
+	return 0;
+}
+
+static int judge(const struct engine_view *v, struct verdict *verdict, struct err *e)
+{
+	if (!verdict->possible) {
+		err_set(e, "no background snapshot of this VM: %s", verdict->why);
+		return err_hint(e, "it needs root, vm.unprivileged_userfaultfd=1 or access to /dev/userfaultfd for "
+				   "QEMU, and guest memory that is not a file; --engine auto takes what is possible");
+	}
+	if (!vm_stays_paused(v))
+		return 0;
+	if (v->survey->version < QEMU_BACKGROUND_STAYS_PAUSED) {
+		err_set(e, "QEMU before 9.0 lets the VM run after a background snapshot, and it is to stay paused");
+		return err_hint(e, "--engine stop keeps it paused");
+	}
+	verdict->because = "the VM is to stay paused, and this leaves its disks in QEMU's hands";
+	return 0;
+}
+
+static double predict_ms(const struct engine_view *v)
+{
+	return predict_background_ms(v->survey->memory, v->survey->populated);
+}
+
+static bool breakable(const struct survey *s)
+{
+	return s->version >= QEMU_BREAKABLE_BACKGROUND;
+}
+
+static int run(struct engine_job *j, struct err *e)
+{
+	bool goes_on = j->survey->running && !j->options->leave_paused;
+
+	if (vm_stop(j, e) < 0 || vm_freeze(j, e) < 0 || vm_migrate(j, e) < 0 || wait_armed(j, e) < 0)
+		return -1;
+	if (goes_on && !j->resume_us && vm_resume(j, e) < 0)
 		return -1;
 	return vm_wait_status(j, "completed", "saving, VM running", e);
 }
+
+const struct engine engine_background = {
+	.name = "background",
+	.noun = "background snapshot",
+	.capability = CAPABILITY,
+	.memory_as_of = "start",
+	.transport = &transport_pipe,
+	.rank = RANK_FIRST,
+	.saved_paused = true,
+	.unlimited = true,
+	.probe = probe,
+	.judge = judge,
+	.predict_ms = predict_ms,
+	.breakable = breakable,
+	.run = run,
+};

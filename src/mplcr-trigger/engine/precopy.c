@@ -4,11 +4,17 @@
  * limit the guest is stopped, the disks are frozen (status pre-switchover) and the rest is written. The limit is tight
  * at first and is relaxed only when the guest does not converge within the passes allowed: a bounded live stage.
  */
+#include "engine/predict.h"
 #include "engine/steps.h"
+#include "options.h"
+#include "transport/transport.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/json.h"
+
+#define CAPABILITY "pause-before-switchover"
 
 /* Memory may go over the pipe so often before the limit is relaxed. */
 #define MAX_COPIES 3
@@ -54,9 +60,60 @@ static int live_stage(struct engine_job *j, int64_t limit_ms, struct err *e)
 	return 0;
 }
 
-int engine_precopy_run(struct engine_job *j, struct err *e)
+/* It needs a pause before the switchover, and a dirty bitmap that sees every store. */
+static int probe(const struct engine_probe *p, struct verdict *v, void **state, struct err *e)
 {
-	if (vm_migrate(j, e) < 0 || live_stage(j, TIGHT_LIMIT_MS, e) < 0 || j->at_pause(j->ctx, e) < 0)
+	(void)state;
+	(void)e;
+	v->possible = json_object_get(p->survey->capabilities, CAPABILITY) != NULL;
+	if (v->possible)
+		vm_judge_dirty_log(p->survey, "precopy", v);
+	else
+		snprintf(v->why, sizeof(v->why), "this QEMU has no " CAPABILITY " (2.11 and later do)");
+	return 0;
+}
+
+static int judge(const struct engine_view *v, struct verdict *verdict, struct err *e)
+{
+	bool accepted = verdict->safe || v->options->accept_unsafe_precopy;
+
+	verdict->automatic = verdict->possible && accepted && !vm_stays_paused(v);
+	if (verdict->possible && accepted)
+		return 0;
+	err_set(e, "no precopy of this VM: %s", verdict->why);
+	if (!verdict->possible)
+		return -1;
+	return err_hint(e, "--engine background or stop is safe; --accept-unsafe-precopy takes the risk of a "
+			   "checkpoint with wrong memory");
+}
+
+/* Until the dirty rate is measured, at its best. */
+static double predict_ms(const struct engine_view *v)
+{
+	double bandwidth = predict_bandwidth(v->options);
+
+	if (!v->dirty_measured)
+		return PRECOPY_BEST_MS + TIGHT_LIMIT_MS;
+	return predict_precopy_ms(v->survey->populated, v->dirty_mib_s < 0 ? bandwidth : v->dirty_mib_s * MIB,
+				  bandwidth, v->options->passes);
+}
+
+/* Throttling helps the user's guest to converge, if that is the wish. */
+static void capabilities(const struct engine_job *j, json_t *wanted)
+{
+	(void)j;
+	json_object_del(wanted, "auto-converge");
+}
+
+static void parameters(const struct engine_job *j, json_t *wanted)
+{
+	(void)j;
+	json_object_set_new(wanted, "downtime-limit", json_integer(TIGHT_LIMIT_MS));
+}
+
+static int run(struct engine_job *j, struct err *e)
+{
+	if (vm_migrate(j, e) < 0 || live_stage(j, TIGHT_LIMIT_MS, e) < 0 || vm_freeze(j, e) < 0)
 		return -1;
 	if (qmp_run(j->q, "migrate-continue", json_of("{s:s}", "state", "pre-switchover"), NULL, e) < 0)
 		return -1;
@@ -64,3 +121,19 @@ int engine_precopy_run(struct engine_job *j, struct err *e)
 		return -1;
 	return vm_finish_migration(j, e);
 }
+
+const struct engine engine_precopy = {
+	.name = "precopy",
+	.noun = "precopy",
+	.capability = CAPABILITY,
+	.memory_as_of = "end",
+	.transport = &transport_pipe,
+	.rank = RANK_FIRST,
+	.best_ms = PRECOPY_BEST_MS,
+	.probe = probe,
+	.judge = judge,
+	.predict_ms = predict_ms,
+	.capabilities = capabilities,
+	.parameters = parameters,
+	.run = run,
+};

@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "qemu/versions.h"
+#include "options.h"
 
 /* What query-migrate counts in. */
 #define PAGE_BYTES 4096
@@ -20,98 +22,84 @@
 /* Between two looks at a migration, for progress and trace, which has one at least every 100 ms. */
 #define SAMPLE_MS 50
 
-static const struct engine engines[] = {
-	{ ENGINE_BACKGROUND, "background", "background-snapshot", true, engine_background_run },
-	{ ENGINE_PRECOPY, "precopy", "pause-before-switchover", false, engine_precopy_run },
-	{ ENGINE_MPLCR, "mplcr", NULL, false, engine_mplcr_run },
-	{ ENGINE_STOP, "stop", NULL, true, engine_stop_run },
-};
+/* --- what engines judge by -------------------------------------------------------------------------------------- */
 
-#define N_ENGINES (sizeof(engines) / sizeof(engines[0]))
-
-const struct engine *engine_of(enum engine_kind kind)
+bool vm_stays_paused(const struct engine_view *v)
 {
-	for (size_t i = 0; i < N_ENGINES; i++)
-		if (engines[i].kind == kind)
-			return &engines[i];
-	return NULL;
+	return !v->survey->running || v->options->leave_paused;
 }
 
-const struct engine *engine_named(const char *name)
+void vm_judge_dirty_log(const struct survey *s, const char *where, struct verdict *v)
 {
-	for (size_t i = 0; i < N_ENGINES; i++)
-		if (strcmp(engines[i].name, name) == 0)
-			return &engines[i];
-	return NULL;
+	v->safe = s->kvm || s->version >= QEMU_TCG_DIRTY_BITMAP;
+	if (!v->safe)
+		snprintf(v->why, sizeof(v->why), "under TCG, QEMU before 9.0 loses guest writes in %s (this is %d.%d)",
+			 where, s->version / 10000, s->version / 100 % 100);
 }
 
 /* --- settings of a run ------------------------------------------------------------------------------------------ */
 
-json_t *engine_capabilities(const struct engine *engine, const json_t *now)
+json_t *engine_capabilities(const char *capability, const json_t *now)
 {
 	json_t *wanted = json_object(), *state;
 	const char *name;
 
-	json_object_foreach((json_t *)now, name, state)
+	json_object_foreach ((json_t *)now, name, state)
 		if (json_is_true(state))
 			json_object_set_new(wanted, name, json_false());
 	json_object_set_new(wanted, "events", json_true());
-	if (engine->capability)
-		json_object_set_new(wanted, engine->capability, json_true());
-	if (engine->kind == ENGINE_PRECOPY) /* throttling helps the user's guest to converge, if that is the wish */
-		json_object_del(wanted, "auto-converge");
+	if (capability)
+		json_object_set_new(wanted, capability, json_true());
 	return wanted;
 }
 
 /* No limit, for QEMU's max-bandwidth: bytes per second that nothing reaches. */
 #define NO_BANDWIDTH_LIMIT (100LL << 30)
 
-static uint64_t bandwidth(const struct engine *engine, const struct options *o)
+static json_t *capabilities_wanted(const struct engine *engine, const struct engine_job *j)
 {
-	if (engine->kind == ENGINE_MPLCR)
-		return steer_first_bandwidth(o);
-	if (o->max_bandwidth)
-		return o->max_bandwidth;
-	return NO_BANDWIDTH_LIMIT;
+	json_t *wanted = engine_capabilities(engine->capability, j->survey->capabilities);
+
+	if (engine->capabilities)
+		engine->capabilities(j, wanted);
+	return wanted;
 }
 
 static json_t *parameters_wanted(const struct engine *engine, const struct engine_job *j)
 {
-	json_t *wanted = json_of("{s:I}", "max-bandwidth", (json_int_t)bandwidth(engine, j->options));
+	uint64_t bandwidth = j->options->max_bandwidth ? j->options->max_bandwidth : NO_BANDWIDTH_LIMIT;
+	json_t *wanted = json_of("{s:I}", "max-bandwidth", (json_int_t)bandwidth);
 	const char *tls = json_text(j->survey->parameters, "tls-creds");
 
 	if (tls && tls[0]) /* our pipe is local: no TLS on it */
 		json_object_set_new(wanted, "tls-creds", json_string(""));
-	if (engine->kind == ENGINE_PRECOPY)
-		json_object_set_new(wanted, "downtime-limit", json_integer(TIGHT_LIMIT_MS));
+	if (engine->parameters)
+		engine->parameters(j, wanted);
 	return wanted;
 }
 
-/* The patched QEMU has its own part in every migration, which only its own engine wants. */
-static int set_patch(const struct engine *engine, struct engine_job *j, struct err *e)
+/* All engines but row `i`. */
+static int others_step_aside(const struct engines *all, size_t i, struct engine_job *j, struct err *e)
 {
-	if (!j->survey->patched || engine->kind == ENGINE_MPLCR)
-		return 0;
-	return patch_set(j->changes, &j->options->mplm, false, j->q, e);
+	for (size_t k = 0; k < all->n; k++)
+		if (k != i && all->rows[k]->step_aside && all->rows[k]->step_aside(j, all->state[k], e) < 0)
+			return -1;
+	return 0;
 }
 
-int engine_run(const struct engine *engine, struct engine_job *j, struct err *e)
+int engine_run(const struct engines *all, size_t i, struct engine_job *j, struct err *e)
 {
-	json_t *capabilities = engine_capabilities(engine, j->survey->capabilities);
-	json_t *parameters = parameters_wanted(engine, j);
-	int result = 0;
+	const struct engine *engine = all->rows[i];
+	_cleanup_json_ json_t *capabilities = capabilities_wanted(engine, j);
+	_cleanup_json_ json_t *parameters = parameters_wanted(engine, j);
 
-	if (j->options->extend_live) /* an event for each pass, and it makes thousands */
-		json_object_set_new(capabilities, "events", json_false());
 	j->changes->was_running = j->survey->running;
-	j->changes->unbreakable = engine->kind == ENGINE_BACKGROUND && j->survey->version < QEMU_BREAKABLE_BACKGROUND;
+	j->changes->unbreakable = engine->breakable && !engine->breakable(j->survey);
 	if (changes_capabilities(j->changes, j->q, j->survey->capabilities, capabilities, e) < 0 ||
 	    changes_parameters(j->changes, j->q, j->survey->parameters, parameters, e) < 0 ||
-	    set_patch(engine, j, e) < 0 || engine->run(j, e) < 0)
-		result = -1;
-	json_decref(capabilities);
-	json_decref(parameters);
-	if (result < 0 || vm_sample(j, "saved", NULL, e) < 0) /* the final figures, for the trace */
+	    others_step_aside(all, i, j, e) < 0 || engine->run(j, e) < 0)
+		return -1;
+	if (vm_sample(j, "saved", NULL, e) < 0) /* the final figures, for the trace */
 		return -1;
 	return changes_put_back(j->changes, j->q, e);
 }
@@ -256,6 +244,14 @@ int vm_run_state(struct engine_job *j, char *state, size_t size, bool *running, 
 	return 0;
 }
 
+int vm_freeze(struct engine_job *j, struct err *e)
+{
+	if (j->freeze(j->ctx, e) < 0)
+		return -1;
+	j->frozen(j->ctx);
+	return 0;
+}
+
 int vm_stop(struct engine_job *j, struct err *e)
 {
 	if (!j->survey->running)
@@ -272,10 +268,9 @@ int vm_migrate(struct engine_job *j, struct err *e)
 	j->changes->migration = true;
 	j->changes->run_state = true; /* a migration stops the VM, and may start it again */
 	set_status(j, "setup");
-	if (qmp_run(j->q, "migrate", json_of("{s:s}", "uri", j->options->uri ? j->options->uri : "fd:" PIPE_NAME), NULL,
-		    e) < 0)
+	if (qmp_run(j->q, "migrate", json_of("{s:s}", "uri", j->uri), NULL, e) < 0)
 		return -1;
-	j->changes->patch.mplm = false; /* it has taken them */
+	patch_settings_taken(j->changes);
 	return 0;
 }
 

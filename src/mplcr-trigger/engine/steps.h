@@ -8,8 +8,26 @@
 #include "qemu/qmp.h"
 #include "survey.h"
 
+/* precopy begins with this downtime-limit (ms) and relaxes it only when the guest does not converge. */
+#define TIGHT_LIMIT_MS 5
+
+/* Whether the VM is to stand still when all is done, so that no pause counts. */
+bool vm_stays_paused(const struct engine_view *v);
+/*
+ * The verdict on an engine whose live stage follows the guest's writes: not safe where QEMU misses some of them, under
+ * TCG before 9.0. `where` is its word for the live stage.
+ */
+void vm_judge_dirty_log(const struct survey *s, const char *where, struct verdict *v);
+
+/*
+ * The capabilities for a run, given those of the VM (object name -> bool): `capability` (or NULL) and "events" on, and
+ * every other that is on now off, since most change the stream or what happens to the VM. The caller's.
+ */
+json_t *engine_capabilities(const char *capability, const json_t *now);
+
+int vm_freeze(struct engine_job *j, struct err *e);  /* freezes the disks, and tells of it */
 int vm_stop(struct engine_job *j, struct err *e);    /* stops the guest where it runs; the pause begins */
-int vm_migrate(struct engine_job *j, struct err *e); /* starts the migration into our pipe */
+int vm_migrate(struct engine_job *j, struct err *e); /* starts the migration to j->uri */
 int vm_wait_status(struct engine_job *j, const char *status, const char *phase, struct err *e);
 int vm_events(struct engine_job *j, int64_t until, struct err *e);   /* waits for an event and takes all there are */
 int vm_tick(struct engine_job *j, const char *phase, struct err *e); /* events of 50 ms, then a sample */
@@ -19,10 +37,5 @@ int vm_finish_migration(struct engine_job *j, struct err *e); /* after "complete
 int vm_resume(struct engine_job *j, struct err *e);           /* cont, and wait until the guest runs */
 int vm_run_state(struct engine_job *j, char *state, size_t size, bool *running, struct err *e);
 bool vm_status_is(const struct engine_job *j, const char *status);
-
-int engine_background_run(struct engine_job *j, struct err *e);
-int engine_precopy_run(struct engine_job *j, struct err *e);
-int engine_mplcr_run(struct engine_job *j, struct err *e);
-int engine_stop_run(struct engine_job *j, struct err *e);
 
 #endif

@@ -9,9 +9,9 @@
 #include "base/err.h"
 
 struct clone {
-	char *from; /* absolute */
-	char *to;   /* below the checkpoint's directory: "disks/vm1.qcow2" */
-	bool copy;  /* the filesystem cannot clone it: it is copied */
+	char *from;         /* absolute */
+	char *to;           /* below the checkpoint's directory: "disks/vm1.qcow2" */
+	bool copy;          /* the filesystem cannot clone it: it is copied */
 	int from_fd, to_fd; /* from clones_open on, else -1 */
 };
 
@@ -29,8 +29,8 @@ const char *clones_add(struct clones *c, const char *dir, const char *from, cons
 /* Whether the filesystem of the directory `dir` can clone the file. Returns 0, or -1 with the reason. */
 int clone_possible(const char *from, const char *dir, struct err *e);
 /*
- * Makes `sub` below the directory `in`, which is `dirfd`, and the empty files in it; opens both ends and writes back what
- * is dirty.
+ * Makes `sub` below the directory `in`, which is `dirfd`, and the empty files in it; opens both ends and writes back
+ * what is dirty.
  */
 int clones_open(struct clones *c, const char *in, int dirfd, const char *sub, struct err *e);
 /* In the pause: clones them all. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The disks at the pause: the way of freezing them that was chosen, and what more than one way does. */
 #include "freeze/freeze.h"
+#include "plan.h"
+#include "qemu/qmp.h"
+#include "survey.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,66 +17,6 @@
 #include "base/text.h"
 #include "base/json.h"
 #include "qemu/qemu_img.h"
-
-/* --- the method ------------------------------------------------------------------------------------------------- */
-
-static int nothing(const struct freeze *f, struct err *e)
-{
-	(void)f;
-	(void)e;
-	return 0;
-}
-
-static int plan_nothing(struct plan *p, struct err *e)
-{
-	(void)p;
-	(void)e;
-	return 0;
-}
-
-static const struct freeze_method none = {
-	DISKS_NONE, MANIFEST_OVERLAY, "none", plan_nothing, nothing, nothing, NULL, nothing,
-};
-
-static const struct freeze_method *const methods[] = { &freeze_overlay, &freeze_reflink, &freeze_subvolume, &none };
-
-static int plan_method(struct plan *p, enum disks_mode mode, struct err *e)
-{
-	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
-		if (methods[i]->mode == mode)
-			p->method = methods[i];
-	return p->method->plan(p, e);
-}
-
-/* What the reflinks planned, which cannot be. */
-static void forget_clones(struct plan *p)
-{
-	clones_release(&p->clones);
-	for (size_t i = 0; i < p->n_disks; i++) {
-		free(p->disks[i].clone);
-		free(p->disks[i].data);
-		p->disks[i].clone = p->disks[i].data = NULL;
-	}
-}
-
-/* Clones where these can be had, since they leave the chain as it is; else overlays. */
-static int plan_auto(struct plan *p, struct err *e)
-{
-	struct err why;
-
-	if (plan_method(p, DISKS_REFLINK, &why) == 0) {
-		cli_note("disks reflink: the filesystem of '%s' can clone all images", p->dir);
-		return 0;
-	}
-	cli_note("disks overlay: %s", why.text);
-	forget_clones(p);
-	return plan_method(p, DISKS_OVERLAY, e);
-}
-
-int freeze_plan(struct plan *p, const struct options *o, struct err *e)
-{
-	return o->disks == DISKS_AUTO ? plan_auto(p, e) : plan_method(p, o->disks, e);
-}
 
 int freeze_prepare(const struct freeze *f, struct err *e)
 {

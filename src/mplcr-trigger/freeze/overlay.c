@@ -4,6 +4,9 @@
  * transaction inside it (blockdev-snapshot-sync with mode "existing"), and checked after it.
  */
 #include "freeze/freeze.h"
+#include "plan.h"
+#include "changes.h"
+#include "survey.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -166,5 +169,15 @@ static int settle(const struct freeze *f, struct err *e)
 }
 
 const struct freeze_method freeze_overlay = {
-	DISKS_OVERLAY, MANIFEST_OVERLAY, "overlay", plan, prepare, run, check, settle,
+	.name = "overlay",
+	.help = "freeze under new overlays",
+	.recorded = MANIFEST_OVERLAY,
+	.freezes = true,
+	.makes_overlays = true,
+	.grows_chain = true,
+	.plan = plan,
+	.prepare = prepare,
+	.run = run,
+	.check = check,
+	.settle = settle,
 };

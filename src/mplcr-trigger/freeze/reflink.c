@@ -5,6 +5,7 @@
  * goes on with the same images.
  */
 #include "freeze/freeze.h"
+#include "plan.h"
 
 #include <string.h>
 
@@ -61,5 +62,15 @@ static int settle(const struct freeze *f, struct err *e)
 }
 
 const struct freeze_method freeze_reflink = {
-	DISKS_REFLINK, MANIFEST_REFLINK, "reflink", plan, prepare, run, freeze_check_same, settle,
+	.name = "reflink",
+	.help = "clone the images",
+	.recorded = MANIFEST_REFLINK,
+	.freezes = true,
+	.needs_pause = true,
+	.because = "can clone all images",
+	.plan = plan,
+	.prepare = prepare,
+	.run = run,
+	.check = freeze_check_same,
+	.settle = settle,
 };

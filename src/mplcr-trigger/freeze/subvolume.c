@@ -5,6 +5,7 @@
  * nothing of the subvolumes below its source, so the checkpoint may lie in that, too.)
  */
 #include "freeze/freeze.h"
+#include "plan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -104,5 +105,14 @@ static int settle(const struct freeze *f, struct err *e)
 }
 
 const struct freeze_method freeze_subvolume = {
-	DISKS_SUBVOLUME, MANIFEST_SUBVOLUME, "subvolume", plan, prepare, run, freeze_check_same, settle,
+	.name = "subvolume",
+	.help = "snapshot of their btrfs subvolume",
+	.recorded = MANIFEST_SUBVOLUME,
+	.freezes = true,
+	.needs_pause = true,
+	.plan = plan,
+	.prepare = prepare,
+	.run = run,
+	.check = freeze_check_same,
+	.settle = settle,
 };

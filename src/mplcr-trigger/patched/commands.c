@@ -4,6 +4,9 @@
  * Its settings are global variables of QEMU that no command shows, so what we switch on is on the list of changes until
  * we have switched it off.
  */
+#include "patched/commands.h"
+#include "changes.h"
+#include "patched/mplm.h"
 #include "patched/patched.h"
 
 #include <stdio.h>
@@ -11,7 +14,6 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
-#include "qemu/versions.h"
 
 /* All that the patch adds to QMP. */
 static const char *const commands[] = {
@@ -30,14 +32,13 @@ static bool has_command(const json_t *list, const char *name)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(list, i, one)
+	json_array_foreach (list, i, one)
 		if (json_text(one, "name") && strcmp(json_text(one, "name"), name) == 0)
 			return true;
 	return false;
 }
 
-/* The commands that QEMU lacks, as a list in words. Returns how many there are. */
-static size_t list_missing(const json_t *list, char *text, size_t size)
+static void list_missing(const json_t *list, char *text, size_t size)
 {
 	size_t missing = 0;
 
@@ -48,30 +49,15 @@ static size_t list_missing(const json_t *list, char *text, size_t size)
 		if (!has_command(list, commands[i]))
 			snprintf(text + used, size - used, "%s%s", missing++ ? ", " : "", commands[i]);
 	}
-	return missing;
 }
 
-int patch_survey(struct survey *s, const char *socket, struct qmp *q, struct err *e)
+int patch_missing(struct qmp *q, char *text, size_t size, struct err *e)
 {
 	_cleanup_json_ json_t *list = NULL;
-	char missing[400];
 
 	if (qmp_run(q, "query-commands", NULL, &list, e) < 0)
 		return -1;
-	if (list_missing(list, missing, sizeof(missing)) > 0) {
-		snprintf(s->mplcr_refusal, sizeof(s->mplcr_refusal), "this QEMU lacks the MPLCR patch: it has no %s",
-			 missing);
-		return 0;
-	}
-	s->patched = true;
-	if (sticky_load(&s->sticky, socket, s->process.pid, e) < 0)
-		return -1;
-	if (!s->kvm && s->version < QEMU_TCG_DIRTY_BITMAP) {
-		s->mplcr_unsafe = true;
-		snprintf(s->mplcr_refusal, sizeof(s->mplcr_refusal),
-			 "under TCG, QEMU before 9.0 loses guest writes in its live stage (this is %d.%d)",
-			 s->version / 10000, s->version / 100 % 100);
-	}
+	list_missing(list, text, size);
 	return 0;
 }
 
@@ -146,4 +132,14 @@ int patch_off(struct changes *c, struct qmp *q, struct err *e)
 		result = -1;
 	p->mplm = false;
 	return result;
+}
+
+void patch_settings_taken(struct changes *c)
+{
+	c->patch.mplm = false;
+}
+
+bool patch_is_stuck(const struct changes *c)
+{
+	return c->patch.stuck;
 }

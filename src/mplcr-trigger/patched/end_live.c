@@ -5,6 +5,7 @@
  * in the abstract namespace (unix(7)), which leaves no file behind whatever dies. Its name is made of the device and
  * the inode of the QMP socket, which both know; each end asks the kernel who the other one is.
  */
+#include "patched/end_live.h"
 #include "patched/patched.h"
 
 #include <errno.h>

@@ -39,20 +39,21 @@ static int check_dir(const char *dir, struct err *e)
 	return err_hint(e, "remove it, if it is not yours");
 }
 
-static void read_state(struct sticky *k, const json_t *state)
+static void read_state(struct kept *k, const json_t *state)
 {
 	const json_t *one;
 	size_t i;
 
-	if (k->pid <= 0 || json_int(state, "pid", 0) != k->pid || (uint64_t)json_int(state, "started", 0) != procinfo_started(k->pid))
+	if (k->pid <= 0 || json_int(state, "pid", 0) != k->pid ||
+	    (uint64_t)json_int(state, "started", 0) != procinfo_started(k->pid))
 		return; /* of a process that has ended */
 	k->script = json_flag(state, "script");
-	json_array_foreach(json_object_get(state, "queue"), i, one)
+	json_array_foreach (json_object_get(state, "queue"), i, one)
 		if (json_text(one, "device") && json_text(one, "file"))
-			sticky_queue_add(k, json_text(one, "device"), json_text(one, "file"));
+			kept_queue_add(k, json_text(one, "device"), json_text(one, "file"));
 }
 
-int sticky_load(struct sticky *k, const char *socket, pid_t pid, struct err *e)
+int kept_load(struct kept *k, const char *socket, pid_t pid, struct err *e)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -61,7 +62,7 @@ int sticky_load(struct sticky *k, const char *socket, pid_t pid, struct err *e)
 	size_t size;
 	int there;
 
-	*k = (struct sticky){ .pid = pid, .dir = text_of("%s.mplcr", real ? real : socket) };
+	*k = (struct kept){ .pid = pid, .dir = text_of("%s.mplcr", real ? real : socket) };
 	there = check_dir(k->dir, e);
 	if (there <= 0)
 		return there;
@@ -76,7 +77,7 @@ int sticky_load(struct sticky *k, const char *socket, pid_t pid, struct err *e)
 	return 0;
 }
 
-static json_t *state_of(const struct sticky *k)
+static json_t *state_of(const struct kept *k)
 {
 	json_t *queue = json_array();
 
@@ -87,7 +88,7 @@ static json_t *state_of(const struct sticky *k)
 		       (json_int_t)procinfo_started(k->pid), "script", k->script, "queue", queue);
 }
 
-static int make_dir(const struct sticky *k, struct err *e)
+static int make_dir(const struct kept *k, struct err *e)
 {
 	if (mkdir(k->dir, 0711) == 0) /* QEMU, another user perhaps, goes through it to the script */
 		return chmod(k->dir, 0711) == 0 ? 0 : err_sys(e, errno, "cannot make '%s'", k->dir);
@@ -98,7 +99,7 @@ static int make_dir(const struct sticky *k, struct err *e)
 			   "someone who may write there");
 }
 
-int sticky_store(const struct sticky *k, struct err *e)
+int kept_store(const struct kept *k, struct err *e)
 {
 	_cleanup_json_ json_t *state = state_of(k);
 	_cleanup_free_ char *text = json_dumps(state, JSON_COMPACT);
@@ -113,12 +114,12 @@ int sticky_store(const struct sticky *k, struct err *e)
 	return file_publish(path, text, strlen(text), 0600, true, e);
 }
 
-void sticky_queue_add(struct sticky *k, const char *device, const char *file)
+void kept_queue_add(struct kept *k, const char *device, const char *file)
 {
 	*array_add(k->queue, k->n_queue) = (struct queued){ text_copy(device), text_copy(file) };
 }
 
-void sticky_queue_clear(struct sticky *k)
+void kept_queue_clear(struct kept *k)
 {
 	for (size_t i = 0; i < k->n_queue; i++) {
 		free(k->queue[i].device);
@@ -129,7 +130,7 @@ void sticky_queue_clear(struct sticky *k)
 	k->n_queue = 0;
 }
 
-const char *sticky_queued(const struct sticky *k, const char *device)
+const char *kept_queued(const struct kept *k, const char *device)
 {
 	for (size_t i = 0; i < k->n_queue; i++)
 		if (strcmp(k->queue[i].device, device) == 0)
@@ -137,9 +138,9 @@ const char *sticky_queued(const struct sticky *k, const char *device)
 	return NULL;
 }
 
-void sticky_release(struct sticky *k)
+void kept_release(struct kept *k)
 {
-	sticky_queue_clear(k);
+	kept_queue_clear(k);
 	free(k->dir);
 	k->dir = NULL;
 }

@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 
-struct sticky {
+struct kept {
 	char *dir; /* SOCKET.mplcr, absolute */
 	pid_t pid;
 	bool script;    /* at each checkpoint it runs our script, and makes no overlays */
@@ -19,17 +19,17 @@ struct sticky {
 	struct queued {
 		char *device;
 		char *file;
-	} *queue;
+	} * queue;
 };
 
 /* Reads what is kept of the process `pid` that listens on `socket`; nothing is no failure. Returns 0 or -1. */
-int sticky_load(struct sticky *k, const char *socket, pid_t pid, struct err *e);
+int kept_load(struct kept *k, const char *socket, pid_t pid, struct err *e);
 /* Stores it; where nothing is kept, removes the directory. */
-int sticky_store(const struct sticky *k, struct err *e);
-void sticky_queue_add(struct sticky *k, const char *device, const char *file);
-void sticky_queue_clear(struct sticky *k);
+int kept_store(const struct kept *k, struct err *e);
+void kept_queue_add(struct kept *k, const char *device, const char *file);
+void kept_queue_clear(struct kept *k);
 /* The overlay that is queued for the device, or NULL. */
-const char *sticky_queued(const struct sticky *k, const char *device);
-void sticky_release(struct sticky *k);
+const char *kept_queued(const struct kept *k, const char *device);
+void kept_release(struct kept *k);
 
 #endif

@@ -5,8 +5,10 @@
  * queued cannot be taken back, and errors of the making are only printed by QEMU: the second one in a checkpoint ends
  * it. So everything that can be known is checked before, and what became of it is asked after (freeze_check).
  */
+#include "patched/queue.h"
 #include "freeze/freeze.h"
-#include "patched/patched.h"
+#include "patched/kept.h"
+#include "plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +56,7 @@ static struct disk_plan *disk_named(struct plan *p, const char *backend)
  * An earlier try failed after it had queued overlays. QEMU will make these, so they are the ones of this checkpoint; to
  * queue them again would make QEMU fail twice, which ends it.
  */
-static int take_over_queue(struct plan *p, const struct sticky *k, struct err *e)
+static int take_over_queue(struct plan *p, const struct kept *k, struct err *e)
 {
 	for (size_t i = 0; i < k->n_queue; i++) {
 		struct disk_plan *dp = disk_named(p, k->queue[i].device);
@@ -79,11 +81,11 @@ static int take_over_queue(struct plan *p, const struct sticky *k, struct err *e
 	return 0;
 }
 
-int queue_plan(struct plan *p, const struct options *o, const struct survey *s, struct err *e)
+int queue_plan(struct plan *p, const struct options *o, const struct kept *k, struct err *e)
 {
 	size_t n = 0;
 
-	if (p->method->mode == DISKS_REFLINK || p->method->mode == DISKS_SUBVOLUME)
+	if (p->method->needs_pause)
 		return 0;
 	for (size_t i = 0; i < p->n_disks; i++) {
 		if (!p->disks[i].freeze)
@@ -101,14 +103,14 @@ int queue_plan(struct plan *p, const struct options *o, const struct survey *s, 
 		return err_hint(e, "%s goes with --disks none there, or reflink, or subvolume",
 				o->at_freeze ? "--at-freeze" : "--include");
 	}
-	if (n > 0 && s->sticky.script) {
+	if (n > 0 && k->script) {
 		err_set(e,
 			"this QEMU process was given a command for the pause before, and runs that instead of making "
 			"overlays until it ends");
 		return err_hint(e, "use --disks reflink, subvolume or none, or --engine stop, or restart QEMU");
 	}
 	p->queued = true;
-	return plan_needs_pause(p, o) ? 0 : take_over_queue(p, &s->sticky, e);
+	return plan_needs_pause(p, o) ? 0 : take_over_queue(p, k, e);
 }
 
 /* A word of an HMP command line: in quotes, with backslashes (monitor.c, get_str). Malloc'd. */
@@ -147,17 +149,17 @@ static int queue_overlay(const struct disk_plan *dp, struct qmp *q, struct err *
 			QUEUE_MAX);
 }
 
-int queue_overlays(const struct plan *p, struct sticky *k, struct qmp *q, struct err *e)
+int queue_overlays(const struct plan *p, struct kept *k, struct qmp *q, struct err *e)
 {
 	for (size_t i = 0; i < p->n_disks; i++) {
 		const struct disk_plan *dp = &p->disks[i];
 
-		if (!dp->freeze || sticky_queued(k, dp->disk->backend))
+		if (!dp->freeze || kept_queued(k, dp->disk->backend))
 			continue;
 		if (queue_overlay(dp, q, e) < 0)
 			return -1;
-		sticky_queue_add(k, dp->disk->backend, dp->overlay);
-		if (sticky_store(k, e) < 0)
+		kept_queue_add(k, dp->disk->backend, dp->overlay);
+		if (kept_store(k, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -13,7 +13,12 @@
  * We have both FIFOs open, so that the script never waits for us to open them; where we die, it reads the end of file
  * and lets the guest run. Only where it says in the end that it still waited did the guest stand still all the time.
  */
-#include "patched/patched.h"
+#include "patched/script.h"
+#include "changes.h"
+#include "patched/commands.h"
+#include "patched/kept.h"
+#include "qemu/qmp.h"
+#include "survey.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -125,9 +130,10 @@ static int make_fifo(int dirfd, const char *name, const struct survey *s, struct
 	return give(dirfd, name, s, e) < 0 ? -1 : steal_fd(&fd);
 }
 
-static int make_job(struct script *sc, uint64_t limit_ms, const struct survey *s, struct changes *c, struct err *e)
+static int make_job(struct script *sc, uint64_t limit_ms, const struct kept *k, const struct survey *s,
+		    struct changes *c, struct err *e)
 {
-	_cleanup_free_ char *job = path_join(s->sticky.dir, "job");
+	_cleanup_free_ char *job = path_join(k->dir, "job");
 	_cleanup_free_ char *seconds = text_of("%.3f\n", (double)limit_ms / 1000);
 	_cleanup_close_ int dirfd = -1;
 
@@ -159,7 +165,7 @@ static int make_script(const char *path, struct err *e)
  * What QEMU is to hand to a shell, malloc'd: the path, or, where nothing can be executed in that filesystem (/run of
  * some), the shell with it. NULL where QEMU could not run it.
  */
-static char *shell_line(const struct sticky *k, const char *path, struct err *e)
+static char *shell_line(const struct kept *k, const char *path, struct err *e)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+=:,@%";
 	_cleanup_free_ char *dir = path_dir(k->dir); /* it is made later */
@@ -189,15 +195,16 @@ static int start_thread(struct script *s, struct err *e)
 }
 
 /* Hands the script to QEMU, which keeps it. */
-static int arm(struct script *sc, uint64_t limit_ms, struct survey *s, struct changes *c, struct qmp *q, struct err *e)
+static int arm(struct script *sc, uint64_t limit_ms, struct kept *k, const struct survey *s, struct changes *c,
+	       struct qmp *q, struct err *e)
 {
-	_cleanup_free_ char *path = path_join(s->sticky.dir, "run");
-	_cleanup_free_ char *line = shell_line(&s->sticky, path, e);
+	_cleanup_free_ char *path = path_join(k->dir, "run");
+	_cleanup_free_ char *line = shell_line(k, path, e);
 
 	if (!line)
 		return -1;
-	s->sticky.script = true;
-	if (sticky_store(&s->sticky, e) < 0 || make_script(path, e) < 0 || make_job(sc, limit_ms, s, c, e) < 0 ||
+	k->script = true;
+	if (kept_store(k, e) < 0 || make_script(path, e) < 0 || make_job(sc, limit_ms, k, s, c, e) < 0 ||
 	    start_thread(sc, e) < 0)
 		return -1;
 	if (patch_enable(c, q, e) < 0) /* QEMU takes no script before */
@@ -205,28 +212,28 @@ static int arm(struct script *sc, uint64_t limit_ms, struct survey *s, struct ch
 	return qmp_run(q, "mplcr-post-checkpointing-script", json_of("{s:s}", "uri", line), NULL, e);
 }
 
-struct script *script_arm(int (*work)(void *, struct err *), void *ctx, uint64_t command_ms, struct survey *s,
-			  struct changes *c, struct qmp *q, struct err *e)
+struct script *script_arm(int (*work)(void *, struct err *), void *ctx, uint64_t command_ms, struct kept *k,
+			  const struct survey *s, struct changes *c, struct qmp *q, struct err *e)
 {
 	struct script *sc = memory_of(1, sizeof(*sc));
 
 	*sc = (struct script){
 		.pause = -1, .answer = -1, .stop = { -1, -1 }, .work = work, .ctx = ctx, .joined = true
 	};
-	if (arm(sc, command_ms + CLONING_MS, s, c, q, e) == 0)
+	if (arm(sc, command_ms + CLONING_MS, k, s, c, q, e) == 0)
 		return sc;
 	script_end(sc);
 	return NULL;
 }
 
-int script_result(struct script *sc, const struct survey *s, struct changes *c, struct err *e)
+int script_result(struct script *sc, const struct kept *k, struct changes *c, struct err *e)
 {
 	end_thread(sc);
 	dir_remove(c->patch.job);
 	c->patch.job[0] = '\0';
 	if (!sc->begun) {
 		err_set(e, "QEMU did not run the script in its pause");
-		return err_hint(e, "can its user run '%s/run'?", s->sticky.dir);
+		return err_hint(e, "can its user run '%s/run'?", k->dir);
 	}
 	if (sc->result < 0) {
 		*e = sc->why;

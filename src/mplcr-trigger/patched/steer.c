@@ -7,15 +7,17 @@
  *
  * So it must not run dry, and what is left to be sent once must be known. A look at what is dirty (a sync) takes dirty
  * pages away from that and adds those that were sent already, so there is none before the end, unless the user sets the
- * interval. The live stage begins at a crawl, until we watch it; goes on at the pace that was asked for; and when little
- * is left it crawls again, and its downtime-limit is raised beyond what is left, so that its next look ends it.
+ * interval. The live stage begins at a crawl, until we watch it; goes on at the pace that was asked for; and when
+ * little is left it crawls again, and its downtime-limit is raised beyond what is left, so that its next look ends it.
  *
  * An extended live stage must come through the last page, since it is safe only beyond it: there it sends what gets
  * dirty. With interval 0 it looks after each page, and sees the end; that is slow and makes QEMU print a lot, so it is
  * for the last pages only. A new interval counts from the next look on, at most a second later.
  */
+#include "patched/steer.h"
 #include "engine/steps.h"
-#include "patched/patched.h"
+#include "options.h"
+#include "patched/commands.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -130,13 +132,13 @@ static int near_end(struct steer *st, struct engine_job *j, struct err *e)
 }
 
 /* Page by page, until all have been sent once. */
-static int creep(struct steer *st, struct engine_job *j, struct err *e)
+static int crawl(struct steer *st, struct engine_job *j, struct err *e)
 {
 	bool begun = j->passes_done > st->passes + 2 || clock_ms_between(st->since, clock_ns()) > INTERVAL_MS;
 
 	if (st->step == STEER_WAIT && begun)
-		return go(st, STEER_CREEP, j, pace(j->options), e);
-	if (st->step != STEER_CREEP || j->pages_sent - st->pages_before < j->pages_total)
+		return go(st, STEER_CRAWL, j, pace(j->options), e);
+	if (st->step != STEER_CRAWL || j->pages_sent - st->pages_before < j->pages_total)
 		return 0;
 	st->step = STEER_LIVE;
 	return set_interval(j, j->options->mplm.interval_s, e);
@@ -156,12 +158,12 @@ int steer(struct steer *st, struct engine_job *j, struct err *e)
 	}
 	if (j->remaining <= LEFT_BYTES && near_end(st, j, e) < 0)
 		return -1;
-	return creep(st, j, e);
+	return crawl(st, j, e);
 }
 
 int steer_look_ms(const struct steer *st, const struct engine_job *j)
 {
-	if (st->step == STEER_LIVE || st->step == STEER_CREEP)
+	if (st->step == STEER_LIVE || st->step == STEER_CRAWL)
 		return FAR_LOOK_MS;
 	return j->remaining > 4 * (int64_t)LEFT_BYTES ? FAR_LOOK_MS : NEAR_LOOK_MS;
 }

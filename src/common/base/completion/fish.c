@@ -110,13 +110,15 @@ static void put_value(const struct cli *tool, const struct cli_option *o)
 
 static void put_command(const struct cli *tool, const struct cli *cli)
 {
+	char words[200];
+
 	for (COMPLETION_EACH(o, cli)) {
 		put_complete(tool, cli);
 		if (o->letter)
 			printf(" -s %c", o->letter);
 		printf(" -l %s", o->name);
 		put_value(tool, o);
-		put_help(o->help);
+		put_help(cli_help_of(o, words, sizeof(words)));
 	}
 	if (!cli->operands)
 		return;

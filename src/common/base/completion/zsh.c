@@ -75,6 +75,8 @@ static void put_exclusions(const struct cli_option *o)
 
 static void put_option(const struct cli_option *o)
 {
+	char words[200];
+
 	fputs("    '", stdout);
 	put_exclusions(o);
 	if (o->letter)
@@ -82,7 +84,7 @@ static void put_option(const struct cli_option *o)
 	else
 		printf("--%s%s", o->name, o->value ? "=" : "");
 	putchar('[');
-	completion_put_text(o->help, "[]:\\", QUOTE);
+	completion_put_text(cli_help_of(o, words, sizeof(words)), "[]:\\", QUOTE);
 	putchar(']');
 	if (o->value)
 		put_value(o);

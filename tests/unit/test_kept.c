@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sticky.c: what is kept beside the socket of a patched QEMU process, and whose state is believed. */
+/* kept.c: what is kept beside the socket of a patched QEMU process, and whose state is believed. */
 #include "mplcr-trigger/patched/kept.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include "base/proc.h"
 #include "tap.h"
 
-static char where[] = "/tmp/test_sticky.XXXXXX";
+static char where[] = "/tmp/test_kept.XXXXXX";
 static char *socket_path, *dir, *state;
 
 static bool there(const char *path)
@@ -40,51 +40,51 @@ static void write_state(const char *text)
 /* Whether nothing is found to be kept; the result of the load is to be 0. */
 static bool nothing_kept(void)
 {
-	struct sticky k;
+	struct kept k;
 	struct err e;
-	bool nothing = sticky_load(&k, socket_path, getpid(), &e) == 0 && !k.script && k.n_queue == 0;
+	bool nothing = kept_load(&k, socket_path, getpid(), &e) == 0 && !k.script && k.n_queue == 0;
 
-	sticky_release(&k);
+	kept_release(&k);
 	return nothing;
 }
 
 static void round_trip(void)
 {
-	struct sticky k, again;
+	struct kept k, again;
 	struct stat st;
 	struct err e;
 
 	ok(nothing_kept() && !there(dir), "nothing is kept at first, and nothing made for that");
-	ok(sticky_load(&k, socket_path, getpid(), &e) == 0 && strcmp(k.dir, dir) == 0, "the directory: %s", dir);
-	ok(sticky_store(&k, &e) == 0 && !there(dir), "nothing to keep makes no directory");
+	ok(kept_load(&k, socket_path, getpid(), &e) == 0 && strcmp(k.dir, dir) == 0, "the directory: %s", dir);
+	ok(kept_store(&k, &e) == 0 && !there(dir), "nothing to keep makes no directory");
 	k.script = true;
-	sticky_queue_add(&k, "ide0-hd0", "/a/b c\"\\\n.ovl");
-	sticky_queue_add(&k, "my0", "/z.ovl");
+	kept_queue_add(&k, "ide0-hd0", "/a/b c\"\\\n.ovl");
+	kept_queue_add(&k, "my0", "/z.ovl");
 	umask(077);
-	ok(sticky_store(&k, &e) == 0 && stat(dir, &st) == 0 && (st.st_mode & 07777) == 0711,
+	ok(kept_store(&k, &e) == 0 && stat(dir, &st) == 0 && (st.st_mode & 07777) == 0711,
 	   "kept; another user can go through the directory, whatever our umask");
 	umask(022);
 	ok(stat(state, &st) == 0 && (st.st_mode & 07777) == 0600, "the state itself is ours alone");
-	ok(sticky_load(&again, socket_path, getpid(), &e) == 0 && again.script && again.n_queue == 2,
+	ok(kept_load(&again, socket_path, getpid(), &e) == 0 && again.script && again.n_queue == 2,
 	   "it is found again");
-	ok(sticky_queued(&again, "ide0-hd0") && strcmp(sticky_queued(&again, "ide0-hd0"), "/a/b c\"\\\n.ovl") == 0 &&
-		   sticky_queued(&again, "my0") && !sticky_queued(&again, "my"),
+	ok(kept_queued(&again, "ide0-hd0") && strcmp(kept_queued(&again, "ide0-hd0"), "/a/b c\"\\\n.ovl") == 0 &&
+		   kept_queued(&again, "my0") && !kept_queued(&again, "my"),
 	   "each overlay by its device, byte by byte");
-	sticky_queue_clear(&again);
-	ok(sticky_store(&again, &e) == 0 && again.n_queue == 0 && there(state),
+	kept_queue_clear(&again);
+	ok(kept_store(&again, &e) == 0 && again.n_queue == 0 && there(state),
 	   "the script stays when the queue is done");
-	sticky_release(&again);
-	ok(sticky_load(&again, socket_path, getpid(), &e) == 0 && again.script && again.n_queue == 0, "and is found");
+	kept_release(&again);
+	ok(kept_load(&again, socket_path, getpid(), &e) == 0 && again.script && again.n_queue == 0, "and is found");
 	again.script = false;
-	ok(sticky_store(&again, &e) == 0 && !there(dir), "nothing more to keep: all is removed");
-	sticky_release(&again);
-	sticky_release(&k);
+	ok(kept_store(&again, &e) == 0 && !there(dir), "nothing more to keep: all is removed");
+	kept_release(&again);
+	kept_release(&k);
 }
 
 static void other_processes(void)
 {
 	char text[200];
-	struct sticky k;
+	struct kept k;
 	struct err e;
 
 	snprintf(text, sizeof(text), "{\"pid\": %d, \"started\": %" PRIu64 ", \"script\": true, \"queue\": []}",
@@ -100,8 +100,8 @@ static void other_processes(void)
 		 ", \"script\": true, \"queue\": [{\"device\": \"d\", \"file\": \"f\"}]}",
 		 (int)getpid(), procinfo_started(getpid()));
 	write_state(text);
-	ok(sticky_load(&k, socket_path, getpid(), &e) == 0 && k.script && k.n_queue == 1, "our own: believed");
-	sticky_release(&k);
+	ok(kept_load(&k, socket_path, getpid(), &e) == 0 && k.script && k.n_queue == 1, "our own: believed");
+	kept_release(&k);
 	dir_remove(dir);
 }
 
@@ -124,7 +124,7 @@ static void hostile(void)
 		"\"script\": null, \"queue\": [1, null, [], {}, {\"device\": 1, \"file\": \"f\"}, {\"device\": \"d\"}]",
 	};
 	char *deep = memory_of(60001, 1), text[300];
-	struct sticky k;
+	struct kept k;
 	struct err e;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -143,32 +143,32 @@ static void hostile(void)
 	unlink(state);
 	if (symlink("/dev/zero", state) < 0)
 		abort();
-	ok(sticky_load(&k, socket_path, getpid(), &e) == -1, "a state that is no file is refused: %s", e.text);
-	sticky_release(&k);
+	ok(kept_load(&k, socket_path, getpid(), &e) == -1, "a state that is no file is refused: %s", e.text);
+	kept_release(&k);
 	unlink(state);
 	if (mkfifo(state, 0600) < 0)
 		abort();
-	ok(sticky_load(&k, socket_path, getpid(), &e) == -1, "a FIFO does not hang it: %s", e.text);
-	sticky_release(&k);
+	ok(kept_load(&k, socket_path, getpid(), &e) == -1, "a FIFO does not hang it: %s", e.text);
+	kept_release(&k);
 	dir_remove(dir);
 }
 
 /* The directory is one that others can write, or none: refused by load and by store. */
 static void refused(const char *what)
 {
-	struct sticky k;
+	struct kept k;
 	struct err e = { 0 };
 
-	ok(sticky_load(&k, socket_path, getpid(), &e) == -1 && strstr(e.text, "not a directory that only we can write"),
+	ok(kept_load(&k, socket_path, getpid(), &e) == -1 && strstr(e.text, "not a directory that only we can write"),
 	   "%s is refused: %s", what, e.text);
 	k.script = true;
-	ok(sticky_store(&k, &e) == -1 && !there(state), "and not written to");
-	sticky_release(&k);
+	ok(kept_store(&k, &e) == -1 && !there(state), "and not written to");
+	kept_release(&k);
 }
 
 static void not_ours(void)
 {
-	struct sticky k = { .script = true, .pid = getpid(), .dir = "/nosuch/vm.qmp.mplcr" };
+	struct kept k = { .script = true, .pid = getpid(), .dir = "/nosuch/vm.qmp.mplcr" };
 	char *target = text_of("%s/elsewhere", where);
 	struct err e = { 0 };
 
@@ -190,7 +190,7 @@ static void not_ours(void)
 		abort();
 	refused("a file");
 	unlink(dir);
-	ok(sticky_store(&k, &e) == -1 && e.sys == ENOENT && e.hint[0], "no place for it: %s", e.text);
+	ok(kept_store(&k, &e) == -1 && e.sys == ENOENT && e.hint[0], "no place for it: %s", e.text);
 	free(target);
 }
 
@@ -198,14 +198,14 @@ static void not_ours(void)
 static void by_other_names(void)
 {
 	char *link = text_of("%s/link", where);
-	struct sticky k;
+	struct kept k;
 	struct err e;
 
 	if (symlink("vm.qmp", link) < 0 || chdir(where) < 0)
 		abort();
-	ok(sticky_load(&k, "link", getpid(), &e) == 0 && strcmp(k.dir, dir) == 0,
+	ok(kept_load(&k, "link", getpid(), &e) == 0 && strcmp(k.dir, dir) == 0,
 	   "the same directory by another name of the socket");
-	sticky_release(&k);
+	kept_release(&k);
 	unlink(link);
 	free(link);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The migration stream on its way from QEMU: a pipe, a thread that reads it, and the sink that stores it. */
-#include "receive.h"
+/* The migration stream comes through a pipe; a thread reads it, and the sink stores it. */
+#include "transport/transport.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,11 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/json.h"
+#include "changes.h"
+#include "options.h"
+#include "qemu/qmp.h"
+#include "state/sink.h"
+#include "survey.h"
 
 /*
  * Larger than the default 64 KiB, so that QEMU need not wait for us at each buffer; what cannot be had is not needed.
@@ -72,7 +77,7 @@ static struct sink *open_sink(int dirfd, const struct options *o, const struct s
 	return sink;
 }
 
-int receive_pipe(int ends[2], struct err *e)
+int transport_make_pipe(int ends[2], struct err *e)
 {
 	if (pipe2(ends, O_CLOEXEC) == 0)
 		return 0;
@@ -80,56 +85,11 @@ int receive_pipe(int ends[2], struct err *e)
 	return err_sys(e, errno, "cannot make a pipe");
 }
 
-struct receiver *receive_start(int ends[2], int dirfd, const struct options *o, const struct survey *s, struct qmp *q,
-			       struct changes *c, struct err *e)
-{
-	struct receiver *r = memory_of(1, sizeof(*r));
-	_cleanup_close_ int to_qemu = steal_fd(&ends[1]);
-	int failed;
-
-	r->fd = steal_fd(&ends[0]);
-	r->joined = true;
-	r->sink = open_sink(dirfd, o, s, e);
-	if (!r->sink)
-		goto fail;
-	(void)!fcntl(to_qemu, F_SETPIPE_SZ, PIPE_BYTES);
-	c->pipe = true;
-	if (qmp_run_fd(q, "getfd", json_of("{s:s}", "fdname", PIPE_NAME), to_qemu, e) < 0)
-		goto fail;
-	failed = pthread_create(&r->thread, NULL, read_stream, r);
-	if (failed) {
-		err_sys(e, failed, "cannot start a thread");
-		goto fail;
-	}
-	r->joined = false;
-	return r;
-fail:
-	if (r->fd >= 0)
-		close(r->fd);
-	receive_free(r);
-	return NULL;
-}
-
-const struct err *receive_failure(const struct receiver *r)
-{
-	return atomic_load(&r->ours) ? &r->why : NULL;
-}
-
 static void join(struct receiver *r)
 {
 	if (!r->joined)
 		pthread_join(r->thread, NULL);
 	r->joined = true;
-}
-
-const struct sink_result *receive_finish(struct receiver *r, struct err *e)
-{
-	join(r);
-	if (r->result < 0) {
-		*e = r->why;
-		return NULL;
-	}
-	return sink_finish(r->sink, e);
 }
 
 /* Whether QEMU closes its end soon: where it cannot be reached any more, it may hold the pipe for good. */
@@ -140,13 +100,79 @@ static bool ends_soon(const struct receiver *r)
 	return r->joined || poll(&p, 1, CLOSE_MS) != 0;
 }
 
-void receive_free(struct receiver *r)
+static void release(void *own)
 {
-	if (!r)
-		return;
+	struct receiver *r = own;
+
 	if (!ends_soon(r))
 		return; /* the thread needs it until the process ends, which it is about to */
 	join(r);
 	sink_free(r->sink);
 	free(r);
 }
+
+static const char *uri(const struct options *o)
+{
+	(void)o;
+	return "fd:" PIPE_NAME;
+}
+
+/* Hands QEMU its end of the pipe. */
+static int give_end(const struct transport_ends *ends, int to_qemu, struct err *e)
+{
+	(void)!fcntl(to_qemu, F_SETPIPE_SZ, PIPE_BYTES);
+	ends->changes->pipe = true;
+	return qmp_run_fd(ends->q, "getfd", json_of("{s:s}", "fdname", PIPE_NAME), to_qemu, e);
+}
+
+static int start_thread(struct receiver *r, struct err *e)
+{
+	int failed = pthread_create(&r->thread, NULL, read_stream, r);
+
+	r->joined = failed != 0;
+	return failed ? err_sys(e, failed, "cannot start a thread") : 0;
+}
+
+/* The thread reads to the end in any case: what comes after a failure is dropped. */
+static void *open_pipe(const struct transport_ends *ends, struct err *e)
+{
+	struct receiver *r = memory_of(1, sizeof(*r));
+	_cleanup_close_ int to_qemu = steal_fd(&ends->pipe[1]);
+
+	r->fd = steal_fd(&ends->pipe[0]);
+	r->joined = true;
+	r->sink = open_sink(ends->dirfd, ends->options, ends->survey, e);
+	if (r->sink && give_end(ends, to_qemu, e) == 0 && start_thread(r, e) == 0)
+		return r;
+	close(r->fd);
+	release(r);
+	return NULL;
+}
+
+static const struct err *failure(const void *own)
+{
+	const struct receiver *r = own;
+
+	return atomic_load(&r->ours) ? &r->why : NULL;
+}
+
+static const struct sink_result *finish(void *own, struct err *e)
+{
+	struct receiver *r = own;
+
+	join(r);
+	if (r->result < 0) {
+		*e = r->why;
+		return NULL;
+	}
+	return sink_finish(r->sink, e);
+}
+
+const struct transport transport_pipe = {
+	.stores = true,
+	.uri = uri,
+	.open = open_pipe,
+	.failure = failure,
+	.finish = finish,
+	.release = release,
+};
