@@ -192,6 +192,7 @@ bench: fetched all guest $(BENCHES) $(HELPERS)
 	$(Q)$(TEST_ENV) bench/run
 	$(Q)$(TEST_ENV) bench/trace
 	$(Q)$(TEST_ENV) bench/disks
+	$(Q)$(TEST_ENV) bench/undo
 	$(Q)$(TEST_ENV) bench/snap
 	$(Q)$(TEST_ENV) bench/chain
 

@@ -6,17 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/memory.h"
-#include "base/path.h"
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "qemu/overlay.h"
 #include "qemu/overlay_name.h"
+#include "qemu/overlay_set.h"
 #include "qemu/qmp.h"
 #include "qemu/disks.h"
 #include "qemu/vm.h"
@@ -32,7 +30,6 @@ struct frozen {
 	char *overlay;                    /* absolute path */
 	char *backing;                    /* what its header says */
 	char node[OVERLAY_NODE_SIZE];
-	bool claimed; /* the file is ours */
 };
 
 struct live {
@@ -44,6 +41,7 @@ struct live {
 	struct vm_disks vm;
 	struct frozen *frozen;
 	size_t n;
+	struct overlay_set overlays; /* of these, when they have names */
 	char name[16]; /* where the options have none */
 };
 
@@ -183,6 +181,7 @@ static int plan(struct live *l, struct err *e)
 
 	if (choose_disks(l, e) < 0 || choose_name(l, e) < 0)
 		return -1;
+	l->overlays.list = memory_of(l->n, sizeof(*l->overlays.list));
 	for (size_t i = 0; i < l->n; i++) {
 		struct frozen *f = &l->frozen[i];
 
@@ -190,70 +189,17 @@ static int plan(struct live *l, struct err *e)
 		f->backing = disk_backing_name(f->disk, f->overlay);
 		if (strlen(f->backing) > OVERLAY_BACKING_MAX)
 			return err_sys(e, ENAMETOOLONG, "cannot put an overlay on '%s'", f->backing);
+		l->overlays.list[l->overlays.n++] = (struct disk_overlay){
+			.disk = f->disk,
+			.path = f->overlay,
+			.backing = f->backing,
+			.node = f->node,
+		};
 	}
 	return 0;
-}
-
-/* --- files ------------------------------------------------------------------------------------------------------ */
-
-static int create_files(struct live *l, struct err *e)
-{
-	_cleanup_free_ struct overlay *list = memory_of(l->n, sizeof(*list));
-
-	for (size_t i = 0; i < l->n; i++) {
-		struct frozen *f = &l->frozen[i];
-
-		if (overlay_claim(f->overlay, l->process.uid, l->process.gid, e) < 0)
-			return -1;
-		f->claimed = true;
-		list[i] = (struct overlay){ f->overlay, f->backing, f->disk->chain[0].format, f->disk->virtual_size };
-	}
-	if (overlay_create(list, l->n, l->deadline, l->interrupt, e) < 0)
-		return -1;
-	for (size_t i = 0; i < l->n; i++)
-		if (path_sync(l->frozen[i].overlay, e) < 0)
-			return -1;
-	return 0;
-}
-
-static void remove_files(struct live *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (l->frozen[i].claimed)
-			unlink(l->frozen[i].overlay);
 }
 
 /* --- the freeze ------------------------------------------------------------------------------------------------- */
-
-static int transact(const struct live *l, struct err *e)
-{
-	json_t *actions = json_array();
-
-	for (size_t i = 0; i < l->n; i++) {
-		const struct frozen *f = &l->frozen[i];
-
-		json_array_append_new(actions, overlay_action(f->disk->backend, f->disk->node, f->overlay, f->node));
-	}
-	if (qmp_run(l->q, "transaction", json_of("{s:o}", "actions", actions), NULL, e) < 0)
-		return err_prefix(e, "cannot freeze the disks");
-	return 0;
-}
-
-/* How many of the disks write to their overlays now. Returns -1 where QEMU does not say. */
-static int count_active(const struct live *l, size_t *active, struct err *e)
-{
-	_cleanup_json_ json_t *blocks = NULL;
-
-	*active = 0;
-	if (qmp_run(l->q, "query-block", NULL, &blocks, e) < 0)
-		return -1;
-	for (size_t i = 0; i < l->n; i++) {
-		const char *node = json_text(disk_find(blocks, l->frozen[i].disk), "node-name");
-
-		*active += node && strcmp(node, l->frozen[i].node) == 0;
-	}
-	return 0;
-}
 
 /*
  * After a failure: QEMU may have frozen the disks and its answer not have come. Asked anew, it tells; a transaction is
@@ -270,8 +216,8 @@ static int settle(struct live *l, struct err *e)
 		if (l->q)
 			qmp_set_deadline(l->q, clock_in_ms(GREETING_MS));
 	}
-	if (l->q && count_active(l, &active, &why) == 0 && active == 0) {
-		remove_files(l);
+	if (l->q && overlay_set_count(&l->overlays, l->q, &active, &why) == 0 && active == 0) {
+		overlay_set_remove(&l->overlays);
 		return -1;
 	}
 	e->status = EXIT_PARTIAL;
@@ -287,17 +233,11 @@ static int check(const struct live *l, struct err *e)
 {
 	size_t active;
 
-	if (count_active(l, &active, e) < 0)
+	if (overlay_set_count(&l->overlays, l->q, &active, e) < 0)
 		return -1;
 	if (active != l->n)
 		return err_set(e, "%zu of %zu disks do not write to their overlays", l->n - active, l->n);
-	for (size_t i = 0; i < l->n; i++) {
-		_cleanup_free_ char *dir = path_dir(l->frozen[i].overlay);
-
-		if (path_sync(l->frozen[i].disk->chain[0].path, e) < 0 || path_sync(dir, e) < 0)
-			return -1;
-	}
-	return 0;
+	return overlay_set_sync(&l->overlays, e);
 }
 
 static int report(const struct live *l, struct err *e)
@@ -321,11 +261,12 @@ static int report(const struct live *l, struct err *e)
 
 static int freeze(struct live *l, struct err *e)
 {
-	if (create_files(l, e) < 0) {
-		remove_files(l);
+	if (overlay_set_claim(&l->overlays, &l->process, NULL, NULL, e) < 0 ||
+	    overlay_set_create(&l->overlays, l->deadline, l->interrupt, e) < 0) {
+		overlay_set_remove(&l->overlays);
 		return -1;
 	}
-	if (transact(l, e) < 0)
+	if (overlay_set_put(&l->overlays, l->q, e) < 0)
 		return settle(l, e);
 	if (check(l, e) == 0 && report(l, e) == 0)
 		return 0;
@@ -346,6 +287,7 @@ int overlay_live(const struct overlay_options *o, struct err *e)
 		free(l.frozen[i].backing);
 	}
 	free(l.frozen);
+	free(l.overlays.list);
 	vm_disks_release(&l.vm);
 	vm_process_release(&l.process);
 	if (l.q)

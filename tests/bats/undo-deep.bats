@@ -12,21 +12,12 @@ load trigger
 LAYERS=300
 export QMP_SECONDS=60 # QEMU takes its time to list 600 nodes
 
-# deep_chain: layer001.qcow2 to layer300.qcow2; all but the lowest differ only in the name of the one below
-deep_chain() {
-    local n
-    make_disk "$T/layer001.qcow2" qcow2 16M
-    qemu-img create -q -u -f qcow2 -F qcow2 -b layer001.qcow2 "$T/layer002.qcow2" 16M
-    for ((n = 3; n <= LAYERS; n++)); do
-        LC_ALL=C sed "s/layer001/layer$(printf %03d $((n - 1)))/" "$T/layer002.qcow2" >"$T/layer$(printf %03d "$n").qcow2"
-    done
-}
-
 # deep_boot: the VM "vm" on that chain
 deep_boot() {
     ulimit -n "$(ulimit -H -n)"
-    deep_chain
-    vm_start vm -m 128M -drive "file=$T/layer$LAYERS.qcow2,format=qcow2,if=virtio,id=drive0"
+    "$BUILD/tests/tools/make-chain" "$T" 1 $((LAYERS - 1))
+    qemu-img create -q -u -f qcow2 -F qcow2 -b "vm0_$((LAYERS - 2)).qcow2" "$T/top.qcow2" 16M
+    vm_start vm -m 128M -drive "file=$T/top.qcow2,format=qcow2,if=virtio,id=drive0"
     vm_wait_count vm 5
     facts=$(deep_facts)
 }

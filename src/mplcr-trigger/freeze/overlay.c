@@ -12,49 +12,52 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/path.h"
 #include "base/json.h"
-#include "qemu/overlay.h"
+#include "qemu/overlay_set.h"
 
-/* Claims the names of all overlays and puts them on the list of changes. Returns how many there are, or -1. */
-static ssize_t claim_files(const struct plan *p, const struct survey *s, struct changes *c, struct overlay *list,
-			   struct err *e)
+/* The overlays of the plan; the list is the caller's to free. */
+static struct overlay_set set_of(const struct plan *p)
 {
-	ssize_t n = 0;
+	struct overlay_set set = { .list = memory_of(p->n_disks, sizeof(*set.list)) };
 
 	for (size_t i = 0; i < p->n_disks; i++) {
 		const struct disk_plan *dp = &p->disks[i];
-		struct changed_overlay *o = &c->overlays[c->n_overlays];
 
-		if (!dp->freeze)
-			continue;
-		if (overlay_claim(dp->overlay, s->process.uid, s->process.gid, e) < 0)
-			return -1;
-		snprintf(o->path, sizeof(o->path), "%s", dp->overlay);
-		snprintf(o->node, sizeof(o->node), "%s", dp->node);
-		snprintf(o->below, sizeof(o->below), "%s", dp->disk->node);
-		snprintf(o->below_path, sizeof(o->below_path), "%s", dp->disk->chain[0].path);
-		c->n_overlays++;
-		list[n++] =
-			(struct overlay){ dp->overlay, dp->backing, dp->disk->chain[0].format, dp->disk->virtual_size };
+		if (dp->freeze)
+			set.list[set.n++] = (struct disk_overlay){
+				.disk = dp->disk,
+				.path = dp->overlay,
+				.backing = dp->backing,
+				.node = dp->node,
+			};
 	}
-	return n;
+	return set;
 }
 
-/* Makes a new overlay durable, and remembers when it was last written. */
-static int settle_file(struct changed_overlay *o, struct err *e)
+/* Puts a file on the list of changes. */
+static void note_claimed(void *ctx, const struct disk_overlay *claimed)
+{
+	struct changes *c = ctx;
+	struct changed_overlay *o = &c->overlays[c->n_overlays];
+
+	snprintf(o->path, sizeof(o->path), "%s", claimed->path);
+	snprintf(o->node, sizeof(o->node), "%s", claimed->node);
+	snprintf(o->below, sizeof(o->below), "%s", claimed->disk->node);
+	snprintf(o->below_path, sizeof(o->below_path), "%s", claimed->disk->chain[0].path);
+	c->n_overlays++;
+}
+
+/* Remembers when a new overlay was last written. */
+static int note_time(struct changed_overlay *o, struct err *e)
 {
 	struct stat st;
 
-	if (path_sync(o->path, e) < 0)
-		return -1;
 	if (stat(o->path, &st) < 0)
 		return err_sys(e, errno, "cannot stat '%s'", o->path);
 	o->made_ns = (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
@@ -73,54 +76,40 @@ static int plan(struct plan *p, struct err *e)
 /* Makes the overlay files; where QEMU makes them itself, claims their names with empty files. */
 static int prepare(const struct freeze *f, struct err *e)
 {
-	const struct plan *p = f->plan;
+	struct overlay_set set = set_of(f->plan);
+	_cleanup_free_ struct disk_overlay *list = set.list;
 	struct changes *c = f->changes;
-	_cleanup_free_ struct overlay *list = memory_of(p->n_disks, sizeof(*list));
-	ssize_t n = claim_files(p, f->survey, c, list, e);
 
-	if (n < 0)
+	if (overlay_set_claim(&set, &f->survey->process, note_claimed, c, e) < 0)
 		return -1;
-	if (!p->queued && overlay_create(list, (size_t)n, f->deadline, f->interrupt, e) < 0)
+	if (!f->plan->queued && overlay_set_create(&set, f->deadline, f->interrupt, e) < 0)
 		return -1;
 	for (size_t i = 0; i < c->n_overlays; i++)
-		if (settle_file(&c->overlays[i], e) < 0)
+		if (note_time(&c->overlays[i], e) < 0)
 			return -1;
 	/* what the host writes back now, QEMU need not flush inside the pause */
-	for (size_t i = 0; i < p->n_disks; i++)
-		if (p->disks[i].freeze && path_sync(p->disks[i].disk->chain[0].path, e) < 0)
+	for (size_t i = 0; i < set.n; i++)
+		if (path_sync(list[i].disk->chain[0].path, e) < 0)
 			return -1;
 	return 0;
-}
-
-static json_t *freeze_action(const struct disk_plan *dp)
-{
-	return overlay_action(dp->disk->backend, dp->disk->node, dp->overlay, dp->node);
 }
 
 /* One transaction for all disks. */
 static int run(const struct freeze *f, struct err *e)
 {
-	const struct plan *p = f->plan;
-	json_t *actions = json_array();
+	const struct overlay_set set = set_of(f->plan);
+	_cleanup_free_ struct disk_overlay *list = set.list;
 
-	for (size_t i = 0; i < p->n_disks; i++)
-		if (p->disks[i].freeze)
-			json_array_append_new(actions, freeze_action(&p->disks[i]));
-	if (json_array_size(actions) == 0) {
-		json_decref(actions);
-		return 0;
-	}
-	if (qmp_run(f->q, "transaction", json_of("{s:o}", "actions", actions), NULL, e) < 0)
-		return err_prefix(e, "cannot freeze the disks");
-	return 0;
+	return overlay_set_put(&set, f->q, e);
 }
 
 /* Whether the disk writes to its overlay now. */
-static int check_active(const struct disk_plan *dp, const json_t *inserted, struct err *e)
+static int check_active(const struct disk_plan *dp, const json_t *blocks, struct err *e)
 {
-	const char *node = json_text(inserted, "node-name"), *file = json_text(inserted, "file");
+	const struct disk_overlay o = { .disk = dp->disk, .path = dp->overlay, .node = dp->node };
+	const char *file = json_text(disk_find(blocks, dp->disk), "file");
 
-	if (dp->node[0] ? node && strcmp(node, dp->node) == 0 : file && strcmp(file, dp->overlay) == 0)
+	if (overlay_is_active(&o, blocks))
 		return 0;
 	return err_set(e, "disk '%s' writes to '%s' and not to its overlay '%s'", dp->disk->device,
 		       file ? file : "nothing", dp->overlay);
@@ -148,24 +137,18 @@ static int check_base(const struct disk_plan *dp, const struct survey *s, const 
 
 static int check(const struct freeze *f, const struct disk_plan *dp, const json_t *blocks, struct err *e)
 {
-	const json_t *inserted = disk_find(blocks, dp->disk);
-
-	if (check_active(dp, inserted, e) < 0)
+	if (check_active(dp, blocks, e) < 0)
 		return -1;
-	return dp->node[0] ? 0 : check_base(dp, f->survey, inserted, e);
+	return dp->node[0] ? 0 : check_base(dp, f->survey, disk_find(blocks, dp->disk), e);
 }
 
 /* The frozen images, and the names of the overlays. */
 static int settle(const struct freeze *f, struct err *e)
 {
-	for (size_t i = 0; i < f->plan->n_disks; i++) {
-		const struct disk_plan *dp = &f->plan->disks[i];
-		_cleanup_free_ char *dir = dp->freeze ? path_dir(dp->overlay) : NULL;
+	const struct overlay_set set = set_of(f->plan);
+	_cleanup_free_ struct disk_overlay *list = set.list;
 
-		if (dir && (path_sync(dp->disk->chain[0].path, e) < 0 || path_sync(dir, e) < 0))
-			return -1;
-	}
-	return 0;
+	return overlay_set_sync(&set, e);
 }
 
 const struct freeze_method freeze_overlay = {
