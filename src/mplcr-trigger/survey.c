@@ -13,6 +13,9 @@
 /* No single question of the survey may keep us waiting longer. */
 #define SURVEY_MS 10000
 
+/* But QEMU takes its time to list the nodes of deep chains: it grows with the square of their depth. */
+#define DISKS_MS 60000
+
 static int read_run_state(struct survey *s, struct qmp *q, struct err *e)
 {
 	struct vm_status status;
@@ -143,7 +146,11 @@ static void read_process(struct survey *s, struct qmp *q)
 static int survey_disks(struct survey *s, struct qmp *q, struct err *e)
 {
 	struct vm_disks v;
-	int result = vm_disks_read(&v, q, &s->process, e);
+	int result;
+
+	qmp_set_deadline(q, clock_in_ms(DISKS_MS));
+	result = vm_disks_read(&v, q, &s->process, e);
+	qmp_set_deadline(q, clock_in_ms(SURVEY_MS));
 
 	s->disks = v.disks;
 	s->n_disks = v.n_disks;
