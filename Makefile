@@ -22,7 +22,7 @@ PREFIX   ?= /usr/local
 BINDIR   ?= $(PREFIX)/bin
 DATADIR  ?= $(PREFIX)/share
 MANDIR   ?= $(DATADIR)/man
-VERSION  := $(shell sed -n 's/^\#define MPLCR_VERSION "\(.*\)"/\1/p' src/common/base/cli.h)
+VERSION  := $(shell sed -n 's/^\#define MPLCR_VERSION "\(.*\)"/\1/p' src/common/*/*.h)
 SANITIZE ?=
 FUZZ_SECONDS ?= 60
 
