@@ -33,7 +33,7 @@ struct changes {
 	bool migration;   /* a migration may have been started */
 	bool pipe;        /* QEMU may hold our pipe under its name */
 	/*
-	 * The migration must not be broken off: a background snapshot of QEMU before 9.0 hangs the VM then. It is let
+	 * The migration must not be broken off, since this QEMU hangs the VM then (`breakable` of engines). It is let
 	 * run to its end, which is one copy of memory away, and what comes is dropped: that is why the guardian holds
 	 * the pipe too.
 	 */

@@ -195,7 +195,7 @@ static int run_engine(struct run *r, struct err *e)
 		.options = r->options,
 		.plan = &r->plan,
 		.state = r->engines.state[r->choice.row],
-		.uri = r->transport->uri(r->options),
+		.uri = r->transport->uri(r->state, r->options),
 		.interrupt = r->interrupt,
 		.passes = r->options->passes,
 		.freeze = freeze_disks,

@@ -64,8 +64,7 @@ static void predict(struct choice *c, size_t i, const struct options *o, const s
 	c->predicted_ms[i] = s->verdict[i].possible ? c->of->rows[i]->predict_ms(&v) : -1;
 }
 
-/* Every row's verdict and prediction. *e gets why the row `asked`, where that is one of them, cannot be used: then -1.
- */
+/* Every row's verdict and prediction. Returns 0, or -1 where the row `asked` (or NULL) cannot be used, and why. */
 static int judge_all(struct choice *c, const struct options *o, const struct survey *s, const struct engine *asked,
 		     struct err *e)
 {
@@ -129,7 +128,7 @@ static void take_shortest(struct choice *c, enum engine_rank rank)
 	}
 }
 
-/* What of it did not fit is left away. */
+/* Appends to the reason; what does not fit is dropped. */
 __attribute__((format(printf, 2, 3))) static void add_why(struct choice *c, const char *fmt, ...)
 {
 	size_t used = strlen(c->why);

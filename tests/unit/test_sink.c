@@ -157,8 +157,8 @@ static void test_pages(void)
 	struct stat st;
 
 	ok(s && run(s, &b, &e) == 0 && (r = sink_finish(s, &e)) != NULL, "a stream is stored %s", e.text);
-	ok(r && r->n_files == 3 && r->n_blocks == 2 && strcmp(r->machine, "pc-q35-10.0") == 0 && r->bytes == b.len &&
-	   sink_bytes(s) == b.len, "its figures are told");
+	ok(r && r->n_files == 3 && r->n_blocks == 2 && strcmp(r->machine, "pc-q35-10.0") == 0 && r->bytes == b.len,
+	   "its figures are told");
 	ok(r && r->described, "it is known to end with a description");
 	ok(r && r->pages == 300 + 100 + 1 + 5 && r->zero_pages == 100 + 3 + 3 + 100, "and its pages counted");
 	ok(same_content(dirfd, "ram/pc.ram", ram, RAM_BYTES), "memory is what came last");

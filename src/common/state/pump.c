@@ -30,8 +30,6 @@ static ssize_t read_some(const struct stream_pump *p, uint8_t *buf, size_t room,
 		if (n == 0)
 			break;
 		used += (size_t)n;
-		if (p->bytes)
-			*p->bytes += (uint64_t)n;
 	}
 	return (ssize_t)used;
 }

@@ -21,7 +21,6 @@ struct stream_pump {
 	 */
 	int (*drain)(void *ctx, const uint8_t *data, size_t len, struct err *e);
 	void *ctx;
-	_Atomic uint64_t *bytes; /* raised with every read; may be NULL */
 };
 
 /* Reads until the input ends and checks that the stream is complete. Returns 0 or -1. */

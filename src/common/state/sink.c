@@ -58,18 +58,13 @@ int sink_append(struct sink_out *out, const void *data, size_t len, struct err *
 
 int sink_run(struct sink *s, int fd, struct err *e)
 {
-	struct stream_pump pump = { .fd = fd, .drain = s->kind->drain, .ctx = s, .bytes = &s->bytes };
+	struct stream_pump pump = { .fd = fd, .drain = s->kind->drain, .ctx = s };
 
 	s->stream = stream_new(&s->kind->events, s, &s->options);
 	if (!s->stream)
 		return err_sys(e, ENOMEM, "cannot read the migration stream");
 	pump.stream = s->stream;
 	return stream_pump(&pump, e) < 0 || s->kind->complete(s, e) < 0 ? -1 : 0;
-}
-
-uint64_t sink_bytes(const struct sink *s)
-{
-	return s->bytes;
 }
 
 /* Makes all files durable, and then the directories that name them. Runs beside the sums. */

@@ -8,8 +8,8 @@
  *   stream  QEMU's stream as one file, state.vmstate, or compressed state.vmstate.zst
  *
  * Calls in order: sink_pages_open or sink_stream_open; sink_run once (usually in a thread of its own: it reads until
- * the stream ends); sink_finish once, where sink_run returned 0; sink_free always. sink_bytes may be called at any time
- * from any thread. Nothing is removed by a sink: the directory is the caller's to publish or to delete.
+ * the stream ends); sink_finish once, where sink_run returned 0; sink_free always. Nothing is removed by a
+ * sink: the directory is the caller's to publish or to delete.
  */
 #ifndef MPLCR_SINK_H
 #define MPLCR_SINK_H
@@ -73,9 +73,6 @@ void sink_allow_undescribed(struct sink *s);
 
 /* Reads the stream from `fd` (pipe, socket or file; the caller's) until its end and stores it. Returns 0 or -1. */
 int sink_run(struct sink *s, int fd, struct err *e) __attribute__((warn_unused_result));
-
-/* Bytes read so far, for a progress line. Any thread, any time between open and free. */
-uint64_t sink_bytes(const struct sink *s);
 
 /*
  * Makes the files and the directories that hold them durable (fsync) and computes their sums, both at once. Returns the

@@ -30,7 +30,6 @@ struct sink {
 	int dirfd;
 	struct stream_options options;
 	struct stream *stream;   /* from sink_run on */
-	_Atomic uint64_t bytes;
 	struct sink_out *outs;   /* everything made so far */
 	size_t n_outs;
 	struct sink_result result;

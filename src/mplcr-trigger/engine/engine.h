@@ -93,11 +93,10 @@ enum engine_rank { RANK_FIRST, RANK_NEXT, RANK_LAST };
 
 /* A row. Hooks that are NULL have nothing to say or to do. */
 struct engine {
-	const char *name;       /* of --engine, and in the manifest */
-	const char *noun;       /* what it takes, in messages: "background snapshot" */
-	const char *capability; /* the migration capability that makes it, or NULL */
-	const char
-		*memory_as_of; /* the instant that the checkpoint's memory is of, in its run: "start", "end", "now" */
+	const char *name;         /* of --engine, and in the manifest */
+	const char *noun;         /* what it takes, in messages: "background snapshot" */
+	const char *capability;   /* the migration capability that makes it, or NULL */
+	const char *memory_as_of; /* the instant in its run that the memory is of: "start", "end" or "now" */
 	const struct transport *transport; /* how the state comes, unless the user sends it elsewhere (--uri) */
 	enum engine_rank rank;
 	bool saved_paused; /* it stops the VM before QEMU saves the run state, which is "paused" then */

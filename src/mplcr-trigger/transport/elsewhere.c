@@ -5,8 +5,9 @@
 #include "engine/engine.h"
 #include "options.h"
 
-static const char *uri(const struct options *o)
+static const char *uri(const void *own, const struct options *o)
 {
+	(void)own;
 	return o->uri;
 }
 

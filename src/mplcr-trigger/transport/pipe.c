@@ -111,8 +111,9 @@ static void release(void *own)
 	free(r);
 }
 
-static const char *uri(const struct options *o)
+static const char *uri(const void *own, const struct options *o)
 {
+	(void)own;
 	(void)o;
 	return "fd:" PIPE_NAME;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How the state gets from QEMU into the checkpoint. A transport is a row; the engine says which one it uses, and the
- * user may have the state sent elsewhere instead (--uri). Order of calls: open before the pause, failure as often as
- * wanted while the engine runs, finish after it, release always.
+ * user may have the state sent elsewhere instead (--uri). Order of calls: open and uri before the
+ * pause, failure as often as wanted while the engine runs, finish after it, release always.
  */
 #ifndef TRIGGER_TRANSPORT_H
 #define TRIGGER_TRANSPORT_H
@@ -29,12 +29,11 @@ struct transport_ends {
 };
 
 struct transport {
-	bool stores;        /* the state is stored in the checkpoint. Where it is not, `uri` is all that is needed */
-	/* The URI for QEMU's "migrate"; borrowed. */
-	const char *(*uri)(const struct options *o);
-	/* Makes ready what is needed for the state to come. Returns what the other calls take, or NULL with an error.
-	 */
+	bool stores; /* the state is stored in the checkpoint. Where it is not, `uri` is all that is needed */
+	/* Makes ready for the state to come. Returns what the other calls take as `own`, or NULL with an error. */
 	void *(*open)(const struct transport_ends *ends, struct err *e);
+	/* The URI for QEMU's "migrate"; borrowed from `own` or the options. */
+	const char *(*uri)(const void *own, const struct options *o);
 	/* Why our side failed while QEMU was still sending (the transport's), or NULL where it did not. */
 	const struct err *(*failure)(const void *own);
 	/* Waits until the state is there, and makes it durable. Returns the result (the transport's), or NULL. */
