@@ -19,6 +19,15 @@ static const struct {
 	[CLI_PROGRAMS] = { "command", "_cmdstring" },
 };
 
+static const char after_dashes[] = "# What follows -- is a command line.\n"
+				   "integer dashes=$words[(i)--]\n"
+				   "if (( dashes < CURRENT )); then\n"
+				   "    words=(\"${(@)words[dashes + 1, -1]}\")\n"
+				   "    (( CURRENT -= dashes ))\n"
+				   "    _normal\n"
+				   "    return\n"
+				   "fi\n";
+
 /* ((word\:"help" …)) */
 static void put_word(const char *word, const char *help)
 {
@@ -111,8 +120,6 @@ static void put_operands(const struct cli *cli)
 		printf("    '%d:%s:%s'\n", i, message, action);
 	if (cli->operands && cli->most_operands == 0)
 		printf("    '*:%s:%s'\n", message, action);
-	if (cli->command)
-		puts("    '*::command line:_normal'");
 }
 
 static void put_command(const struct cli *cli)
@@ -144,5 +151,7 @@ void completion_zsh(const struct cli *tool)
 	put_command(tool);
 	if (tool->verbs)
 		put_verb_cases(tool);
-	printf("_arguments -s %s$specs\n", tool->command ? "" : "-S ");
+	if (tool->command)
+		fputs(after_dashes, stdout);
+	puts("_arguments -s -S $specs");
 }
