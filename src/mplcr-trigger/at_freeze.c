@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "base/process.h"
 
-char *at_freeze_list(const struct plan *p)
+static char *at_freeze_list(const struct plan *p)
 {
 	char *list = text_of("%s", "");
 

@@ -14,8 +14,6 @@
  */
 int at_freeze_run(const struct options *o, const struct plan *p, int64_t deadline, int interrupt, char **output,
 		  struct err *e);
-/* The paths of the images that stand still in the pause, one a line; malloc'd. */
-char *at_freeze_list(const struct plan *p);
 /* Shows the user what the command printed (NULL: nothing). */
 void at_freeze_show(const char *output);
 /* What it is called in messages. */

@@ -20,21 +20,11 @@ void cli_set_tool(const char *name)
 	state.tool = name;
 }
 
-const char *cli_tool(void)
-{
-	return state.tool;
-}
-
 void cli_set_quiet(void)
 {
 	state.quiet = true;
 	if (state.progress == CLI_ALWAYS)
 		state.progress = CLI_AUTO;
-}
-
-bool cli_quiet(void)
-{
-	return state.quiet;
 }
 
 void cli_set_progress(enum cli_when when)

@@ -14,13 +14,11 @@
 /* --progress. */
 enum cli_when { CLI_ALWAYS, CLI_NEVER, CLI_AUTO };
 
-/* Sets the name that messages begin with, which must stay; and gives it. */
+/* Sets the name that messages begin with, which must stay. */
 void cli_set_tool(const char *name);
-const char *cli_tool(void);
 
 /* --quiet: no notes, and no progress unless --progress=always follows. */
 void cli_set_quiet(void);
-bool cli_quiet(void);
 
 /* CLI_AUTO is the default: shown where stderr is a terminal, unless --quiet. */
 void cli_set_progress(enum cli_when when);

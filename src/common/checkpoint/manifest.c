@@ -217,20 +217,20 @@ int manifest_write(const json_t *json, int dirfd, const char *path, struct err *
 	return text ? file_create(dirfd, path, text, strlen(text), e) : err_set(e, "cannot encode the manifest");
 }
 
-void manifest_image_release(struct manifest_image *image)
+static void free_image(struct manifest_image *image)
 {
 	free(image->path);
 	free(image->recorded);
 	free(image->format);
 	if (image->data)
-		manifest_image_release(image->data);
+		free_image(image->data);
 	free(image->data);
 }
 
 static void free_disk(struct manifest_disk *disk)
 {
 	for (size_t i = 0; i < disk->n_chain; i++)
-		manifest_image_release(&disk->chain[i]);
+		free_image(&disk->chain[i]);
 	free(disk->chain);
 	free(disk->device);
 	free(disk->node);

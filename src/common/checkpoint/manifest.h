@@ -143,9 +143,6 @@ int manifest_write(const json_t *json, int dirfd, const char *path, struct err *
 
 void manifest_free(struct manifest *m);
 
-/* Frees what the image owns. */
-void manifest_image_release(struct manifest_image *image);
-
 /*
  * Checks that the files of the checkpoint are there and of their recorded sizes, and, with `sums`, that their contents
  * have the recorded sums. `dir` is the checkpoint directory. Returns 0 or -1.

@@ -328,8 +328,6 @@ static int run(struct join *j, bool undescribed, struct err *e)
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open '" STATE_DEVICES "'");
 	pump.stream = stream_new(&events, j, &options);
-	if (!pump.stream)
-		return err_sys(e, ENOMEM, "cannot read '" STATE_DEVICES "'");
 	result = stream_pump(&pump, e);
 	stream_free(pump.stream);
 	return result;

@@ -61,8 +61,6 @@ int sink_run(struct sink *s, int fd, struct err *e)
 	struct stream_pump pump = { .fd = fd, .drain = s->kind->drain, .ctx = s };
 
 	s->stream = stream_new(&s->kind->events, s, &s->options);
-	if (!s->stream)
-		return err_sys(e, ENOMEM, "cannot read the migration stream");
 	pump.stream = s->stream;
 	return stream_pump(&pump, e) < 0 || s->kind->complete(s, e) < 0 ? -1 : 0;
 }

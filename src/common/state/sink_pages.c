@@ -223,6 +223,7 @@ static int create_ram_file(struct sink_pages *s, const struct stream_block *bloc
 	if (out < 0)
 		return -1;
 	f->out = (size_t)out;
+	/* as large as the stream says, which is hostile: not a reason to end the process */
 	f->written = calloc(groups / 64 + 1, sizeof(*f->written));
 	if (!f->written)
 		return err_sys(e, ENOMEM, "cannot create '%s'", name);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "state/stream_impl.h"
 
 enum section_type {
@@ -255,10 +256,8 @@ static enum step section_step(struct stream *s, struct err *e)
 
 struct stream *stream_new(const struct stream_events *events, void *ctx, const struct stream_options *options)
 {
-	struct stream *s = calloc(1, sizeof(*s));
+	struct stream *s = memory_of(1, sizeof(*s));
 
-	if (!s)
-		return NULL;
 	s->on = *events;
 	s->ctx = ctx;
 	s->options = *options;

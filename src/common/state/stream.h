@@ -90,7 +90,7 @@ struct stream_info {
 	bool described;      /* the last byte consumed ended a description */
 };
 
-/* The events are copied. Returns NULL only where memory is out. */
+/* The events are copied. Never fails; to be freed with stream_free. */
 struct stream *stream_new(const struct stream_events *events, void *ctx, const struct stream_options *options);
 
 /*
