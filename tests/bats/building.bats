@@ -112,8 +112,8 @@ built() {
     echo '#include "qemu/qmp.h"' >>src/common/state/stream.c
     echo '#include "state/stream.h"' >>src/common/image/chain.c
     echo '#include "err.h"' >>src/common/base/number.c
-    echo '#include "../mplcr-chain/walk.h"' >>src/mplcr-snap/main.c
-    echo '#include "mplcr-chain/walk.h"' >>src/mplcr-trace/main.c
+    echo '#include "../mplcr-chain/walk/walk.h"' >>src/mplcr-snap/main.c
+    echo '#include "mplcr-chain/walk/walk.h"' >>src/mplcr-trace/main.c
     echo '#include <base/err.h>' >>src/mplcr-restore/main.c
     BIN=bin run_tool 1 tests/lint $(ls bin)
     for file in base/number.h state/stream.c image/chain.c base/number.c mplcr-snap/main.c mplcr-trace/main.c mplcr-restore/main.c; do

@@ -1,3 +1,5 @@
+#!/usr/bin/env bats
+# qemu: none
 # SPDX-License-Identifier: MIT
 #
 # What bash, zsh and fish offer, from the completions that the build had the tools print.
