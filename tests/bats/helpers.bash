@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# What every bats file loads: `load helpers`.  Gives each test a scratch folder $T, starts and watches test VMs, and
-# leaves nothing behind.
+# What every bats file loads: `load helpers`.  Gives each test a scratch folder $T and a key of its own in it, starts and
+# watches test VMs, and leaves nothing behind.
 #
 # From the environment (tests/run and the Makefile set them; the defaults are for `bats tests/bats/x.bats` by hand):
 #
@@ -51,6 +51,7 @@ scratch_begin() {
     fi
     T=$(mktemp -d "$where/mplcr.XXXXXX")
     export T
+    export MPLCR_KEY=$T/.key # no test signs with the key of whoever runs it
 }
 
 # Ends what the test started, and fails it if something else of it is still there: processes that have $T in their
