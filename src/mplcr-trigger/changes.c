@@ -150,3 +150,21 @@ int changes_put_back(struct changes *c, struct qmp *q, struct err *e)
 	}
 	return result;
 }
+
+/* Each is off the list before it is free: then it may be somebody else's. */
+void changes_release_names(struct changes *c)
+{
+	char partial[PATH_MAX];
+
+	while (c->n_overlays > 0) {
+		char path[PATH_MAX];
+
+		memcpy(path, c->overlays[c->n_overlays - 1].path, sizeof(path));
+		c->n_overlays--;
+		unlink(path);
+	}
+	memcpy(partial, c->partial, sizeof(partial));
+	c->partial[0] = '\0';
+	if (partial[0])
+		rmdir(partial);
+}

@@ -63,6 +63,9 @@ int changes_parameters(struct changes *c, struct qmp *q, const json_t *now, json
 /* Puts capabilities and parameters back. Returns 0 or -1. */
 int changes_put_back(struct changes *c, struct qmp *q, struct err *e);
 
+/* Gives up the names that were claimed, of which nothing is used yet. */
+void changes_release_names(struct changes *c);
+
 /*
  * Takes everything back: cancels the migration, lets the VM run (or stand) as before, puts capabilities and parameters
  * back, commits overlays that are in use into the images under them, removes files. Goes on after a failed step.

@@ -125,11 +125,44 @@ static bool has_failed(void *ctx)
 
 static int make_partial(struct run *r, struct err *e)
 {
-	r->dirfd = store_claim(r->plan.partial, e);
+	r->dirfd = store_claim(r->plan.partial, r->plan.final, e);
 	if (r->dirfd < 0)
 		return -1;
 	snprintf(r->changes->final, sizeof(r->changes->final), "%s", r->plan.final);
 	snprintf(r->changes->partial, sizeof(r->changes->partial), "%s", r->plan.partial);
+	return 0;
+}
+
+/* Claims the names of the plan: the checkpoint's directory, and the files that the disks are frozen with. */
+static int claim(struct run *r, struct err *e)
+{
+	if (make_partial(r, e) < 0)
+		return -1;
+	r->freeze = (struct freeze){
+		.plan = &r->plan,
+		.survey = &r->survey,
+		.changes = r->changes,
+		.q = r->q,
+		.dirfd = r->dirfd,
+		.deadline = r->deadline,
+		.interrupt = r->interrupt,
+	};
+	return freeze_prepare(&r->freeze, e);
+}
+
+/* Another checkpoint may take the same names at the same time: who comes second takes the next that are free. */
+static int claim_names(struct run *r, struct err *e)
+{
+	while (claim(r, e) < 0) {
+		if (e->sys != EEXIST)
+			return -1;
+		changes_release_names(r->changes);
+		if (r->dirfd >= 0)
+			close(r->dirfd);
+		r->dirfd = -1;
+		if (plan_names_anew(&r->plan, r->options, &r->survey, &r->choice, e) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -168,18 +201,7 @@ static int open_transport(struct run *r, struct err *e)
 
 static int prepare(struct run *r, struct err *e)
 {
-	if (make_partial(r, e) < 0)
-		return -1;
-	r->freeze = (struct freeze){
-		.plan = &r->plan,
-		.survey = &r->survey,
-		.changes = r->changes,
-		.q = r->q,
-		.dirfd = r->dirfd,
-		.deadline = r->deadline,
-		.interrupt = r->interrupt,
-	};
-	if (freeze_prepare(&r->freeze, e) < 0 ||
+	if (claim_names(r, e) < 0 ||
 	    clones_open(&r->plan.includes, r->plan.partial, r->dirfd, INCLUDED_DIR, e) < 0 || open_transport(r, e) < 0)
 		return -1;
 	phase_done(r, "prepare");

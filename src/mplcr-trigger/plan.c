@@ -216,6 +216,12 @@ static int adjust(struct plan *p, const struct options *o, const struct survey *
 	return c->engine->adjust_plan ? c->engine->adjust_plan(&v, p, e) : 0;
 }
 
+int plan_names_anew(struct plan *p, const struct options *o, const struct survey *s, const struct choice *c,
+		    struct err *e)
+{
+	return plan_names(p, o, s, e) < 0 ? -1 : adjust(p, o, s, c, e);
+}
+
 int plan_make(struct plan *p, const struct options *o, const struct survey *s, const struct choice *c, struct err *e)
 {
 	*p = (struct plan){ 0 };

@@ -45,6 +45,13 @@ struct plan {
 int plan_make(struct plan *p, const struct options *o, const struct survey *s, const struct choice *c, struct err *e);
 void plan_release(struct plan *p);
 
+/*
+ * Chooses names again, since someone else took those of the plan. With --name that fails, and says which one it is.
+ * Returns 0 or -1.
+ */
+int plan_names_anew(struct plan *p, const struct options *o, const struct survey *s, const struct choice *c,
+		    struct err *e);
+
 /* Chooses the names that are free; p->dir, p->disks and p->method are set. Returns 0 or -1. */
 int plan_names(struct plan *p, const struct options *o, const struct survey *s, struct err *e);
 

@@ -193,6 +193,7 @@ static void name_nodes(struct plan *p, const struct survey *s)
 
 int plan_names(struct plan *p, const struct options *o, const struct survey *s, struct err *e)
 {
+	free(p->parent);
 	p->parent = parent_of(p);
 	for (size_t i = 0; i < p->n_disks && !p->maker; i++)
 		if (p->disks[i].freeze)
@@ -203,7 +204,9 @@ int plan_names(struct plan *p, const struct options *o, const struct survey *s, 
 		return 0;
 	name_nodes(p, s);
 	for (size_t i = 0; i < p->n_disks; i++)
-		if (p->disks[i].freeze)
+		if (p->disks[i].freeze) {
+			free(p->disks[i].backing);
 			p->disks[i].backing = disk_backing_name(p->disks[i].disk, p->disks[i].overlay);
+		}
 	return 0;
 }

@@ -39,9 +39,9 @@ static void check_publish(void)
 	struct err e = { 0 };
 	struct stat st;
 
-	dirfd = store_claim("x1.ckpt.partial", &e);
+	dirfd = store_claim("x1.ckpt.partial", "x1.ckpt", &e);
 	ok(dirfd >= 0 && fstat(dirfd, &st) == 0 && (st.st_mode & 07777) == 0700, "a name is claimed %s", e.text);
-	ok(store_claim("x1.ckpt.partial", &e) == -1 && e.sys == EEXIST, "by one: %s", e.text);
+	ok(store_claim("x1.ckpt.partial", "x1.ckpt", &e) == -1 && e.sys == EEXIST, "by one: %s", e.text);
 	ok(file_create(dirfd, MANIFEST_NAME, "{}", 2, &e) == 0 &&
 		   store_publish(dirfd, "x1.ckpt.partial", "x1.ckpt", &e) == 0,
 	   "a checkpoint is published %s", e.text);
@@ -51,12 +51,12 @@ static void check_publish(void)
 static void check_no_replacement(void)
 {
 	struct err e = { 0 };
-	_cleanup_close_ int dirfd = store_claim("x2.ckpt.partial", &e);
+	_cleanup_close_ int dirfd = store_claim("x2.ckpt.partial", "x2.ckpt", &e);
 
 	ok(mkdir("x2.ckpt", 0700) == 0 && store_publish(dirfd, "x2.ckpt.partial", "x2.ckpt", &e) == -1 &&
 		   e.sys == EEXIST && there("x2.ckpt.partial"),
 	   "what is there is not replaced: %s", e.text);
-	ok(store_claim("nowhere/x3.ckpt.partial", &e) == -1 && e.sys == ENOENT, "no directory: %s", e.text);
+	ok(store_claim("nowhere/x3.ckpt.partial", "nowhere/x3.ckpt", &e) == -1 && e.sys == ENOENT, "no directory: %s", e.text);
 }
 
 static void check_open(void)

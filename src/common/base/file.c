@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -134,9 +136,53 @@ int file_publish(const char *path, const void *data, size_t size, mode_t mode, b
 	return -1;
 }
 
+/* rename(2) replaces an empty directory only: of what came into it in between, nothing is lost. */
+static int rename_dir_new(int from_dir, const char *from, int to_dir, const char *to)
+{
+	int saved;
+
+	if (mkdirat(to_dir, to, 0700) < 0)
+		return -1;
+	if (renameat(from_dir, from, to_dir, to) == 0)
+		return 0;
+	saved = errno;
+	unlinkat(to_dir, to, AT_REMOVEDIR);
+	errno = saved;
+	return -1;
+}
+
+static int rename_file_new(int from_dir, const char *from, int to_dir, const char *to)
+{
+	return linkat(from_dir, from, to_dir, to, 0) < 0 ? -1 : unlinkat(from_dir, from, 0);
+}
+
+int file_rename_new(int from_dir, const char *from, int to_dir, const char *to)
+{
+	struct stat st;
+
+	if (renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+		return -1;
+	if (fstatat(from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -1;
+	return (S_ISDIR(st.st_mode) ? rename_dir_new : rename_file_new)(from_dir, from, to_dir, to);
+}
+
+int dir_probe_rename(int dirfd, struct err *e)
+{
+	static const char from[] = ".probe", to[] = ".probe.renamed";
+	int result = 0;
+
+	if (mkdirat(dirfd, from, 0700) < 0 || file_rename_new(dirfd, from, dirfd, to) < 0)
+		result = err_sys(e, errno, "cannot rename a directory on this filesystem");
+	unlinkat(dirfd, result < 0 ? from : to, AT_REMOVEDIR);
+	return result;
+}
+
 int path_rename(const char *from, const char *to, bool replace, struct err *e)
 {
-	if ((replace ? rename(from, to) : renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE)) == 0)
+	if ((replace ? rename(from, to) : file_rename_new(AT_FDCWD, from, AT_FDCWD, to)) == 0)
 		return 0;
 	return err_sys(e, errno, "cannot rename '%s' to '%s'", from, to);
 }
@@ -175,6 +221,17 @@ int dir_make_parents(const char *path, struct err *e)
 	return mkdir(dir, 0700) == 0 || errno == EEXIST ? 0 : err_sys(e, errno, "cannot create '%s'", dir);
 }
 
+/* Opens the directory `name`, where it is one on the filesystem of `fd`; bind mounts of that are others, too. */
+static int open_child(int fd, const char *name)
+{
+	const struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, fd, name, &how, sizeof(how));
+}
+
 static bool is_dots(const char *name)
 {
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
@@ -196,7 +253,7 @@ static int empty_dir(int fd, int levels)
 
 		if (is_dots(entry->d_name) || unlinkat(fd, entry->d_name, 0) == 0)
 			continue;
-		child = levels > 0 ? openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+		child = levels > 0 ? open_child(fd, entry->d_name) : -1;
 		if (child < 0 || empty_dir(child, levels - 1) < 0 || unlinkat(fd, entry->d_name, AT_REMOVEDIR) < 0)
 			result = -1;
 	}
@@ -209,6 +266,11 @@ static int remove_to(const char *path, int levels)
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	return fd < 0 || empty_dir(fd, levels) < 0 ? -1 : rmdir(path);
+}
+
+int dir_empty(int fd)
+{
+	return empty_dir(fd, INT_MAX);
 }
 
 int dir_remove(const char *path)

@@ -40,6 +40,20 @@ int file_create(int dirfd, const char *path, const void *data, size_t size, stru
 int file_publish(const char *path, const void *data, size_t size, mode_t mode, bool replace, struct err *e)
 	__attribute__((warn_unused_result));
 
+/*
+ * Renames a file or directory below one directory (AT_FDCWD allowed) to a name below another, in one filesystem, where
+ * nothing has that name: what is there is never replaced, and errno is EEXIST. Where the filesystem cannot do that in one
+ * step (renameat2(2): RENAME_NOREPLACE is EINVAL on NFS, for one), a file has both names for a moment, and a directory
+ * takes the place of an empty one. Returns 0, or -1 with errno.
+ */
+int file_rename_new(int from_dir, const char *from, int to_dir, const char *to) __attribute__((warn_unused_result));
+
+/*
+ * Whether file_rename_new can rename directories in the filesystem of the directory `dirfd`: tries it in there, and leaves
+ * nothing. Returns 0 or -1.
+ */
+int dir_probe_rename(int dirfd, struct err *e) __attribute__((warn_unused_result));
+
 /* Renames a file or directory; where `to` exists, `replace` decides as in file_publish. Returns 0 or -1. */
 int path_rename(const char *from, const char *to, bool replace, struct err *e) __attribute__((warn_unused_result));
 
@@ -67,5 +81,11 @@ int dir_remove(const char *path);
 
 /* The same with all that is in it, however deep. None there is no failure. Returns 0 or -1. */
 int dir_remove_tree(const char *path, struct err *e) __attribute__((warn_unused_result));
+
+/*
+ * Empties the directory `fd`, which it closes, however deep; other filesystems in it, bind mounts too, are not entered, and
+ * stay. Links are removed, not followed. Goes on after an error, and then returns -1 with errno.
+ */
+int dir_empty(int fd) __attribute__((warn_unused_result));
 
 #endif

@@ -14,16 +14,21 @@
 #include "base/path.h"
 #include "checkpoint/names.h"
 
-int store_claim(const char *partial, struct err *e)
+int store_claim(const char *partial, const char *final, struct err *e)
 {
-	int fd;
+	_cleanup_close_ int fd = -1;
 
 	if (mkdir(partial, 0700) < 0)
 		return err_sys(e, errno, "cannot create '%s'", partial);
 	fd = open(partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0)
-		return fd;
-	err_sys(e, errno, "cannot open '%s'", partial);
+	if (fd < 0)
+		err_sys(e, errno, "cannot open '%s'", partial);
+	else if (path_exists(final)) /* published while we came: the name that it had was free again */
+		err_sys(e, EEXIST, "cannot create '%s'", final);
+	else if (dir_probe_rename(fd, e) == 0)
+		return steal_fd(&fd);
+	else
+		err_prefix(e, "'%s' could not be finished", final);
 	rmdir(partial);
 	return -1;
 }

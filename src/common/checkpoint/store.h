@@ -10,10 +10,11 @@
 #include "base/err.h"
 
 /*
- * Makes the directory `partial`, of mode 0700, which is the claim to it: of several who try, one gets it. Returns a
- * descriptor of it, the caller's, or -1; then it is not there, or it is somebody else's (e->sys EEXIST).
+ * Makes the directory `partial`, of mode 0700, which is the claim to it and to the name `final`: of several who try, one
+ * gets it. Returns a descriptor of it, the caller's, or -1; then it is not there, or one of the names is somebody else's
+ * (e->sys EEXIST). Whether it can be published in this filesystem is found out here, before anything is done.
  */
-int store_claim(const char *partial, struct err *e) __attribute__((warn_unused_result));
+int store_claim(const char *partial, const char *final, struct err *e) __attribute__((warn_unused_result));
 
 /*
  * Gives the directory `partial`, which is `dirfd`, the name `final` in the same directory. The files in it are durable.
