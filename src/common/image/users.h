@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which processes use a file. Locks (lock.h) tell of QEMU from 2.10 on only, and not with locking=off; so this looks at
- * what every process has open (/proc/PID/fd) or mapped (/proc/PID/map_files, maps: proc(5)), and at what loop devices stand
+ * what every process has open (/proc/PID/fd) or mapped (/proc/PID/maps, map_files: proc(5)), and at what loop devices stand
  * for (/sys/block/loopN/loop/backing_file).
  *
  * One look takes some milliseconds and answers for any number of files; it is a picture of that moment. Processes of other
@@ -25,7 +25,7 @@ struct image_user {
 };
 
 struct image_users {
-	struct image_user *list; /* sorted by device and inode, writers first */
+	struct image_user *list; /* sorted by device and inode; writers first, then who has it open */
 	size_t n;
 	size_t n_hidden; /* processes of other users that could not be looked into */
 };
