@@ -18,7 +18,7 @@
  *     guard           whether an image may be changed at all
  *     merge           an image made anew on another backing file
  *     manifest_edit   manifests that are changed
- *     journal         the last step, done as a whole
+ *     journal/        the last step, done as a whole
  *
  *   layer       qemu-img on one image without those below it: for usage and verify
  *   columns     names from outside, in columns: for usage and tree

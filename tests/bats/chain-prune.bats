@@ -144,7 +144,7 @@ goes_on() {
     vm_kill vm1
     frozen=$(seen "$V/a_x3.ovl")
     cp -a "$V" "$T/safe"
-    for at in rename:1 rename:3 rename:4 unlink:4 unlinkat:2; do
+    for at in renameat:1 renameat:2 renameat:3 renameat:4 unlinkat:4 unlinkat:8 rmdir:2; do
         rm -rf "$V"
         cp -a "$T/safe" "$V"
         killed=0

@@ -106,7 +106,7 @@ all() { (cd "$1" && find . -type f -exec md5sum {} + -printf '%p %T@ %m\n' | sor
     chain
     mv "$T/old" "$T/safe-old"
     mv "$T/templates" "$T/safe-templates"
-    for call in rename unlink; do
+    for call in renameat renameat2 unlinkat; do
         for ((n = 1; n < 30; n++)); do
             rm -rf "$T/old" "$T/templates" "$T/new"
             cp -a "$T/safe-old" "$T/old"
@@ -125,7 +125,7 @@ all() { (cd "$1" && find . -type f -exec md5sum {} + -printf '%p %T@ %m\n' | sor
             assert_equal "$(find "$T/old" "$T/templates" -type f; find "$T/new" -name '.*')" ''
         done
         ((n > 1)) || fail "never killed at $call"
-        [[ $call != unlink ]] || ((n > 4)) || fail "killed at only $n places of $call"
+        [[ $call != unlinkat ]] || ((n > 4)) || fail "killed at only $n places of $call"
     done
 }
 

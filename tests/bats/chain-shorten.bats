@@ -195,7 +195,7 @@ killed() {
 @test "killed at any step, the chain is sound, and a second run does the rest" {
     require strace "kills at certain system calls"
     chain "$T/c"
-    for call in rename unlink; do
+    for call in renameat unlinkat; do
         killed "$call" --keep 2
     done
     mkdir "$T/bin"
@@ -224,7 +224,7 @@ killed() {
 @test "downwards too: killed at any step" {
     require strace "kills at certain system calls"
     chain "$T/c"
-    for call in rename unlink; do
+    for call in renameat unlinkat; do
         killed "$call" --into "$T/k/base.qcow2"
     done
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* mplcr-chain/change/journal.h: all of it, or nothing; and relative_name of backing_name.h. */
-#include "mplcr-chain/change/journal.h"
+/* mplcr-chain/change/journal: all of it, or nothing; and relative_name of backing_name.h. */
+#include "mplcr-chain/change/journal/journal.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -40,16 +40,20 @@ static bool there(const char *path)
 /* A journal that puts new in place of old, and removes gone; stored. */
 static bool prepare(void)
 {
-	json_t *journal = journal_new(true);
-	struct err e;
+	struct journal *j;
+	struct err e = { 0 };
 	bool good;
 
-	put("new", "new");
 	put("old", "old");
 	put("gone", "gone");
-	good = journal_rename(journal, "new", "old", &e) == 0 && journal_remove(journal, "gone", &e) == 0 &&
-	       journal_store(journal, "journal", &e) == 0;
-	json_decref(journal);
+	unlink("new");
+	j = journal_new("journal", &e);
+	good = j && journal_rename(j, "new", "old", &e) == 0 && journal_remove(j, "gone", &e) == 0;
+	put("new", "new");
+	good = good && journal_store(j, &e) == 0;
+	if (!good)
+		printf("# %s\n", e.text);
+	journal_free(j);
 	return good;
 }
 
@@ -57,7 +61,7 @@ static bool prepare(void)
 static int run(struct journal_result *r)
 {
 	struct err e = { 0 };
-	int result = journal_run("journal", r, &e);
+	int result = journal_recover("journal", r, &e);
 
 	if (result < 0)
 		printf("# %s\n", e.text);
@@ -97,19 +101,104 @@ static void changed(void)
 	journal_result_release(&r);
 }
 
+/* Whether it is refused, and nothing done. */
+static bool refused(void)
+{
+	struct journal_result r = { 0 };
+	bool result = run(&r) == -1 && !r.found && has("old", "old") && has("gone", "gone");
+
+	journal_result_release(&r);
+	return result;
+}
+
+/* Replaces `from` by `to`, of the same length, in the stored journal. */
+static bool edit(const char *from, const char *to)
+{
+	struct err e;
+	size_t size;
+	char *text = file_read(AT_FDCWD, "journal", 1 << 20, &size, &e), *at = text ? strstr(text, from) : NULL;
+
+	if (at) {
+		memcpy(at, to, strlen(to));
+		put("journal", text);
+	}
+	free(text);
+	return at;
+}
+
 static void foreign(void)
+{
+	ok(prepare() && chmod("journal", 0622) == 0 && refused(), "others could have written it");
+	ok(prepare() && edit("gone", "mine") && refused(), "it was changed");
+	ok(prepare() && edit("\"mac\"", "\"cam\"") && refused(), "it is not signed");
+	ok(prepare() && link("journal", "other") == 0 && refused(), "it has two names");
+	unlink("journal");
+	ok(symlink("other", "journal") == 0 && refused(), "it is a link");
+	unlink("journal");
+	unlink("other");
+	put("journal", "{\"schema\": \"mplcr.chain.journal/2\", \"renames\": [7], \"removals\": [{\"path\": 1}]}");
+	ok(refused(), "nonsense");
+	put("journal", "[1]");
+	ok(refused(), "no object");
+	put("journal", "");
+	ok(refused(), "nothing");
+}
+
+static void elsewhere(void)
+{
+	struct journal_result r = { 0 };
+	struct err e;
+
+	ok(prepare() && rename("journal", "other") == 0 && journal_recover("other", &r, &e) == -1 && has("gone", "gone"),
+	   "another name: %s", e.text);
+	unlink("other");
+	ok(prepare() && mkdir("sub", 0700) == 0 && rename("journal", "sub/journal") == 0 &&
+		   journal_recover("sub/journal", &r, &e) == -1 && has("gone", "gone"),
+	   "another directory: %s", e.text);
+	unlink("sub/journal");
+	rmdir("sub");
+	ok(prepare() && setenv("MPLCR_KEY", "./other-key", 1) == 0 && refused(), "another key");
+	setenv("MPLCR_KEY", "./key", 1);
+	unlink("journal");
+}
+
+/* What was prepared is what gets the name, and no other file; no link is followed. */
+static void replaced(void)
 {
 	struct journal_result r = { 0 };
 
-	ok(prepare() && chmod("journal", 0622) == 0 && run(&r) == -1 && there("gone"), "others could have written it");
+	ok(prepare(), "prepared");
+	put("new", "not the one");
+	ok(run(&r) == -1 && has("old", "old") && there("gone") && has("new", "not the one"), "another prepared file");
 	unlink("journal");
-	put("journal", "{\"schema\": \"mplcr.chain.journal/1\", \"renames\": [7], \"removals\": [{\"path\": 1}]}");
-	ok(run(&r) == 0 && r.obsolete && there("gone"), "nonsense is not obeyed");
-	put("journal", "{\"schema\": \"other\"}");
-	ok(run(&r) == -1 && there("gone"), "nor what is none");
-	unlink("journal");
-	ok(symlink("gone", "journal") == 0 && run(&r) == -1, "nor a link");
+	ok(prepare() && rename("gone", "kept") == 0 && symlink("kept", "gone") == 0 && run(&r) == 0 && there("kept") &&
+		   there("gone") && r.left.n == 1,
+	   "a link stays, and what it leads to");
 	journal_result_release(&r);
+	unlink("gone");
+	unlink("kept");
+}
+
+static void scratch(void)
+{
+	struct journal_result r = { 0 };
+	struct journal *j;
+	struct err e;
+
+	mkdir("scratch", 0700);
+	mkdir("outside", 0700);
+	put("outside/file", "mine");
+	put("scratch/file", "x");
+	ok(symlink("../outside", "scratch/link") == 0, "a link");
+	j = journal_new("journal", &e);
+	ok(j && journal_scratch(j, "scratch", &e) == 0 && journal_store(j, &e) == 0, "a directory that was made");
+	journal_free(j);
+	ok(rename("scratch", "real") == 0 && mkdir("scratch", 0700) == 0 && run(&r) == -1 && there("scratch"),
+	   "another one is not removed");
+	rmdir("scratch");
+	ok(rename("real", "scratch") == 0 && run(&r) == 0 && r.obsolete && !there("scratch") &&
+		   has("outside/file", "mine"),
+	   "it goes, and what its links lead to stays");
 }
 
 int main(void)
@@ -119,9 +208,13 @@ int main(void)
 
 	if (!mkdtemp(dir) || chdir(dir) < 0)
 		return 1;
+	setenv("MPLCR_KEY", "./key", 1);
 	whole();
 	changed();
 	foreign();
+	elsewhere();
+	replaced();
+	scratch();
 	ok(chdir("/") == 0 && dir_remove_tree(dir, &e) == 0 && !there(dir), "a directory goes with all in it");
 	return done();
 }

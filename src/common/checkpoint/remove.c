@@ -2,9 +2,12 @@
 #include "checkpoint/remove.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -33,48 +36,93 @@ int checkpoint_dir_remove(const char *dir, struct err *e)
 
 /* --- the directory ---------------------------------------------------------------------------------------------- */
 
-/* Removes what has the name of something removed. */
-static int remove_remains(const char *remains, struct err *e)
+/* A directory that is to go. The opened directory that it lies in leads to it, wherever that is moved meanwhile. */
+struct going {
+	int dirfd;
+	const char *name;
+	const char *shown; /* for messages */
+	char *remains;     /* what it is called while it goes */
+};
+
+static char *path_of(const struct going *g, const char *name)
 {
-	if (checkpoint_dir_remove(remains, e) == 0)
-		return 0;
+	return text_of("/proc/self/fd/%d/%s", g->dirfd, name);
+}
+
+static bool exists(const struct going *g, const char *name)
+{
+	return faccessat(g->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* It is no checkpoint any more, but not gone yet. Always returns -1. */
+static int partly(const struct going *g, struct err *e)
+{
+	_cleanup_free_ char *dir = path_dir(g->shown);
+
 	e->status = EXIT_PARTIAL;
-	return err_hint(e, "it is no checkpoint any more; remove what is left: rm -r '%s'", remains);
+	return err_hint(e, "it is no checkpoint any more; remove what is left: rm -r '%s/%s'", dir, g->remains);
+}
+
+/* Removes what has the name of something removed. */
+static int remove_remains(const struct going *g, struct err *e)
+{
+	_cleanup_free_ char *path = path_of(g, g->remains);
+
+	if (remove_snapshot(path, e) == 0 && (dir_remove(path) == 0 || errno == ENOENT))
+		return 0;
+	err_sys(e, errno, "cannot remove '%s'", g->shown);
+	return partly(g, e);
 }
 
 /* Takes the checkpoint's name away from it, for good. */
-static int rename_away(const char *dir, const char *remains, struct err *e)
+static int rename_away(const struct going *g, struct err *e)
 {
-	_cleanup_free_ char *manifest = path_join(dir, MANIFEST_NAME);
+	_cleanup_free_ char *path = path_of(g, g->name), *manifest = path_join(path, MANIFEST_NAME);
 
 	if (!path_exists(manifest))
-		return err_set(e, "'%s' is not a checkpoint: it has no %s", dir, MANIFEST_NAME);
-	if (path_rename(dir, remains, true, e) < 0)
-		return err_sys(e, e->sys, "cannot remove '%s'", dir);
-	if (path_sync_name(dir, e) == 0)
+		return err_set(e, "'%s' is not a checkpoint: it has no %s", g->shown, MANIFEST_NAME);
+	if (renameat(g->dirfd, g->name, g->dirfd, g->remains) < 0)
+		return err_sys(e, errno, "cannot remove '%s'", g->shown);
+	if (fsync(g->dirfd) == 0)
 		return 0;
-	e->status = EXIT_PARTIAL;
-	return err_hint(e, "it is no checkpoint any more; remove what is left: rm -r '%s'", remains);
+	err_sys(e, errno, "cannot make the removal of '%s' durable", g->shown);
+	return partly(g, e);
+}
+
+static int remove_it(const struct going *g, struct err *e)
+{
+	bool left = exists(g, g->remains);
+
+	if (left && remove_remains(g, e) < 0)
+		return -1;
+	if (left && !exists(g, g->name))
+		return 0;
+	if (!exists(g, g->name))
+		return err_sys(e, ENOENT, "cannot open checkpoint '%s'", g->shown);
+	return rename_away(g, e) < 0 ? -1 : remove_remains(g, e);
+}
+
+int checkpoint_remove_at(int dirfd, const char *name, const char *shown, struct err *e)
+{
+	bool removed = checkpoint_is_removed(name);
+	_cleanup_free_ char *remains = removed ? text_copy(name) : text_of("%s%s", name, REMOVED_SUFFIX);
+	const struct going g = { .dirfd = dirfd, .name = name, .shown = shown, .remains = remains };
+
+	return removed ? remove_remains(&g, e) : remove_it(&g, e);
 }
 
 int checkpoint_remove(const char *dir, struct err *e)
 {
-	_cleanup_free_ char *trimmed = path_trimmed(dir), *there = path_real(trimmed), *remains = NULL;
-	bool left;
+	_cleanup_free_ char *trimmed = path_trimmed(dir), *there = path_real(trimmed), *parent = NULL;
+	_cleanup_close_ int fd = -1;
 
 	if (!there && errno == ENOENT)
 		there = path_real_parent(trimmed);
 	if (!there)
 		return err_sys(e, errno, "cannot open checkpoint '%s'", dir);
-	if (checkpoint_is_removed(there))
-		return remove_remains(there, e);
-	remains = text_of("%s%s", there, REMOVED_SUFFIX);
-	left = path_exists(remains);
-	if (left && remove_remains(remains, e) < 0)
-		return -1;
-	if (left && !path_exists(there))
-		return 0;
-	if (!path_exists(there))
-		return err_sys(e, ENOENT, "cannot open checkpoint '%s'", dir);
-	return rename_away(there, remains, e) < 0 ? -1 : remove_remains(remains, e);
+	parent = path_dir(there);
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open '%s'", parent);
+	return checkpoint_remove_at(fd, path_base(there), dir, e);
 }

@@ -20,6 +20,13 @@
 int checkpoint_remove(const char *dir, struct err *e) __attribute__((warn_unused_result));
 
 /*
+ * The same of the directory `name` below `dirfd`, and of what an earlier removal of it has left there; `shown` is its path
+ * in messages. Links are not followed.
+ */
+int checkpoint_remove_at(int dirfd, const char *name, const char *shown, struct err *e)
+	__attribute__((warn_unused_result));
+
+/*
  * Removes a directory that is no checkpoint, or not yet: the files in it, and the snapshot that its disks may be. Does
  * nothing where there is none. Returns 0 or -1.
  */

@@ -138,6 +138,40 @@ char *guard_memory(const struct manifest *m, const char *dir)
 	return NULL;
 }
 
+char *guard_checkpoint(const struct forest *f, size_t index, bool (*ignore)(void *ctx, bool checkpoint, size_t index),
+		       void *ctx)
+{
+	const struct forest_checkpoint *c = &f->checkpoints[index];
+
+	for (size_t i = 0; i < f->n_images; i++) {
+		_cleanup_free_ char *why = NULL;
+
+		if (f->images[i].inside != index)
+			continue;
+		why = forest_needed_by(f, i, ignore, ctx);
+		if (why)
+			return text_of("its image '%s' is needed: %s", path_base(f->images[i].path), why);
+	}
+	return c->m ? guard_memory(c->m, c->dir) : NULL;
+}
+
+int guard_leftover(const char *path, struct err *e)
+{
+	_cleanup_free_ char *dir = path_dir(path), *why = NULL;
+	struct forest *f = forest_read(&dir, 1, true, e);
+	size_t i;
+
+	if (!f)
+		return -1;
+	i = forest_find(f, path);
+	why = i == FOREST_NONE ? NULL : forest_needed_by(f, i, NULL, NULL);
+	forest_free(f);
+	if (!why)
+		return 0;
+	err_set(e, "'%s' has the name of an image that was not finished, but %s", path, why);
+	return err_hint(e, "give it another name, or remove it");
+}
+
 int guard_hold(const char *path, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);

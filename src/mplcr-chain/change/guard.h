@@ -32,6 +32,16 @@ int guard_hold(const char *path, struct err *e);
 /* Who runs on the memory files of the checkpoint: "the VM of process 42 …", malloc'd, or NULL. */
 char *guard_memory(const struct manifest *m, const char *dir);
 
+/*
+ * Why the directory of the checkpoint `index` of the forest must stay: what needs an image in it (`ignore` as in
+ * forest_needed_by), or who runs on its memory. Malloc'd, or NULL.
+ */
+char *guard_checkpoint(const struct forest *f, size_t index, bool (*ignore)(void *ctx, bool checkpoint, size_t index),
+		       void *ctx);
+
+/* Whether the file, which has a name that only unfinished images of ours have, can go as one. */
+int guard_leftover(const char *path, struct err *e);
+
 /* Whether the filesystem of `path` has `bytes` left. Returns 0 or -1. */
 int guard_space(const char *path, uint64_t bytes, struct err *e);
 

@@ -25,7 +25,6 @@
 #include "change/guard.h"
 #include "change/merge.h"
 #include "change/manifest_edit.h"
-#include "change/journal.h"
 #include "base/json.h"
 
 /* --- what can be merged ----------------------------------------------------------------------------------------- */
@@ -224,7 +223,7 @@ static bool edit_manifest(const struct prune *p, const struct manifest *m, json_
 	return changed;
 }
 
-static int write_manifest(const struct prune *p, const struct forest_checkpoint *c, json_t *journal, struct err *e)
+static int write_manifest(const struct prune *p, const struct forest_checkpoint *c, struct journal *j, struct err *e)
 {
 	_cleanup_free_ char *file = path_join(c->dir, MANIFEST_NAME), *new = text_of("%s.new", file);
 	_cleanup_json_ json_t *json = manifest_edit_load(file, e);
@@ -234,9 +233,7 @@ static int write_manifest(const struct prune *p, const struct forest_checkpoint 
 		return -1;
 	if (!edit_manifest(p, c->m, json))
 		return 0;
-	if (manifest_edit_store(json, new, e) < 0)
-		return -1;
-	if (journal_rename(journal, new, file, e) < 0)
+	if (journal_rename(j, new, file, e) < 0 || manifest_edit_store(json, new, e) < 0)
 		return -1;
 	if (stat(file, &st) == 0 && file_give(AT_FDCWD, new, st.st_uid, st.st_gid) < 0)
 		return err_sys(e, errno, "cannot give '%s' to its owner", new);
@@ -255,7 +252,20 @@ static int keep_time(const char *from, const char *to, struct err *e)
 	return 0;
 }
 
-static int build(struct prune *p, struct prune_run *r, json_t *journal, struct err *e)
+/* What is to be done when the new image is there. */
+static int enter(const struct prune_run *r, struct journal *j, struct err *e)
+{
+	const struct chain *c = r->chain;
+
+	if (journal_rename(j, r->partial, c->images[0].path, e) < 0 || journal_top(j, c->images[0].path, e) < 0)
+		return -1;
+	for (size_t i = 1; i < r->base; i++)
+		if (journal_remove(j, c->images[i].path, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int build(struct prune *p, struct prune_run *r, struct journal *j, struct err *e)
 {
 	const struct chain *c = r->chain;
 	const char *path = c->images[0].path;
@@ -272,28 +282,25 @@ static int build(struct prune *p, struct prune_run *r, json_t *journal, struct e
 	if (r->hold < 0)
 		return -1;
 	cli_progress_line("merging %zu images into '%s'", r->base - 1, path);
-	if (guard_space(path, merge_bytes(c, 0, r->base), e) < 0 || merge_build(&m, p->interrupt, e) < 0 ||
-	    journal_rename(journal, r->partial, path, e) < 0 || keep_time(path, r->partial, e) < 0)
+	if (enter(r, j, e) < 0 || guard_space(path, merge_bytes(c, 0, r->base), e) < 0 ||
+	    merge_build(&m, p->interrupt, e) < 0 || keep_time(path, r->partial, e) < 0)
 		return -1;
 	if (stat(path, &before) == 0 && stat(r->partial, &after) == 0 && after.st_blocks > before.st_blocks) {
 		uint64_t grown = (uint64_t)(after.st_blocks - before.st_blocks) * 512;
 
 		r->freed -= grown < r->freed ? grown : r->freed;
 	}
-	for (size_t i = 1; i < r->base; i++)
-		if (journal_remove(journal, c->images[i].path, e) < 0)
-			return -1;
 	return 0;
 }
 
-int prune_prepare_runs(struct prune *p, json_t *journal, struct err *e)
+int prune_prepare_runs(struct prune *p, struct journal *j, struct err *e)
 {
 	for (size_t i = 0; i < p->n_runs; i++)
-		if (!p->runs[i].live && build(p, &p->runs[i], journal, e) < 0)
+		if (!p->runs[i].live && build(p, &p->runs[i], j, e) < 0)
 			return -1;
 	for (size_t i = 0; i < p->n; i++)
 		if (!p->checkpoints[i].drop && p->forest->checkpoints[p->checkpoints[i].index].m &&
-		    write_manifest(p, &p->forest->checkpoints[p->checkpoints[i].index], journal, e) < 0)
+		    write_manifest(p, &p->forest->checkpoints[p->checkpoints[i].index], j, e) < 0)
 			return -1;
 	return 0;
 }

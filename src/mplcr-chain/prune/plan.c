@@ -70,23 +70,6 @@ static bool ignore_dropped(void *ctx, bool checkpoint, size_t index)
 	return in != FOREST_NONE && is_dropped(p, in);
 }
 
-/* Why the directory must stay: malloc'd, or NULL. */
-static char *needed(struct prune *p, const struct prune_checkpoint *c)
-{
-	const struct forest *f = p->forest;
-
-	for (size_t i = 0; i < f->n_images; i++) {
-		_cleanup_free_ char *why = NULL;
-
-		if (f->images[i].inside != c->index)
-			continue;
-		why = forest_needed_by(f, i, ignore_dropped, p);
-		if (why)
-			return text_of("its image '%s' is needed: %s", path_base(f->images[i].path), why);
-	}
-	return guard_memory(f->checkpoints[c->index].m, f->checkpoints[c->index].dir);
-}
-
 /* What is kept may need others: until none is kept any more for that. */
 static void keep_needed(struct prune *p)
 {
@@ -99,7 +82,7 @@ static void keep_needed(struct prune *p)
 
 			if (!c->drop)
 				continue;
-			c->why = needed(p, c);
+			c->why = guard_checkpoint(p->forest, c->index, ignore_dropped, p);
 			c->drop = !c->why;
 			changed |= !c->drop;
 		}

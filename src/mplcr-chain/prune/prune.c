@@ -16,7 +16,6 @@
 #include "base/text.h"
 #include "base/interrupt.h"
 #include "change/guard.h"
-#include "change/journal.h"
 #include "base/json.h"
 #include "base/number.h"
 #include "shorten/shorten.h"
@@ -75,8 +74,10 @@ static int parse(int argc, char **argv, struct prune *p, struct err *e)
 static int recover(const struct prune *p, struct err *e)
 {
 	struct journal_result done = { 0 };
-	int result = journal_run(p->journal, &done, e);
+	int result = journal_recover(p->journal, &done, e);
 
+	for (size_t i = 0; i < done.left.n; i++)
+		cli_note("%s", done.left.paths[i]);
 	if (result == 0 && done.found)
 		cli_note(done.obsolete ? "an interrupted run had left files of no use any more: they are gone"
 				       : "what an interrupted run had left to do is done");
@@ -84,16 +85,51 @@ static int recover(const struct prune *p, struct err *e)
 	return result;
 }
 
+struct forest_inside {
+	const struct forest *forest;
+	size_t checkpoint;
+};
+
+/* Removes the file if nothing needs it; else it is no remains, whatever its name says. */
+static int remove_unfinished(const struct forest *f, size_t i, struct err *e)
+{
+	_cleanup_free_ char *why = forest_needed_by(f, i, NULL, NULL);
+
+	if (!why)
+		return unlink(f->images[i].path) == 0 ? 0
+						      : err_sys(e, errno, "cannot remove '%s'", f->images[i].path);
+	cli_note("'%s' has the name of an image that was not finished, but stays: %s", f->images[i].path, why);
+	return 0;
+}
+
+/* What is in it, and that it is what is left of a checkpoint, needs nothing. */
+static bool is_inside(void *ctx, bool checkpoint, size_t i)
+{
+	const struct forest_inside *in = ctx;
+
+	return (checkpoint ? i : in->forest->images[i].inside) == in->checkpoint;
+}
+
+static int remove_remains_of(const struct forest *f, size_t i, struct err *e)
+{
+	struct forest_inside in = { f, i };
+	_cleanup_free_ char *why = guard_checkpoint(f, i, is_inside, &in);
+
+	if (!why)
+		return checkpoint_remove(f->checkpoints[i].dir, e);
+	cli_note("'%s' has the name of a checkpoint that was removed, but stays: %s", f->checkpoints[i].dir, why);
+	return 0;
+}
+
 /* What an interrupted run had only prepared, or had begun to remove. */
 static int remove_remains(const struct forest *f, struct err *e)
 {
 	for (size_t i = 0; i < f->n_images; i++)
 		if (!f->images[i].outside && text_ends_with(f->images[i].path, PRUNE_PARTIAL) &&
-		    unlink(f->images[i].path) < 0)
-			return err_sys(e, errno, "cannot remove '%s'", f->images[i].path);
+		    remove_unfinished(f, i, e) < 0)
+			return -1;
 	for (size_t i = 0; i < f->n_checkpoints; i++)
-		if (checkpoint_is_removed(f->checkpoints[i].dir) &&
-		    checkpoint_remove(f->checkpoints[i].dir, e) < 0)
+		if (checkpoint_is_removed(f->checkpoints[i].dir) && remove_remains_of(f, i, e) < 0)
 			return -1;
 	return 0;
 }
@@ -107,21 +143,21 @@ static int read_forest(struct prune *p, struct err *e)
 
 static int drop(struct prune *p, struct err *e)
 {
-	_cleanup_json_ json_t *journal = journal_new(true);
+	struct journal *j = journal_new(p->journal, e);
 	struct journal_result done = { 0 };
-	int result = prune_prepare_runs(p, journal, e);
+	int result = j ? prune_prepare_runs(p, j, e) : -1;
 
 	cli_progress_end();
 	for (size_t i = 0; i < p->n && result == 0; i++)
 		if (p->checkpoints[i].drop)
-			result = journal_remove_checkpoint(journal, p->forest->checkpoints[p->checkpoints[i].index].dir,
-							   e);
+			result = journal_remove_checkpoint(j, p->forest->checkpoints[p->checkpoints[i].index].dir, e);
 	if (result == 0)
-		result = journal_store(journal, p->journal, e);
-	if (result < 0) {
-		journal_abandon(journal);
+		result = journal_store(j, e);
+	if (result < 0 && j)
+		journal_abandon(j);
+	journal_free(j);
+	if (result < 0)
 		return -1;
-	}
 	result = journal_run(p->journal, &done, e);
 	for (size_t i = 0; i < done.left.n; i++)
 		path_list_add(&p->left, done.left.paths[i]);

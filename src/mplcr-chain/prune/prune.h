@@ -6,13 +6,13 @@
 #ifndef MPLCR_CHAIN_PRUNE_H
 #define MPLCR_CHAIN_PRUNE_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "base/path_list.h"
+#include "change/journal/journal.h"
 #include "checkpoint/forest/forest.h"
 #include "image/chain.h"
 
@@ -65,6 +65,6 @@ void prune_plan(struct prune *p);
 void prune_find_runs(struct prune *p);
 
 /* Makes the merged images and the manifests that tell of them, and enters them into the journal. Returns 0 or -1. */
-int prune_prepare_runs(struct prune *p, json_t *journal, struct err *e);
+int prune_prepare_runs(struct prune *p, struct journal *j, struct err *e);
 
 #endif

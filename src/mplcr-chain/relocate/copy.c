@@ -26,7 +26,6 @@
 #include "base/text.h"
 #include "base/interrupt.h"
 #include "change/manifest_edit.h"
-#include "change/journal.h"
 #include "base/json.h"
 #include "qemu/qemu_img.h"
 #include "image/chain.h"
@@ -242,8 +241,6 @@ static int sync_directories(const char *top, struct err *e)
 
 int set_stage(struct set *s, struct err *e)
 {
-	if (mkdir(s->staging, 0700) < 0)
-		return err_sys(e, errno, "cannot create '%s'", s->staging);
 	for (size_t i = 0; i < s->n; i++) {
 		if (stage_file(s, &s->files[i], e) < 0)
 			return -1;

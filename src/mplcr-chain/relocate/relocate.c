@@ -17,7 +17,7 @@
 #include "image/lock.h"
 #include "base/interrupt.h"
 #include "change/guard.h"
-#include "change/journal.h"
+#include "change/journal/journal.h"
 #include "base/json.h"
 #include "tool.h"
 
@@ -184,41 +184,54 @@ static int check_space(const struct set *s, struct err *e)
 
 /* --- the work --------------------------------------------------------------------------------------------------- */
 
-/* New names, backing files first and the checkpoint last; then the old files go, in the opposite order. */
-static int store_journal(const struct set *s, struct err *e)
+/* The file is to get its name; the directory of that is made now. */
+static int enter_file(struct journal *j, const struct set_file *f, struct err *e)
 {
-	_cleanup_json_ json_t *journal = journal_new(false);
-	int result = 0;
+	return dir_make_parents(f->to, e) < 0 ? -1 : journal_rename(j, f->staged, f->to, e);
+}
 
-	for (size_t i = 0; i < s->n && result == 0; i++)
-		if (!s->files[i].inside)
-			result = journal_rename(journal, s->files[i].staged, s->files[i].to, e);
-	if (s->m && result == 0) {
-		_cleanup_free_ char *staged = path_join(s->staging, path_base(s->from));
-		_cleanup_free_ char *to = path_join(s->dest, path_base(s->from));
+static int enter_checkpoint(const struct set *s, struct journal *j, struct err *e)
+{
+	_cleanup_free_ char *staged = path_join(s->staging, path_base(s->from));
+	_cleanup_free_ char *to = path_join(s->dest, path_base(s->from));
 
-		result = journal_rename(journal, staged, to, e);
-		if (result == 0 && !s->copy)
-			result = journal_remove_checkpoint(journal, s->from, e);
-	}
-	for (size_t i = s->n; i-- > 0 && result == 0 && !s->copy;)
-		if (!s->files[i].inside)
-			result = journal_remove(journal, s->files[i].from, e);
-	if (result < 0 || journal_remove_directory(journal, s->staging, e) < 0)
+	if (journal_rename(j, staged, to, e) < 0)
 		return -1;
-	return journal_store(journal, s->journal, e);
+	return s->copy ? 0 : journal_remove_checkpoint(j, s->from, e);
+}
+
+/* The old files go: images before those that they stand on, and before their data files. */
+static int enter_removals(const struct set *s, struct journal *j, bool images, struct err *e)
+{
+	for (size_t i = s->n; i-- > 0;)
+		if (!s->files[i].inside && s->files[i].image == images && journal_remove(j, s->files[i].from, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* New names, backing files first and the checkpoint last; then the old files go, in the opposite order. */
+static int enter(const struct set *s, struct journal *j, struct err *e)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->files[i].inside && enter_file(j, &s->files[i], e) < 0)
+			return -1;
+	if (s->m ? enter_checkpoint(s, j, e) < 0 : journal_top(j, s->files[set_find(s, s->from)].to, e) < 0)
+		return -1;
+	return s->copy || (enter_removals(s, j, true, e) == 0 && enter_removals(s, j, false, e) == 0) ? 0 : -1;
 }
 
 static int recover(const struct set *s, bool *found, struct err *e)
 {
 	struct journal_result done = { 0 };
-	int result = journal_run(s->journal, &done, e);
+	int result = journal_recover(s->journal, &done, e);
 
 	*found = done.found && !done.obsolete;
+	for (size_t i = 0; i < done.left.n; i++)
+		cli_warn("%s", done.left.paths[i]);
 	journal_result_release(&done);
 	if (*found)
 		cli_note("what an interrupted run had left to do in '%s' is done", s->to);
-	return result < 0 ? -1 : dir_remove_tree(s->staging, e);
+	return result;
 }
 
 static int finish(const struct set *s, struct err *e)
@@ -249,14 +262,35 @@ static int report(const struct set *s, struct err *e)
 	return cli_flush(e);
 }
 
+/* A new and empty directory. One that is there may be what is left of us, but then nothing is in it yet. */
+static int make_staging(const struct set *s, struct err *e)
+{
+	if (mkdir(s->staging, 0700) == 0 || (errno == EEXIST && rmdir(s->staging) == 0 && mkdir(s->staging, 0700) == 0))
+		return 0;
+	err_sys(e, errno, "cannot create '%s'", s->staging);
+	return err_hint(e, "mplcr-chain makes that for itself, but did not make this one: look at it, and remove it");
+}
+
+/* From the moment that there is something to be removed after a crash, the journal says so. */
+static int stage_with(struct set *s, struct journal *j, struct err *e)
+{
+	if (journal_scratch(j, s->staging, e) < 0 || journal_store(j, e) < 0 || set_stage(s, e) < 0)
+		return -1;
+	return enter(s, j, e) < 0 ? -1 : journal_store(j, e);
+}
+
 static int stage(struct set *s, struct err *e)
 {
-	struct err ignored;
+	struct journal *j = journal_new(s->journal, e);
+	int result = j ? make_staging(s, e) : -1;
 
-	if (set_stage(s, e) == 0 && store_journal(s, e) == 0)
-		return 0;
-	(void)!dir_remove_tree(s->staging, &ignored);
-	return -1;
+	if (result == 0) {
+		result = stage_with(s, j, e);
+		if (result < 0)
+			journal_abandon(j);
+	}
+	journal_free(j);
+	return result;
 }
 
 static int relocate(struct set *s, struct err *e)

@@ -49,7 +49,7 @@ int set_collect(struct set *s, struct err *e);
 /* The file of the set that is the file `path` now, or SIZE_MAX. */
 size_t set_find(const struct set *s, const char *path);
 
-/* Makes and checks the new set in the staging directory. Returns 0 or -1. */
+/* Makes and checks the new set in the staging directory, which is empty. Returns 0 or -1. */
 int set_stage(struct set *s, struct err *e);
 
 #endif

@@ -21,7 +21,6 @@
 #include "base/interrupt.h"
 #include "change/guard.h"
 #include "change/merge.h"
-#include "change/journal.h"
 #include "base/json.h"
 #include "qemu/guardian.h"
 #include "qemu/nodes.h"
@@ -273,7 +272,7 @@ static int shorten_in_vm(struct live *l, struct err *e)
 		return -1;
 	result = remove_old_job(l, e);
 	if (result == 0)
-		result = shorten_store_journal(l->s, NULL, e);
+		result = shorten_store_journal(l->s, e);
 	if (result == 0)
 		result = run_job(l, e);
 	guardian_dismiss(&l->guardian);

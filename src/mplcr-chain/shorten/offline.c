@@ -33,18 +33,22 @@ static int shorten_up(const struct shorten *s, struct err *e)
 		.base = name,
 		.base_format = name ? image_format_name(c->images[s->base].format) : NULL,
 	};
+	struct journal *j;
+	int result = -1;
 
 	if (c->images[0].format != IMAGE_QCOW2)
 		return err_set(e, "'%s' is not a qcow2 image", s->image);
 	if (guard_space(s->top, merge_bytes(c, 0, s->base), e) < 0)
 		return -1;
 	cli_progress_line("merging %zu images into '%s'", s->base - 1, s->image);
-	if (merge_build(&m, s->interrupt, e) < 0)
-		return -1;
-	if (shorten_store_journal(s, s->partial, e) == 0)
-		return 0;
-	unlink(s->partial);
-	return -1;
+	j = shorten_journal(s, s->partial, e);
+	if (j && merge_build(&m, s->interrupt, e) == 0) {
+		result = journal_store(j, e);
+		if (result < 0)
+			journal_abandon(j);
+	}
+	journal_free(j);
+	return result;
 }
 
 /* Whatever fails in between: a second run does the whole. */
@@ -72,7 +76,7 @@ static int shorten_down(const struct shorten *s, struct err *e)
 	cli_progress_line("merging %zu images into '%s'", s->base - 1, s->into);
 	if (qemu_img_run(commit, CLOCK_NEVER, s->interrupt, e) < 0 || path_sync(base->path, e) < 0)
 		return part_way(s, e);
-	if (shorten_store_journal(s, NULL, e) < 0 ||
+	if (shorten_store_journal(s, e) < 0 ||
 	    qemu_img_set_backing(&header, name, image_format_name(base->format), e) < 0 || path_sync(s->top, e) < 0)
 		return part_way(s, e);
 	return 0;

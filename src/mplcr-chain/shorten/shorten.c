@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "base/interrupt.h"
 #include "change/guard.h"
-#include "change/journal.h"
+#include "change/journal/journal.h"
 #include "base/json.h"
 #include "base/number.h"
 #include "tool.h"
@@ -173,29 +173,51 @@ static int report(const struct shorten *s, size_t images, const struct journal_r
 
 /* --- the verb --------------------------------------------------------------------------------------------------- */
 
-/* What an interrupted run left to do comes first; what it only prepared goes. */
+/* What an interrupted run had only prepared goes, if it is no more than that. */
+static int remove_partial(const struct shorten *s, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(s->partial, &st) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot open '%s'", s->partial);
+	if (guard_leftover(s->partial, e) < 0)
+		return -1;
+	return unlink(s->partial) == 0 ? 0 : err_sys(e, errno, "cannot remove '%s'", s->partial);
+}
+
+/* What an interrupted run left to do comes first. */
 static int recover(const struct shorten *s, struct journal_result *done, struct err *e)
 {
-	if (journal_run(s->journal, done, e) < 0)
+	if (journal_recover(s->journal, done, e) < 0)
 		return -1;
 	if (done->found)
 		cli_note(done->obsolete ? "an interrupted run had left files of no use any more: they are gone"
 					: "what an interrupted run had left to do is done");
-	if (unlink(s->partial) < 0 && errno != ENOENT)
-		return err_sys(e, errno, "cannot remove '%s'", s->partial);
-	return 0;
+	return remove_partial(s, e);
 }
 
-int shorten_store_journal(const struct shorten *s, const char *partial, struct err *e)
+struct journal *shorten_journal(const struct shorten *s, const char *partial, struct err *e)
 {
-	_cleanup_json_ json_t *journal = journal_new(true);
+	struct journal *j = journal_new(s->journal, e);
+	int result = j ? journal_top(j, s->top, e) : -1;
 
-	if (partial && journal_rename(journal, partial, s->top, e) < 0)
-		return -1;
-	for (size_t i = s->first; i < s->end && !s->leave; i++)
-		if (journal_remove(journal, s->chain->images[i].path, e) < 0)
-			return -1;
-	return journal_store(journal, s->journal, e);
+	if (result == 0 && partial)
+		result = journal_rename(j, partial, s->top, e);
+	for (size_t i = s->first; i < s->end && !s->leave && result == 0; i++)
+		result = journal_remove(j, s->chain->images[i].path, e);
+	if (result == 0)
+		return j;
+	journal_free(j);
+	return NULL;
+}
+
+int shorten_store_journal(const struct shorten *s, struct err *e)
+{
+	struct journal *j = shorten_journal(s, NULL, e);
+	int result = j ? journal_store(j, e) : -1;
+
+	journal_free(j);
+	return result;
 }
 
 /* The layers that nothing needs any more go, the top one first. */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "change/journal/journal.h"
 #include "image/chain.h"
 
 struct shorten {
@@ -35,7 +36,13 @@ struct shorten {
 int shorten_offline(const struct shorten *s, struct err *e);
 int shorten_live(const struct shorten *s, struct err *e);
 
-/* Stores what is to be done at the end: `partial` (may be NULL) becomes the top, and the layers go. Returns 0 or -1. */
-int shorten_store_journal(const struct shorten *s, const char *partial, struct err *e);
+/*
+ * What is to be done at the end: `partial` (may be NULL), which is yet to be made, becomes the top that is there now, and
+ * the layers go, if they are then what they are now. The caller's, or NULL.
+ */
+struct journal *shorten_journal(const struct shorten *s, const char *partial, struct err *e);
+
+/* Makes such a journal without `partial`, and stores it. Returns 0 or -1. */
+int shorten_store_journal(const struct shorten *s, struct err *e);
 
 #endif

@@ -1,0 +1,208 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+#
+# qemu: 7
+#
+# The journals of mplcr-chain: what one that came from elsewhere makes the verbs do (nothing), and what an interrupted run
+# leaves to the next one, which believes the images alone.
+# shellcheck disable=SC2154  # T, output, stderr: helpers.bash
+
+load helpers
+load chain
+load trigger
+
+setup() {
+    scratch_begin
+    mkdir "$T/home" "$T/v"
+    echo precious >"$T/home/file"
+    echo mine >"$T/v/mine"
+}
+
+# layers DIR: base <- mid <- top in it, with data of each; $seen: what the guest sees in top.
+layers() {
+    mkdir -p "$1"
+    (
+        cd "$1" || exit
+        qemu-img create -q -f qcow2 base.qcow2 4M
+        qemu-io -c 'write -q -P 1 0 1M' base.qcow2
+        qemu-img create -q -f qcow2 -F qcow2 -b base.qcow2 mid.qcow2
+        qemu-io -c 'write -q -P 2 1M 1M' mid.qcow2
+        qemu-img create -q -f qcow2 -F qcow2 -b mid.qcow2 top.qcow2
+        qemu-io -c 'write -q -P 3 2M 1M' top.qcow2
+    )
+    seen=$(sees "$1/top.qcow2")
+}
+
+sees() { qemu-img convert -f qcow2 -O raw "$1" "$T/.raw" && sha256sum <"$T/.raw"; }
+
+all_files() { find "$T/home" "$T/v" \( -type f -o -type l \) -printf '%P %l ' -exec cat {} \; | sha256sum; }
+
+# The verb that reads each journal, in $T/v.
+declare -A verb=(
+    [top.qcow2.shorten]="shorten --keep 2 top.qcow2"
+    [.mplcr-prune]="prune --keep 1 ."
+    [.mplcr-relocate]="relocate --to . ../other/top.qcow2"
+)
+
+# refused JOURNAL: the verb shows and refuses it, and does nothing.
+refused() {
+    local before
+    before=$(all_files)
+    cd "$T/v"
+    # shellcheck disable=SC2086  # words
+    run_tool 3 mplcr-chain ${verb[$1]}
+    assert_equal "$(all_files)" "$before"
+    [[ $stderr == *"$1' is no journal to be obeyed, and nothing was done"*'hint: '*'look at it, and remove it'* ]] || fail "$stderr"
+}
+
+@test "a journal from an unpacked archive is shown and refused by each verb" {
+    local name tool=$BIN
+    layers "$T/v"
+    layers "$T/other"
+    for name in "${!verb[@]}"; do
+        # as this format was, and as it is
+        cat >"$T/v/$name" <<EOF
+{"schema": "mplcr.chain.journal/1", "check_needed": false, "directory": "$T/home", "checkpoints": [],
+ "renames": [{"from": "$T/home/file", "to": "$T/v/new"}], "removals": []}
+EOF
+        chmod 600 "$T/v/$name"
+        refused "$name"
+        [[ $stderr == *"directory: \"$T/home\""* ]] || fail "not shown: $stderr"
+        cat >"$T/v/$name" <<EOF
+{"schema": "mplcr.chain.journal/2", "host": "$(cat /etc/machine-id)", "uid": $(id -u), "name": "$name",
+ "places": [{"dir": "$T/v", "device": $(stat -c %d "$T/v"), "inode": $(stat -c %i "$T/v")}], "renames": [],
+ "checkpoints": [], "tops": [], "removals": [{"place": 0, "name": "mine", "device": $(stat -c %d "$T/v/mine"),
+ "inode": $(stat -c %i "$T/v/mine"), "size": 5, "ctime_ns": $(stat -c %.Z "$T/v/mine" | tr -d .)}], "scratch": []}
+EOF
+        refused "$name"
+        [[ $stderr == *'not signed'*  && $stderr == *'removals: [{"place":0,"name":"mine"'* ]] || fail "not shown: $stderr"
+        sed -i 's/^{/{"mac": "00",/' "$T/v/$name"
+        refused "$name"
+        rm "$T/v/$name"
+    done
+}
+
+@test "nor one that is a link, a pipe, or no journal at all" {
+    local name
+    layers "$T/v"
+    layers "$T/other"
+    for name in "${!verb[@]}"; do
+        printf '\e[31m\xc2\x9bred' >"$T/v/$name"
+        refused "$name"
+        [[ $stderr != *$'\e'* ]] || fail 'unescaped'
+        ln -sf "$T/home/file" "$T/v/$name"
+        refused "$name"
+        rm "$T/v/$name"
+        mkfifo "$T/v/$name"
+        cd "$T/v"
+        # shellcheck disable=SC2086  # words
+        run_tool 3 mplcr-chain ${verb[$name]}
+        rm "$T/v/$name"
+    done
+}
+
+# interrupted CALL:N COMMAND…: it is killed at the Nth such system call.
+interrupted() {
+    local at=$1 status=0
+    shift
+    ASAN_OPTIONS=detect_leaks=0 strace -qq -o /dev/null -e trace="${at%:*}" -e inject="${at%:*}:signal=KILL:when=${at#*:}" \
+        "$@" >/dev/null 2>&1 || status=$?
+    [[ $status == 137 ]] || fail "not killed at $at: $status"
+}
+
+@test "a genuine journal is of its own place: copied, it is refused, and in place it is done" {
+    require strace "kills at certain system calls"
+    layers "$T/v"
+    cd "$T/v"
+    interrupted renameat:2 mplcr-chain shorten --keep 2 top.qcow2
+    [[ -f top.qcow2.shorten && -f top.qcow2.shorten.partial ]]
+    mkdir "$T/copy"
+    cp -a "$T/v/." "$T/copy/"
+    run_tool 3 mplcr-chain shorten --keep 2 "$T/copy/top.qcow2"
+    [[ $stderr == *'is not the directory that it was written for'* ]]
+    [[ -f $T/copy/mid.qcow2 ]]
+    assert_equal "$(sees "$T/copy/top.qcow2")" "$seen"
+    cp top.qcow2 another.qcow2
+    cp -a top.qcow2.shorten another.qcow2.shorten
+    run_tool 3 mplcr-chain shorten --keep 2 another.qcow2
+    [[ $stderr == *"it was written for 'top.qcow2.shorten'"* ]]
+    rm another.qcow2*
+    MPLCR_KEY=$T/other-key run_tool 3 mplcr-chain shorten --keep 2 top.qcow2
+    run_tool 0 mplcr-chain shorten --keep 2 top.qcow2
+    assert_equal "$(ls)" $'base.qcow2\nmine\ntop.qcow2'
+    assert_equal "$(sees top.qcow2)" "$seen"
+}
+
+@test "what came since the interruption is not touched" {
+    require strace "kills at certain system calls"
+    layers "$T/safe"
+    for what in overlay linked replaced; do
+        rm -rf "$T/v"
+        mkdir "$T/v"
+        cp -a "$T/safe/." "$T/v/"
+        cd "$T/v"
+        interrupted unlinkat:2 mplcr-chain shorten --keep 2 top.qcow2
+        [[ -f top.qcow2.shorten && -f mid.qcow2 ]] || fail "killed too late: $(ls)"
+        case $what in
+        overlay) qemu-img create -q -f qcow2 -F qcow2 -b mid.qcow2 mine.qcow2 ;;
+        linked) mv mid.qcow2 real.qcow2 && ln -s real.qcow2 mid.qcow2 ;;
+        replaced) cp mid.qcow2 new && mv new mid.qcow2 ;;
+        esac
+        run_tool 0 mplcr-chain shorten --keep 2 top.qcow2
+        [[ -e mid.qcow2 ]] || fail "$what: gone"
+        [[ $stderr == *"mid.qcow2' stays: "* ]] || fail "$what: $stderr"
+        assert_equal "$(sees top.qcow2)" "$seen"
+    done
+}
+
+@test "relocate: an overlay on the old place, made after the interruption, keeps what it stands on" {
+    require strace "kills at certain system calls"
+    for name in base mid top; do
+        rm -rf "$T/v" "$T/new"
+        layers "$T/v"
+        interrupted unlinkat:2 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+        [[ -e $T/v/$name.qcow2 && -e $T/new/$name.qcow2 ]] || continue
+        qemu-img create -q -f qcow2 -F qcow2 -b "$name.qcow2" "$T/v/mine.qcow2"
+        mine=$(sees "$T/v/mine.qcow2")
+        run_tool 3 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2" ||
+            run_tool 0 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+        assert_equal "$(sees "$T/v/mine.qcow2")" "$mine"
+        assert_equal "$(sees "$T/new/top.qcow2")" "$seen"
+    done
+}
+
+@test "relocate: only a directory that it made itself is removed" {
+    require strace "kills at certain system calls"
+    layers "$T/v"
+    mkdir -p "$T/new/.mplcr-relocate.partial"
+    echo precious >"$T/new/.mplcr-relocate.partial/file"
+    run_tool 3 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+    [[ $stderr == *'did not make this one'* && -f $T/new/.mplcr-relocate.partial/file ]] || fail "$stderr"
+    rm -r "$T/new"
+    ln -s "$T/home" "$T/v/link" # links in it are removed, not followed
+    interrupted unlinkat:2 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+    mv "$T/new/.mplcr-relocate.partial" "$T/gone" 2>/dev/null || true
+    ln -s "$T/home" "$T/new/.mplcr-relocate.partial"
+    run_tool 3 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+    assert_equal "$(<"$T/home/file")" precious
+    rm "$T/new/.mplcr-relocate.partial"
+    run_tool 0 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2" || run_tool 3 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+    assert_equal "$(sees "$T/new/top.qcow2")" "$seen"
+}
+
+@test "names of unfinished files are no reason to remove what something needs" {
+    layers "$T/v"
+    cd "$T/v"
+    cp base.qcow2 top.qcow2.shorten.partial
+    qemu-img create -q -f qcow2 -F qcow2 -b top.qcow2.shorten.partial user.qcow2
+    run_tool 3 mplcr-chain shorten --keep 2 top.qcow2
+    [[ $stderr == *"was not finished, but"*"user.qcow2' stands on it"* && -f top.qcow2.shorten.partial ]] || fail "$stderr"
+    mv top.qcow2.shorten.partial x.prune.partial
+    qemu-img rebase -u -f qcow2 -F qcow2 -b x.prune.partial user.qcow2
+    mkdir x.ckpt.removed.partial
+    cp base.qcow2 x.ckpt.removed.partial/base.qcow2
+    qemu-img create -q -f qcow2 -F qcow2 -b x.ckpt.removed.partial/base.qcow2 user2.qcow2
+    run_tool 0 mplcr-chain prune --keep 1 .
+    sees user.qcow2
+    sees user2.qcow2
+}
