@@ -5,7 +5,7 @@
 # make check      build, then unit tests and tests of the tools on real VMs
 # make check-mplcr MPLCR_QEMU=/path/to/qemu-system-x86_64
 #                 the tests of the engine mplcr on a genuine MPLCR-patched QEMU, not on its stand-in
-# make bench      measure, side by side with QEMU's own ways (minutes)
+# make bench      measure, side by side with QEMU's own ways (minutes); B=disks: that part alone, bench/disks
 # make lint       man pages, completions, --help, shell scripts, floors
 # make fuzz       libFuzzer targets, FUZZ_SECONDS each (needs clang)
 # make deps       install the packages that are missing (root, apt); demo, check, lint and bench begin with that
@@ -150,7 +150,6 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libparts.a $(LIB) $(BUILD)/flags
 
 # Tests of a tool with rooms see its headers by their rooms.
 $(BUILD)/tests/unit/test_trace_% $(BUILD)/tests/fuzz/fuzz_trace: private ALL_CFLAGS += -Isrc/mplcr-trace
-$(BUILD)/tests/unit/test_chain_journal $(BUILD)/tests/fuzz/fuzz_journal: private ALL_CFLAGS += -Isrc/mplcr-chain
 
 $(STANDIN): $(wildcard tests/tools/mplcr-standin/*.[ch]) tests/tools/qmp-end.h $(BUILD)/flags
 	$(call say,CC,$(@F))
@@ -190,27 +189,20 @@ check-mplcr: $(if $(MPLCR_QEMU),fetched all test-programs)
 		tests/bats/mplcr.bats tests/bats/mplcr-traps.bats
 
 bench: fetched all guest $(BENCHES) $(HELPERS)
-	$(Q)$(TEST_ENV) bench/run
-	$(Q)$(TEST_ENV) bench/trace
-	$(Q)$(TEST_ENV) bench/disks
-	$(Q)$(TEST_ENV) bench/undo
-	$(Q)$(TEST_ENV) bench/snap
-	$(Q)$(TEST_ENV) bench/chain
+	$(Q)for part in $(or $(B),run trace disks undo snap chain); do $(TEST_ENV) bench/$$part || exit 1; done
 
 lint: all | deps-check
 	$(Q)BIN=$(abspath $(BIN)) tests/lint $(TOOLS)
 
-# A target that is named after a tool (fuzz_trace) sees the tool's files, too; so do these.
-fuzzed_tool_journal := chain
-fuzzed_tool = $(or $(fuzzed_tool_$*),$*)
+# A target that is named after a tool (fuzz_trace) sees the tool's files, too.
 fuzz: $(patsubst tests/fuzz/fuzz_%.c,fuzz-%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz-%: tests/fuzz/fuzz_%.c
 	$(Q)command -v clang >/dev/null || { echo "make fuzz needs clang, with libclang-rt of its version" >&2; exit 1; }
 	$(Q)mkdir -p build/fuzz/corpus-fuzz_$*
 	$(call say,CLANG,$<)
-	$(Q)clang -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O1 -g -Isrc/common -Isrc -Isrc/mplcr-$(fuzzed_tool) -DMPLCR_FUZZ \
+	$(Q)clang -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O1 -g -Isrc/common -Isrc -Isrc/mplcr-$* -DMPLCR_FUZZ \
 		-fsanitize=fuzzer,address,undefined $(LIB_CFLAGS) $< $(call sources,common) \
-		$(filter-out %/main.c,$(if $(wildcard src/mplcr-$(fuzzed_tool)),$(call sources,mplcr-$(fuzzed_tool)))) \
+		$(filter-out %/main.c,$(if $(wildcard src/mplcr-$*),$(call sources,mplcr-$*))) \
 		-o build/fuzz/fuzz_$* -pthread $(LIBS)
 	$(Q)build/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) build/fuzz/corpus-fuzz_$* tests/fuzz/corpus/$*
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* --help and --version. */
+/* What --help and --version print. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by sink.c and the kinds of sinks. A kind has a struct that begins with `struct sink` and a table of calls. */
+/* What sink.c and the kinds of sinks share: a kind has a struct that begins with `struct sink` and a row of calls. */
 #ifndef MPLCR_SINK_IMPL_H
 #define MPLCR_SINK_IMPL_H
 
@@ -8,7 +8,7 @@
 #include "state/sink.h"
 #include "state/stream.h"
 
-/* A file being written. */
+/* One file that is being made. */
 struct sink_out {
 	int fd;
 	struct sink_file file;
@@ -17,11 +17,11 @@ struct sink_out {
 struct sink_kind {
 	/* The calls of the stream reader, with the sink as their ctx. */
 	struct stream_events events;
-	/* A block of the stream was read and is about to be overwritten: see pump.h. */
+	/* A block of the stream was read, and will be overwritten: see stream_pump.h. */
 	int (*drain)(void *sink, const uint8_t *data, size_t len, struct err *e);
-	/* The stream is complete: write out anything still buffered. */
+	/* The stream is complete: write out what is held. */
 	int (*complete)(struct sink *s, struct err *e);
-	/* Frees the kind's members and the struct. */
+	/* Frees what the kind has, and the struct. */
 	void (*release)(struct sink *s);
 };
 

@@ -5,7 +5,7 @@
 
 #include "base/completion/impl.h"
 
-/* The kinds of files, by their names in the bash functions. */
+/* What bash's side calls the kinds of files. */
 static const char *const kinds[] = {
 	[CLI_NO_FILES] = "",
 	[CLI_FILES] = "file",
@@ -15,7 +15,7 @@ static const char *const kinds[] = {
 	[CLI_PROGRAMS] = "program",
 };
 
-/* Takes a kind and the beginning of a name; also offers directories. */
+/* Takes a kind and the beginning of a name; directories lead on. */
 static const char names_function[] =
 	"_names() {\n"
 	"    local name\n"
@@ -36,9 +36,7 @@ static const char names_function[] =
 	"    [[ ${COMPREPLY[0]-} != */ ]] || compopt -o nospace\n"
 	"}\n";
 
-/*
- * Finds the word to complete, $current, and the option whose value it is, if any. bash splits --option=value into three
- * words.
+/* What is completed: $current; and the option whose value that is, if it is one. --option=value comes as three words.
  */
 static const char find_option[] =
 	"    local current=${COMP_WORDS[COMP_CWORD]} previous='' option='' verb='' options='' operands='' words='' "
@@ -77,7 +75,7 @@ static void put_pattern(const struct cli *cli, const struct cli_option *o)
 	fputs(") ", stdout);
 }
 
-/* Leaves out words with a colon inside: for bash, the colon ends the word. */
+/* A word with a colon inside is left out: to bash, the colon ends the word. */
 static void put_words(const struct cli_option *o)
 {
 	const char *word, *blank = "";
@@ -121,7 +119,7 @@ static void put_options(const struct cli *cli)
 	printf("%s' operands='%s'", cli->command ? " --" : "", kinds[cli->operands]);
 }
 
-/* Finds the verb and its options. */
+/* Which verb it is, and what that has. */
 static void put_verbs(const struct cli *tool)
 {
 	if (!tool->verbs)
