@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mplcr-trace compare: the checkpoints of several logs side by side, each a column. The first is what the others are
- * measured against.
+ * mplcr-trace compare: the checkpoints of several logs side by side, one per column. The ratios are relative to the
+ * first.
  */
 #include "tool.h"
 
@@ -17,7 +17,7 @@
 
 #define MAX_COLUMNS 64
 
-/* The first column and two others fit 80 columns. */
+/* The first and two others fit into 80 columns. */
 #define OTHERS_A_BLOCK 2
 #define LABEL_WIDTH 27
 #define COLUMN_WIDTH 12
@@ -56,7 +56,7 @@ static bool told(const struct comparison *c, const struct row *row)
 	return false;
 }
 
-/* Calls `print` for each row of which at least one column has a value. */
+/* Calls `print` for each row with a value in at least one column. */
 static void each_row(const struct comparison *c,
 		     void (*print)(void *ctx, const struct comparison *c, const struct row *row), void *ctx)
 {
@@ -84,7 +84,7 @@ static void each_row(const struct comparison *c,
 	}
 }
 
-/* How many times the first column's value: NAN where one of them is not told, or the first is 0. */
+/* The ratio to the first column's value: NAN if one of them is unknown or the first is 0. */
 static double ratio(const struct row *row, size_t column)
 {
 	return row->values[0] != 0 ? row->values[column] / row->values[0] : NAN;
@@ -92,7 +92,7 @@ static double ratio(const struct row *row, size_t column)
 
 /* --- the table -------------------------------------------------------------------------------------------------- */
 
-/* The columns that a block shows: the first, and from `from` on up to OTHERS_A_BLOCK. */
+/* The columns of a block: the first, and up to OTHERS_A_BLOCK others beginning at `from`. */
 struct block {
 	size_t from, to;
 };
@@ -102,7 +102,7 @@ static void print_row(void *ctx, const struct comparison *c, const struct row *r
 	const struct block *b = ctx;
 	bool any = !isnan(row->values[0]);
 	char text[32];
-	int gap = 0; /* where a ratio would be */
+	int gap = 0; /* the width of a missing ratio */
 
 	(void)c;
 	for (size_t i = b->from; i < b->to; i++)
@@ -215,7 +215,7 @@ static int compare(char **paths, size_t n, const struct log_options *o, struct e
 		result = model_read(&models[i], paths[i], o->format, e) < 0 || add_columns(&c, &models[i], e) < 0 ? -1
 														  : 0;
 	if (result == 0 && c.n < 2)
-		result = err_set(e, "only %zu checkpoint: there is nothing to compare it with", c.n);
+		result = err_set(e, "only %zu checkpoint: nothing to compare it with", c.n);
 	if (result == 0 && o->json)
 		result = print_json(&c, e);
 	else if (result == 0)
@@ -249,8 +249,8 @@ const struct cli verb_compare = {
 	.verb = "compare",
 	.summary = "logs side by side, with ratios",
 	.usage = "[OPTION]... FILE...",
-	.about = "Prints the checkpoints of the logs side by side, phases first, with how many times the value\n"
-		 "of the first each is. A FILE is a log or a checkpoint directory (its trace).",
+	.about = "Prints the checkpoints of the logs side by side, phases first, with the ratio of each value to\n"
+		 "that of the first. A FILE is a log or a checkpoint directory (its trace).",
 	.options = option_table,
 	.operands = CLI_FILES,
 	.run = compare_main,

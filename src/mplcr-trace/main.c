@@ -9,7 +9,7 @@ int main(int argc, char **argv)
 	};
 	static const struct cli cli = {
 		.tool = "mplcr-trace",
-		.about = "Turns migration logs into events, tables and pictures: reports of MPLM, SystemTap logs, "
+		.about = "Turns migration logs into events, tables and pictures: MPLM reports, SystemTap logs, "
 			 "QEMU's own\n"
 			 "trace log, and the traces of mplcr-trigger.",
 		.verbs = verbs,

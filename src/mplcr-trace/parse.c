@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mplcr-trace parse: a log as events, one JSON object a line. */
+/* mplcr-trace parse: a log as events, one JSON object per line. */
 #include "tool.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@
 
 static const struct cli_option option_table[] = {
 	FORMAT_OPTION(struct log_options),
-	{ "unknown", 'u', NULL, "show lines that are not known, too", TO_FLAG(struct log_options, unknown) },
+	{ "unknown", 'u', NULL, "also show unknown lines", TO_FLAG(struct log_options, unknown) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
@@ -33,7 +33,7 @@ static int parse(const char *path, const struct log_options *o, struct err *e)
 	struct err late;
 	int result = source_read(path, o->format, print_event, &p, &stats, e);
 
-	/* What was read before a failure is written as well. */
+	/* After a failure, write the events read so far, too. */
 	if (event_writer_flush(p.writer, result == 0 ? e : &late) < 0)
 		result = -1;
 	event_writer_free(p.writer);
@@ -56,9 +56,9 @@ static int parse_main(int argc, char **argv)
 const struct cli verb_parse = {
 	.tool = "mplcr-trace",
 	.verb = "parse",
-	.summary = "a log as events, one JSON object a line",
+	.summary = "a log as events, one JSON object per line",
 	.usage = "[OPTION]... [FILE]",
-	.about = "Prints a migration log as events, one JSON object a line. FILE is a log, a checkpoint\n"
+	.about = "Prints a migration log as events, one JSON object per line. FILE is a log, a checkpoint\n"
 		 "directory (its trace) or - for standard input, the default.",
 	.options = option_table,
 	.operands = CLI_FILES,

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mplcr-trace, the map of the tool. A log is turned into events, events into a model, the model into what people read.
+ * mplcr-trace, the map of the tool. It turns a log into events, events into a model, and the model into output for
+ * people.
  *
- *   main.c      the verbs: parse.c, compare.c and those that have a room; options.c: the options that they share
+ *   main.c      the verbs: parse.c, compare.c and those with a folder; options.c: the options that they share
  *
- *   event/      what a log is turned into: kinds and fields (event.h), lines of JSON (writer.h)
+ *   event/      events: kinds and fields (event.h), lines of JSON (writer.h)
  *   read/       logs -> events
  *     source      opens a log, recognises its format, hands it line by line to a reader
- *     reader      what readers share: which checkpoint an event is of, events that several lines make
+ *     reader      shared by readers: the checkpoint of an event, events made of several lines
  *     rules       matches a line against a table of patterns and fills in an event
  *     mplm.c      reader: the report that MPLM prints
  *     stap.c      reader: SystemTap logs of QEMU's migration probes
@@ -16,13 +17,13 @@
  *     mplcr.c     reader: trace.jsonl of a checkpoint, and what `parse` and `record` write
  *     qmp         QMP commands, answers and events as events of ours
  *   model/      events -> struct model (model.h); what its files share: impl.h
- *     collect.c   what each kind of event adds to it
+ *     collect.c   adds each kind of event
  *     phases.c    the phases of a checkpoint, and the parts of its pause
- *     figures.c   what follows from the rest once a checkpoint is over, and notes on what is odd or missing
+ *     figures.c   derived figures once a checkpoint is over, and notes on odd or missing data
  *     measures    the figures of a checkpoint by name, for those who print them all
  *   summary/    a model as a table, as JSON, as CSV
  *   plot/       models as a picture (plot.h)
- *   record/     a migration that somebody else runs, as events while it runs
+ *   record/     somebody else's migration, as events while it runs
  */
 #ifndef MPLCR_TRACE_TOOL_H
 #define MPLCR_TRACE_TOOL_H
@@ -37,19 +38,21 @@
 /* --- options that verbs share (options.c) ----------------------------------------------------------------------- */
 
 /* For option tables: --format, into the member `format`. */
-#define FORMAT_OPTION(options)                                                      \
-	{ "format", 'f', "FORMAT", "of the log: auto (default), mplm, stap, qemu or mplcr", \
-	  TO_WORD_OF(options, format, format_word) }
+#define FORMAT_OPTION(options)                                                                                         \
+	{                                                                                                              \
+		"format", 'f', "FORMAT", "format of the log: auto (default), mplm, stap, qemu or mplcr",               \
+			TO_WORD_OF(options, format, format_word)                                                       \
+	}
 
-/* The options of parse, summary and compare; each has some of them. */
+/* The options of parse, summary and compare; each uses some of them. */
 struct log_options {
 	enum format format;
 	bool unknown, json, csv;
 };
 
 /*
- * Parses the command line of a verb that takes one log, with cli_parse: *path gets it, "-" where none is given. Returns
- * 0 or -1.
+ * Parses the command line of a verb that takes one log, with cli_parse; *path gets the log, "-" by default. Returns 0
+ * or -1.
  */
 int log_options_parse(const struct cli *cli, int argc, char **argv, struct log_options *o, const char **path,
 		      struct err *e);

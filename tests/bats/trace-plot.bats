@@ -85,7 +85,7 @@ png_size() { od -An -j16 -N8 -tu1 "$1" | awk '{print $1 * 16777216 + $2 * 65536 
     (cd "$T" && "$BIN/mplcr-trace" plot -q --output out.svg a/x.log b/x.log)
     shows "a/x.log #1" "a/x.log #2" b/x.log
     run_tool 0 "$BIN/mplcr-trace" plot --force --output "$T/out.svg" "$fixtures/mplcr-run.log"{,,,}
-    says "7 checkpoints are drawn, 1 are left out"
+    says "drew 7 checkpoints, left out 1"
     plot 0 --force --output "$T/out.svg" --checkpoint 2 "$fixtures/mplcr-run.log"
     shows "mplcr-run.log #2"
     lacks "mplcr-run.log #1"
@@ -99,7 +99,7 @@ png_size() { od -An -j16 -N8 -tu1 "$1" | awk '{print $1 * 16777216 + $2 * 65536 
     lacks "Bandwidth, MiB/s"
     lacks "Phases, s"
     plot 3 --only pause "$fixtures/mplcr-run.log"
-    says "there is nothing to draw"
+    says "nothing to draw"
     plot 2 --only everything "$fixtures/mplcr-run.log"
     says "'everything' is not pending, bandwidth, phases or pause"
 }
@@ -128,7 +128,7 @@ png_size() { od -An -j16 -N8 -tu1 "$1" | awk '{print $1 * 16777216 + $2 * 65536 
     echo mine >"$T/out.svg"
     plot 3 --output "$T/out.svg" "$fixtures/precopy.ckpt"
     says "'$T/out.svg' exists"
-    says "hint: --force writes over it"
+    says "hint: --force overwrites it"
     [ "$(<"$T/out.svg")" = mine ]
     plot 0 --force --output "$T/out.svg" "$fixtures/precopy.ckpt"
     shows precopy.ckpt

@@ -107,7 +107,7 @@ switched() {
     save
     qmp vm cont
     run_tool 3 "$BIN/mplcr-trace" record --socket "$T/spare.qmp" --timeout 0.5
-    says "no migration in time"
+    says "no migration began in time"
     [ -z "$output" ]
     qmp vm migrate-set-parameters max-bandwidth=2097152
     qmp vm migrate "uri=exec:cat > /dev/null"

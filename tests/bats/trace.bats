@@ -162,7 +162,7 @@ END
         '[.[] | select(.total_pages) | [.line, .total_pages]]' '[[22,164531]]' \
         '[.[] | select(.event == "pending").pending_bytes] | [.[0], .[16], .[17], .[34]]' '[671830016,286937088,268840960,0]' \
         '[.[] | select(.event == "switchover" or .event == "stop" or .event == "done").line]' '[201,202,344]'
-    says "2 of 345 lines not known"
+    says "2 of 345 lines are unknown"
 }
 
 # The bits of a double: 4680821656496752412 is 0x40f59e7f1c71c71c, 88551.944… bytes per ms = 12751480 bytes in 144 ms.
@@ -196,7 +196,7 @@ END
         'migrate_transferred transterred_bytes:1000 time_spent:10 bandwidth:100 max_size:0' >"$T/log"
     parse 0 "$T/log"
     got '[.[] | .bandwidth_bytes_per_second]' '[100000,88551944,100000]' \
-        '.[0].note' '"the bandwidth of the log cannot be true: taken from bytes and time"' \
+        '.[0].note' '"the logged bandwidth is impossible: computed from bytes and time"' \
         '.[2] | has("note")' false
 }
 
@@ -389,7 +389,7 @@ true'
         } >"$T/dirty"
         parse 0 "$T/dirty"
         without_lines <<<"$json" | diff - "$T/plain"
-        says " lines not known: parse --unknown shows them"
+        says " lines are unknown: parse --unknown shows them"
         parse 0 --unknown "$T/dirty"
         got '[.[] | select(.event == "unknown") | .text | length] | first, last' '1024
 8'
@@ -426,15 +426,15 @@ true'
 @test "the format is recognised, or given, or unknown" {
     echo "nothing of note" >"$T/prose"
     run_tool 3 "$BIN/mplcr-trace" parse "$T/prose"
-    says "mplcr-trace: '$T/prose': no line of a format that is known"
-    says "hint: --format says which it is"
+    says "mplcr-trace: '$T/prose': no line of a known format"
+    says "hint: --format names the format"
     : >"$T/empty"
     run_tool 3 "$BIN/mplcr-trace" summary "$T/empty"
     run_tool 0 "$BIN/mplcr-trace" summary --json --format qemu "$T/empty"
     assert_equal "$(jq -c '[.format, .checkpoints]' <<<"$output")" '["qemu",[]]'
     run_tool 0 "$BIN/mplcr-trace" parse --format mplm "$stap"
     assert_equal "$output" ""
-    says "344 of 345 lines not known"
+    says "344 of 345 lines are unknown"
     run_tool 2 "$BIN/mplcr-trace" parse --format pcap "$stap"
     says "--format: 'pcap' is not auto, mplm, stap, qemu or mplcr"
     run_tool 3 "$BIN/mplcr-trace" parse "$T/nosuch"
@@ -504,6 +504,6 @@ true'
         '.[0].rows[] | select(.name == "pause_ms")' '{"name":"pause_ms","values":[28,18.98,null],"ratios":[1,0.677857142857143,null]}' \
         '.[0].rows[] | select(.name == "live_ms")' '{"name":"live_ms","values":[null,422.878,1959],"ratios":[null,null,null]}'
     run_tool 3 "$BIN/mplcr-trace" compare "$stap"
-    says "only 1 checkpoint: there is nothing to compare it with"
+    says "only 1 checkpoint: nothing to compare it with"
     run_tool 2 "$BIN/mplcr-trace" compare
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names and types of events and fields, getters and setters, and the texts in them. */
+/* Names and types of events and fields, their getters and setters, and text values. */
 #include "event/event.h"
 
 #include <stdlib.h>

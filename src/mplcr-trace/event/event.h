@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What all logs are turned into. `parse` and `record` write one JSON object a line:
+ * The events that all logs are turned into. `parse` and `record` write one JSON object per line:
  *
  *   {"event":"pending","line":39,"checkpoint":1,"pending_bytes":671830016,"threshold_bytes":0}
  *
  * "event" is a name of EVENT_KINDS_X, "line" the number of the source's line (from 1), "checkpoint" the number of the
- * checkpoint in the source (from 1); all other fields are those of EVENT_FIELDS_X, in that order. What a source does
- * not tell is absent: there is no 0 or null in place of it.
+ * checkpoint in the source (from 1); all other fields are those of EVENT_FIELDS_X, in that order. A field that the
+ * source does not give is absent, not 0 or null.
  */
 #ifndef MPLCR_TRACE_EVENT_H
 #define MPLCR_TRACE_EVENT_H
@@ -22,16 +22,16 @@
  * setup        a step before the first iteration: "step" tells which
  * iteration    a round of saving memory begins; for MPLM: an interval of its live stage
  * sync         dirty page bitmaps were brought up to date
- * pending      memory that is still to be sent
- * transferred  memory that was sent: in a period (spent_ms), or so far (total_transferred_bytes)
+ * pending      memory still to be sent
+ * transferred  memory sent: in a period (spent_ms), or so far (total_transferred_bytes)
  * throttle     QEMU slows the guest down
- * switchover   the live stage is over: the rest goes while the guest is paused
+ * switchover   the live stage is over: QEMU sends the rest while the guest is paused
  * stop         the guest was stopped
  * freeze       a disk was frozen: the guest goes on with an overlay
  * vmstate      the state of one device was saved
  * resume       the guest runs again
  * done         the migration ended: "status"
- * step         a step of the tool that took the checkpoint ended: "step" tells which (trace.jsonl only)
+ * step         a step of mplcr-trigger ended: "step" tells which (trace.jsonl only)
  * unknown      a line that the reader does not know (only with --unknown)
  */
 #define EVENT_KINDS_X(X) \
@@ -39,8 +39,8 @@
 	X(resume) X(done) X(step) X(unknown)
 
 /*
- * Every field that an event can have: name in JSON, type (WHOLE: int64_t, REAL: double, FLAG: bool, TEXT: bytes).
- * Units are in the names; "pages" are of 4096 bytes.
+ * All fields of events: name in JSON, type (WHOLE: int64_t, REAL: double, FLAG: bool, TEXT: bytes). Units are in the
+ * names; "pages" are of 4096 bytes.
  */
 #define EVENT_FIELDS_X(X)                                                                                              \
 	X(time_ms, REAL)                         /* since the first time stamp of the source */                        \
@@ -112,13 +112,13 @@ enum event_field { EVENT_FIELDS_X(ONE_FIELD) EVENT_FIELDS };
 
 enum field_type { FIELD_IS_WHOLE, FIELD_IS_REAL, FIELD_IS_FLAG, FIELD_IS_TEXT };
 
-/* Bytes that end nowhere in particular and may hold anything, NUL as well. */
+/* Bytes without a terminator; may contain anything, NUL included. */
 struct text {
 	const char *start;
 	size_t length;
 };
 
-/* The bytes of a string; none where it is NULL. */
+/* The bytes of a string; none for NULL. */
 struct text text_from(const char *s);
 bool text_is(struct text t, const char *s);
 bool text_same(struct text a, struct text b);
@@ -131,8 +131,8 @@ union field_value {
 };
 
 /*
- * One event. Only the fields in `has` mean anything. Texts are borrowed: they live until the function that was given
- * the event returns.
+ * One event. Only the fields in `has` are valid. Texts are borrowed: they live until the function that receives the
+ * event returns.
  */
 struct event {
 	enum event_kind kind;
@@ -153,7 +153,7 @@ static inline void event_set_whole(struct event *ev, enum event_field field, int
 	ev->at[field].whole = value;
 }
 
-/* A value that is not finite takes the field away: JSON has no such numbers. */
+/* A value that is not finite removes the field: JSON has no such numbers. */
 static inline void event_set_real(struct event *ev, enum event_field field, double value)
 {
 	ev->has &= ~(UINT64_C(1) << field);
@@ -171,17 +171,17 @@ static inline void event_set_flag(struct event *ev, enum event_field field, bool
 void event_set_text(struct event *ev, enum event_field field, const char *text);
 void event_set_bytes(struct event *ev, enum event_field field, const char *start, size_t length);
 
-/* Stands for a size or a count that a log does not tell. */
+/* A size or a count that the log does not give. */
 #define UNTOLD (-1)
 
-/* The value, or `otherwise` where the event does not have it. */
+/* The value, or `otherwise` if the event does not have it. */
 int64_t event_whole(const struct event *ev, enum event_field field, int64_t otherwise);
 double event_real(const struct event *ev, enum event_field field, double otherwise);
 
 /* Whether the text field is there and is `text`. */
 bool event_text_is(const struct event *ev, enum event_field field, const char *text);
 
-/* A copy of the text field with a NUL at its end, the caller's; NULL where the event does not have it. */
+/* A NUL-terminated copy of the text field, the caller's; NULL if the event does not have it. */
 char *event_text_copy(const struct event *ev, enum event_field field);
 
 /* Whether a migration in this state (QEMU's MigrationStatus) has ended. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An event as a line of JSON. Logs have millions of lines, and jansson takes some microseconds for an object; so names,
- * numbers and texts that need no escapes, which are nearly all there is, are put together here. jansson writes the
- * rest.
+ * Writes an event as a line of JSON. Logs have millions of lines, and jansson takes some microseconds per object. So
+ * this file formats names, numbers and texts that need no escapes, nearly everything there is; jansson writes the rest.
  */
 #include "event/writer.h"
 
@@ -97,7 +96,7 @@ static int put_json(struct event_writer *w, json_t *value, struct err *e)
 	return result;
 }
 
-/* 15 digits: as many as come back the same when they are read. The value is finite: see event_set_real. */
+/* 15 digits survive being read back. The value is finite: see event_set_real. */
 static int put_real(struct event_writer *w, double value, struct err *e)
 {
 	char text[32];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What each kind of event adds to the model of its checkpoint. */
+/* Adds each kind of event to the model of its checkpoint. */
 #include "model/impl.h"
 
 #include <math.h>
@@ -67,7 +67,7 @@ static struct sample *add_sample(struct collector *k, const struct event *ev, do
 	struct checkpoint *c = k->c;
 	struct sample *s = c->n_samples ? &c->samples[c->n_samples - 1] : NULL;
 
-	/* One answer of QMP gives two events: what was sent, what is pending. */
+	/* One QMP answer gives two events: sent and pending memory. */
 	if (s && ev->kind == EVENT_pending && s->pending_bytes == UNTOLD && s->time_ms == ms)
 		return s;
 	s = model_one_more((void **)&c->samples, &c->n_samples, sizeof(*s));
@@ -144,7 +144,7 @@ static void on_period(struct progress *p, const struct event *ev)
 	}
 }
 
-/* What QEMU says of the migration so far, or of the whole. */
+/* QEMU's figures of the migration so far, or of the whole. */
 static void take_totals(struct checkpoint *c, const struct event *ev)
 {
 	take_real(&c->downtime_ms, ev, FIELD_downtime_ms);
@@ -180,7 +180,7 @@ static void on_transferred(struct collector *k, const struct event *ev, double m
 	}
 	if (event_has(ev, FIELD_transferred_bytes))
 		on_period(p, ev);
-	if (event_has(ev, FIELD_sent_pages)) /* a sample, which is of some moments ago later on */
+	if (event_has(ev, FIELD_sent_pages)) /* a sample, which soon is out of date */
 		p->sampled_ms = ms;
 	else
 		take_whole(&p->exact_total, ev, FIELD_total_transferred_bytes);
@@ -189,7 +189,7 @@ static void on_transferred(struct collector *k, const struct event *ev, double m
 	if (event_has(ev, FIELD_bandwidth_bytes_per_second))
 		on_bandwidth(c, ev->at[FIELD_bandwidth_bytes_per_second].real);
 	else if (!event_has(ev, FIELD_sent_pages))
-		return; /* a total at every turn, of which there are very many */
+		return; /* a total per loop turn: very many */
 	s = add_sample(k, ev, isnan(ms) && p->period_ms > 0 ? p->period_ms : ms);
 	if (!s)
 		return;
@@ -208,7 +208,7 @@ static void on_sync(struct collector *k, const struct event *ev, double ms)
 	take_whole(&c->period_dirty_pages, ev, FIELD_period_dirty_pages);
 	take_whole(&c->nondirty_pages, ev, FIELD_nondirty_pages);
 	if (event_has(ev, FIELD_dirty_pages) && !__builtin_mul_overflow(c->dirty_pages, 4096, &dirty_bytes))
-		pending_is(k, ev, dirty_bytes, ms); /* MPLM tells it with every sync */
+		pending_is(k, ev, dirty_bytes, ms); /* MPLM prints it with every sync */
 	if (!s)
 		return;
 	*s = (struct bitmap_sync){
@@ -309,7 +309,7 @@ static void on_step(struct collector *k, const struct event *ev, double ms)
 		*s = (struct tool_step){ event_text_copy(ev, FIELD_step), ms };
 }
 
-/* Remarks are few, and each is made of many lines. */
+/* There are few different remarks, each made by many lines. */
 static void on_remark(struct progress *p, const struct event *ev)
 {
 	struct remark *r;

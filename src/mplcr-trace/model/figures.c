@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Figures that follow from others once a checkpoint is over, and notes on what is odd or missing. */
+/* Figures derived from others once a checkpoint is over, and notes on odd or missing data. */
 #include "model/impl.h"
 
 #include <inttypes.h>
@@ -22,8 +22,8 @@ static int64_t sum(int64_t a, int64_t b)
 }
 
 /*
- * The live stage of MPLM sends each page that is not dirty once at most, and with every 100 - p of these at most p
- * dirty ones: it ends after total * 100 / (100 - p) pages.
+ * The live stage of MPLM sends each clean page at most once, and at most p dirty pages with every 100 - p clean ones.
+ * So it ends after total * 100 / (100 - p) pages.
  */
 static void bound(struct checkpoint *c)
 {
@@ -45,7 +45,7 @@ static void mplm_figures(struct checkpoint *c)
 	bound(c);
 	if (!isnan(c->mplm.nondirty_percent))
 		model_note(c, "\"Percents\" of the log is a fraction: times 100 here");
-	model_note(c, "bytes are pages times 4096: what the stream takes for zero pages is less");
+	model_note(c, "bytes are pages times 4096: the stream needs less for zero pages");
 }
 
 static void transfer_figures(struct checkpoint *c, const struct progress *p)
@@ -62,7 +62,7 @@ static void transfer_figures(struct checkpoint *c, const struct progress *p)
 	}
 }
 
-/* From the first and the last sample, where the log has no periods. */
+/* From the first and the last sample, if the log has no periods. */
 static void mean_of_samples(struct checkpoint *c)
 {
 	const struct sample *first = NULL, *last = NULL;
@@ -96,7 +96,7 @@ static void note_missing(struct checkpoint *c, const struct progress *p)
 	for (size_t i = 0; i < c->n_iterations; i++)
 		without += c->iterations[i].pending_before == UNTOLD;
 	if (without && without < c->n_iterations)
-		model_note(c, "what was pending before an iteration is not told for %" PRIu64 " of %zu", without,
+		model_note(c, "the log does not give the pending memory before %" PRIu64 " of %zu iterations", without,
 			   c->n_iterations);
 	if (p->queued > c->count[EVENT_freeze])
 		model_note(c, "%" PRIu64 " overlays were queued and %" PRIu64 " made", p->queued,
@@ -105,7 +105,7 @@ static void note_missing(struct checkpoint *c, const struct progress *p)
 		model_note(c, p->copy.seen ? "a background snapshot: the log does not show when the guest ran again"
 					   : "the log does not show that the guest ran again");
 	if (p->sampled_ms < p->done.ms)
-		model_note(c, "bytes and pages are those of the last sample, %.1f ms before the migration ended",
+		model_note(c, "bytes and pages come from the last sample, %.1f ms before the migration ended",
 			   ms_between(p->sampled_ms, p->done.ms));
 	if (c->phases[PHASE_live].approximate)
 		model_note(c, "no time stamps: the live stage is the sum of its periods of measurement");

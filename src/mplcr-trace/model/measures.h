@@ -20,13 +20,13 @@ struct measure {
 	size_t offset;     /* in struct checkpoint */
 };
 
-/* All of them, *n; phases are not among them. */
+/* All of them, *n; without the phases. */
 const struct measure *measures(size_t *n);
 
-/* The value, NAN where the log does not tell it. */
+/* The value, NAN if the log does not give it. */
 double measure_value(const struct checkpoint *c, const struct measure *m);
 
-/* The same for JSON, the caller's; NULL where the log does not tell it. */
+/* The same for JSON, the caller's; NULL if the log does not give it. */
 json_t *measure_json(const struct checkpoint *c, const struct measure *m);
 
 /* A value with its unit for people: "144.6 MiB", "12.3 ms"; "-" for NAN. Returns buf. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Events -> struct model: which checkpoint an event is of, and when in it. */
+/* Events -> struct model: finds the checkpoint of an event, and its time there. */
 #include "model/impl.h"
 
 #include <inttypes.h>
@@ -14,8 +14,8 @@
 
 struct builder {
 	struct model *model;
-	struct checkpoint *now; /* NULL: none yet, or one more than is kept */
-	uint64_t number;        /* of the checkpoint that the events are of */
+	struct checkpoint *now; /* NULL: none yet, or over the limit */
+	uint64_t number;        /* of the events' checkpoint */
 	struct progress progress;
 	double unix_offset_ms; /* wall clock at the source's time 0, or NAN */
 };
@@ -71,7 +71,7 @@ static void progress_init(struct progress *p)
 	};
 }
 
-/* What only shows when it is over. */
+/* Fills in the parts that need the whole checkpoint. */
 static void checkpoint_end(struct builder *b)
 {
 	struct progress *p = &b->progress;
@@ -99,8 +99,8 @@ static void checkpoint_begin(struct builder *b, const struct event *ev)
 }
 
 /*
- * The event's time since the checkpoint began. A trace that has steps of the tool begins with the tool, at 0; any other
- * log may have begun long before.
+ * The event's time since the checkpoint began. A trace with steps of mplcr-trigger begins with the tool, at 0; any
+ * other log may have begun long before.
  */
 static double time_of(struct builder *b, const struct event *ev)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a log tells of each checkpoint, made of its events (model.c, collect.c, phases.c, figures.c). Sizes and counts
- * that it does not tell are UNTOLD (event.h), times and rates NAN (isnan).
+ * A log's data on each checkpoint, built from its events (model.c, collect.c, phases.c, figures.c). Sizes and counts
+ * that the log does not give are UNTOLD (event.h), times and rates NAN (isnan).
  */
 #ifndef MPLCR_TRACE_MODEL_H
 #define MPLCR_TRACE_MODEL_H
@@ -9,11 +9,11 @@
 #include "event/event.h"
 #include "read/source.h"
 
-/* What is kept of one source, so that memory has a limit: the rest is counted, and a note says so. */
+/* Limits on one source, to bound memory: the rest is only counted, and a note says so. */
 #define MODEL_MAX_CHECKPOINTS 1000
 #define MODEL_MAX_ITEMS 50000 /* of iterations, samples, syncs and so on: each, per checkpoint */
 
-/* A point of the curves. At least one of the figures is told. */
+/* A point of the curves. It has at least one of the figures. */
 struct sample {
 	double time_ms;           /* since the first event of the checkpoint; NAN where unknown */
 	uint64_t iteration;       /* the iteration it belongs to, from 1; 0: before the first */
@@ -27,7 +27,7 @@ struct iteration {
 	uint64_t line;
 	double time_ms;           /* when it began, as in struct sample */
 	double duration_ms;       /* until the next one or the switchover */
-	int64_t pending_before;   /* bytes: the last figure before it, and the first after it */
+	int64_t pending_before;   /* bytes: the last figure before and the first after it */
 	int64_t pending_after;
 };
 
@@ -53,7 +53,7 @@ struct freeze {
 };
 
 /*
- * Phases, in the order in which they can come; those that the log does not show are absent (ms is NAN, known false):
+ * Phases in their order; those that the log does not show are absent (ms is NAN, known false):
  *   setup     from the first event until memory begins to be saved, or the guest is stopped
  *   live      memory is saved, the guest runs, before the pause
  *   pause     the guest does not run
@@ -76,7 +76,7 @@ struct phase_times {
 const char *phase_name(enum phase phase);
 bool phase_is_part(enum phase phase); /* of the pause */
 
-/* A step of the tool that took the checkpoint (trace.jsonl): survey, prepare, engine, store, check. */
+/* A step of mplcr-trigger (trace.jsonl): survey, prepare, engine, store, check. */
 struct tool_step {
 	char *name;
 	double ended_ms;
@@ -109,7 +109,7 @@ struct checkpoint {
 	/* Pages of 4096 bytes. */
 	int64_t total_pages;
 	int64_t dirty_pages;         /* at the last sync */
-	int64_t period_dirty_pages;  /* at the last sync that told */
+	int64_t period_dirty_pages;  /* at the last sync that gives it */
 	int64_t nondirty_pages;      /* tracked, at the last sync */
 	int64_t sent_pages;
 	int64_t zero_pages;
@@ -118,22 +118,22 @@ struct checkpoint {
 	int64_t pending_first, pending_last;
 	int64_t transferred_bytes;   /* all that the log shows */
 	int64_t live_bytes;          /* of these, sent while the guest ran before the pause */
-	int64_t stop_bytes;          /* of these, sent while it stood still; for MPLM, what was pending then */
+	int64_t stop_bytes;          /* of these, sent in the pause; for MPLM, pending then */
 	double bandwidth_mean, bandwidth_min, bandwidth_max; /* bytes per second */
 	double downtime_ms, total_ms, setup_ms;              /* as QEMU measured them */
 
-	/* What only an MPLM report has. */
+	/* Only in MPLM reports. */
 	struct {
 		int64_t interval_seconds, dirty_percent;
 		int first_nondirty, relax;                   /* 0, 1 or UNTOLD */
 		int64_t sent_nondirty_pages, sent_dirty_pages;
 		int64_t unsent_nondirty_pages, unsent_dirty_pages;
 		double nondirty_percent;
-		int64_t bound_pages;                         /* most that the live stage may send */
+		int64_t bound_pages;                         /* the most that the live stage may send */
 		int bound_kept;                              /* 0, 1 or UNTOLD */
 	} mplm;
 
-	char **notes;                /* what was decoded, what cannot be true, what is missing */
+	char **notes; /* decoded, impossible or missing data */
 	size_t n_notes;
 };
 
@@ -141,7 +141,7 @@ struct model {
 	char *path;                  /* as given */
 	struct source_stats stats;
 	struct checkpoint *checkpoints;
-	size_t n_checkpoints;        /* kept; stats.checkpoints is how many there are */
+	size_t n_checkpoints; /* kept; stats.checkpoints counts all */
 };
 
 /* Reads a source as source_read does. Returns 0, or -1 with *m empty. */
@@ -149,7 +149,7 @@ int model_read(struct model *m, const char *path, enum format format, struct err
 
 void model_release(struct model *m);
 
-/* The sum of the sizes of the devices' states in bytes, UNTOLD where the log tells none. */
+/* The total size of the devices' states in bytes, UNTOLD if the log gives none. */
 int64_t device_bytes(const struct checkpoint *c);
 
 #endif

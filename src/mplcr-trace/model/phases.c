@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The phases of a checkpoint and the parts of its pause: differences of the times at which things were seen. */
+/* The phases of a checkpoint and the parts of its pause: differences between the times of events. */
 #include "model/impl.h"
 
 #include <math.h>
@@ -17,7 +17,7 @@ bool phase_is_part(enum phase phase)
 	return phase >= PHASE_before_freeze && phase <= PHASE_after_freeze;
 }
 
-/* The first of the two that was seen. */
+/* The earlier of the two. */
 static struct instant earlier(struct instant a, struct instant b)
 {
 	if (!a.seen || !b.seen)
@@ -50,10 +50,9 @@ static void set(struct checkpoint *c, enum phase phase, bool seen, struct instan
 }
 
 /*
- * The pause by QEMU's own time stamps, where both events have them: the times of a trace are those at which they came
- * in, some time after they happened. The one that took longer to come is moved. What was done in between, which is
- * known by the times of the trace, stays in between: it began after the stop had come in, and ended before the guest
- * ran.
+ * Corrects the pause by QEMU's own time stamps, if both events have them: a trace records when an event arrived, some
+ * time after it happened. Moves the event that took longer to arrive. Steps in between, timed by the trace, stay in
+ * between: they began after the stop had arrived, and ended before the guest ran.
  */
 static void trust_stamps(struct instant *stop, struct instant *resume, const struct progress *p)
 {
@@ -68,7 +67,7 @@ static void trust_stamps(struct instant *stop, struct instant *resume, const str
 		stop->ms = ms_between(pause, resume->ms);
 }
 
-/* A duration that is known without the times, from the lengths of its periods. */
+/* A duration without times, from the lengths of its periods. */
 static void approximate(struct phase_times *t, double ms)
 {
 	if (!t->seen || !(ms > 0))
@@ -86,7 +85,7 @@ void phases_make(struct checkpoint *c, const struct progress *p)
 	live_end = or_else(stop, or_else(p->switchover, p->done));
 	pause_end = or_else(resume, p->copy.seen ? never : p->done);
 	over = later(resume, p->done);
-	/* Where the guest was stopped first, the setup is in the pause. */
+	/* If the guest was stopped first, the setup is in the pause. */
 	set(c, PHASE_setup, c->count[EVENT_setup] > 0 && !(stop.seen && p->first.seen && stop.ms <= p->first.ms),
 	    p->first, earlier(p->save, stop));
 	set(c, PHASE_live, p->saved_while_running, p->save, live_end);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mplcr-trace plot: what is drawn, and where the picture goes. */
+/* mplcr-trace plot: chooses what to draw, and where the picture goes. */
 #include "plot/plot.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "base/number.h"
 #include "tool.h"
 
-/* Characters of a name in a picture 800 pixels wide, and where a terminal cannot say how wide it is. */
+/* The length of a name in a picture 800 pixels wide, and the size of a terminal that does not give its own. */
 enum { LABEL_MAX = 48, USUAL_COLUMNS = 80, USUAL_ROWS = 24, LEAST_COLUMNS = 40, MOST_COLUMNS = 400 };
 
 struct options {
@@ -39,16 +39,15 @@ static const struct cli_word panels[] = { PANELS_X(ONE_PANEL) CLI_WORDS_END };
 #undef ONE_PANEL
 
 static const struct cli_option option_table[] = {
-	{ "output", 'o', "FILE", "write the picture there (default: standard output)",
+	{ "output", 'o', "FILE", "write the picture to FILE (default: standard output)",
 	  TO_FILE(struct options, output) },
-	{ "type", 0, "TYPE", "svg or png (default: by the end of FILE's name, else svg)",
-	  TO_WORD(struct options, type, types) },
-	{ "force", 0, NULL, "write over FILE if it exists", TO_FLAG(struct options, force) },
-	{ "terminal", 0, NULL, "draw with letters (default: when standard output is a terminal)",
+	{ "type", 0, "TYPE", "svg or png (default: by FILE's suffix, else svg)", TO_WORD(struct options, type, types) },
+	{ "force", 0, NULL, "overwrite FILE if it exists", TO_FLAG(struct options, force) },
+	{ "terminal", 0, NULL, "draw in characters (default: when standard output is a terminal)",
 	  TO_FLAG(struct options, terminal) },
-	{ "only", 0, "PANEL", "draw pending, bandwidth, phases or pause alone; repeatable",
+	{ "only", 0, "PANEL", "draw only pending, bandwidth, phases or pause; repeatable",
 	  TO_WORDS(struct options, panels, panels) },
-	{ "checkpoint", 'c', "N", "of logs with several, draw the N-th alone",
+	{ "checkpoint", 'c', "N", "draw only checkpoint N of logs with several",
 	  TO_NUMBER(struct options, checkpoint, 0, MODEL_MAX_CHECKPOINTS) },
 	FORMAT_OPTION(struct options),
 	CLI_COMMON_OPTIONS,
@@ -57,7 +56,7 @@ static const struct cli_option option_table[] = {
 
 /* --- options ---------------------------------------------------------------------------------------------------- */
 
-/* The type of picture by its name or by the end of the file's. Returns 0 or -1. */
+/* The type of picture by its name or by the file's suffix. Returns 0 or -1. */
 static int set_type(struct plot *p, const struct options *o, struct err *e)
 {
 	const char *dot = o->output ? strrchr(path_base(o->output), '.') : NULL;
@@ -70,7 +69,7 @@ static int set_type(struct plot *p, const struct options *o, struct err *e)
 		if (strcmp(end, types[p->type].word) == 0)
 			return 0;
 	err_usage(e, "cannot tell the type of picture from the name '%s'", o->output);
-	return err_hint(e, "end it with .svg or .png, or say --type svg");
+	return err_hint(e, "end it with .svg or .png, or give --type svg");
 }
 
 static void set_terminal_size(struct plot *p)
@@ -104,14 +103,14 @@ static int check(struct options *o, struct plot *p, struct err *e)
 		return -1;
 	if (o->output && !o->force && access(o->output, F_OK) == 0) {
 		err_set(e, "'%s' exists", o->output);
-		return err_hint(e, "--force writes over it");
+		return err_hint(e, "--force overwrites it");
 	}
 	return 0;
 }
 
-/* --- what is drawn ---------------------------------------------------------------------------------------------- */
+/* --- what to draw ----------------------------------------------------------------------------------------------- */
 
-/* Cuts a text in UTF-8 after `max` characters, and says so with three points. */
+/* Cuts a text in UTF-8 after `max` characters and ends it with three dots. */
 static void shorten(char *text, size_t max)
 {
 	size_t characters = 0;
@@ -127,7 +126,7 @@ static void shorten(char *text, size_t max)
 		strcpy(cut, "...");
 }
 
-/* What a log is called in the picture: its name, with its directories only where another one has the same. */
+/* The name of a log in the picture: with its directories only if another log has the same name. */
 static const char *name_of(const char *path, const struct options *o)
 {
 	size_t same = 0;
@@ -139,7 +138,7 @@ static const char *name_of(const char *path, const struct options *o)
 	return same > 1 ? path : path_base(path);
 }
 
-/* The name of a checkpoint in the picture: of its log, and its number where the log has several. */
+/* The name of a checkpoint in the picture: its log's name, and its number if the log has several. */
 static char *label_of(const struct plot *p, const struct model *m, const struct checkpoint *c, const struct options *o)
 {
 	_cleanup_json_ json_t *clean = json_string_of(name_of(m->path, o));
@@ -151,7 +150,7 @@ static char *label_of(const struct plot *p, const struct model *m, const struct 
 	return steal_ptr(name);
 }
 
-/* Adds the checkpoints of one log. Returns how many there was no room for. */
+/* Adds the checkpoints of one log. Returns the number left out for lack of room. */
 static size_t add_curves(struct plot *p, const struct model *m, const struct options *o)
 {
 	size_t left = 0;
@@ -184,13 +183,13 @@ static int read_logs(struct plot *p, struct model *models, const struct options 
 	if (p->n_curves == 0)
 		return err_set(e, "there is no checkpoint in '%s'", o->paths[0]);
 	if (left > 0)
-		cli_note("%d checkpoints are drawn, %zu are left out; --checkpoint chooses one", PLOT_MAX_CURVES, left);
+		cli_note("drew %d checkpoints, left out %zu; --checkpoint chooses one", PLOT_MAX_CURVES, left);
 	return 0;
 }
 
 /* --- where it goes ---------------------------------------------------------------------------------------------- */
 
-/* Without the blanks that fill each line, the form feeds between drawings, and the empty lines at the top. */
+/* Prints the text without trailing blanks, form feeds between drawings and empty lines at the top. */
 static void print_text(const char *bytes, size_t size)
 {
 	const char *end = bytes + size, *next;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drawing, in three steps that know nothing of each other's work: plot.c reads the logs and chooses what is drawn,
- * script.c writes it as commands and data for gnuplot, run.c has gnuplot draw it.
+ * Drawing, in three independent steps: plot.c reads the logs and chooses what to draw, script.c writes commands and
+ * data for gnuplot, run.c runs gnuplot.
  *
- * Whatever comes from a log or a file name reaches gnuplot either as a number or as a text between double quotes, in
- * which every byte that could mean something to gnuplot is an octal number (gnuplot: help quotes). Paths do not reach
- * it at all.
+ * Data from a log or a file name reaches gnuplot either as a number or as a text in double quotes, in which every byte
+ * is an octal number (gnuplot: help quotes). Paths never reach it.
  */
 #ifndef MPLCR_TRACE_PLOT_H
 #define MPLCR_TRACE_PLOT_H
@@ -15,7 +14,7 @@
 
 #include "model/model.h"
 
-/* As many as there are colours that everybody can tell from each other on white. */
+/* The number of colours that everybody can tell apart on white. */
 #define PLOT_MAX_CURVES 7
 
 enum plot_type { PLOT_SVG, PLOT_PNG, PLOT_TEXT, PLOT_UNSAID };
@@ -40,14 +39,14 @@ struct plot {
 };
 
 /*
- * Writes commands and data for gnuplot, which draw all wanted panels that the curves have figures for, into `output` (a
- * path that needs no quoting). Returns how many panels that are.
+ * Writes commands and data for gnuplot that draw all wanted panels for which the curves have figures into `output` (a
+ * path that needs no quoting). Returns the number of panels.
  */
 size_t plot_script(FILE *script, const struct plot *p, const char *output);
 
 /*
- * Has gnuplot draw. *bytes (malloc'd, the caller's) gets the picture, or the text. Returns 0, or -1: nothing to draw,
- * no gnuplot, or what gnuplot said.
+ * Runs gnuplot. *bytes (malloc'd, the caller's) gets the picture or the text. Returns 0, or -1: nothing to draw, no
+ * gnuplot, or gnuplot's error.
  */
 int plot_run(const struct plot *p, char **bytes, size_t *size, struct err *e) __attribute__((warn_unused_result));
 

@@ -19,7 +19,7 @@
 /* gnuplot takes a second for the largest traces. */
 #define GNUPLOT_MS 120000
 
-/* A file in memory that the child inherits and knows as /dev/fd/N. Returns a descriptor or -1. */
+/* A file in memory that the child inherits as /dev/fd/N. Returns a descriptor or -1. */
 static int memory_file(const char *name, struct err *e)
 {
 	int fd = memfd_create(name, 0);
@@ -40,8 +40,8 @@ static int write_script(const struct plot *p, int script, int picture, struct er
 		return err_sys(e, errno, "cannot write the commands for gnuplot");
 	}
 	if (plot_script(f, p, output) == 0) {
-		err_set(e, "there is nothing to draw");
-		return err_hint(e, "mplcr-trace summary shows what the log has");
+		err_set(e, "nothing to draw");
+		return err_hint(e, "mplcr-trace summary shows the contents of the log");
 	}
 	if (fflush(f) != 0)
 		return err_sys(e, errno, "cannot write the commands for gnuplot");
@@ -53,7 +53,7 @@ static int run_gnuplot(int script, struct err *e)
 	_cleanup_free_ char *path = text_of("/dev/fd/%d", script);
 	_cleanup_free_ char *said = NULL;
 	_cleanup_close_ int interrupt = interrupt_open(e);
-	/* -d: no settings of the user, which could be any commands */
+	/* -d: ignore the user's settings, which could be any commands */
 	char *argv[] = { "gnuplot", "-d", path, NULL };
 	struct process process;
 
@@ -63,8 +63,8 @@ static int run_gnuplot(int script, struct err *e)
 		return 0;
 	if (said && strcmp(said, strerror(ENOENT)) == 0) {
 		err_set(e, "cannot draw: gnuplot is not installed");
-		err_hint(e,
-			 "install it (Debian: gnuplot-nox, Fedora: gnuplot-minimal); mplcr-trace summary needs none");
+		err_hint(e, "install it (Debian: gnuplot-nox, Fedora: gnuplot-minimal); mplcr-trace summary works "
+			    "without it");
 	}
 	return -1;
 }

@@ -24,14 +24,14 @@ enum {
 /* More points than this have no marks of their own. */
 #define MARKS 40
 
-/* Up to this one, each iteration has its number below the axis: gnuplot would divide them. */
+/* Up to this many, label each iteration below the axis: gnuplot would label fractions. */
 #define WHOLE_TICS 10
 
 #define MIB (1024.0 * 1024.0)
 
 /*
  * Colours of Okabe and Ito (https://jfly.uni-koeln.de/color/), which people with any kind of colour vision can tell
- * from each other, without yellow, which is too light for a line; dashes and marks for those who print in black.
+ * apart, without yellow, which is too light for a line; dashes and marks for those who print in black.
  */
 static const struct {
 	const char *colour;
@@ -41,7 +41,7 @@ static const struct {
 	{ "#E69F00", 3, 6 }, { "#56B4E9", 1, 4 }, { "#000000", 2, 8 },
 };
 
-/* Every byte as a number: gnuplot takes as many digits as follow, so that one that is left as it is could join them. */
+/* Every byte becomes a number: a literal digit after an octal number would join it. */
 void plot_put_text(FILE *f, const char *text)
 {
 	fputc('"', f);
@@ -53,13 +53,13 @@ void plot_put_text(FILE *f, const char *text)
 	fputc('"', f);
 }
 
-/* The larger one; `a` where `b` is no number. */
+/* The larger one; `a` if `b` is NAN. */
 static double larger(double a, double b)
 {
 	return b > a && isfinite(b) ? b : a;
 }
 
-/* Whether all that is drawn of the checkpoint has times; a curve with holes would mislead. */
+/* Whether all points of the checkpoint have times; a curve with holes would mislead. */
 static bool is_timed(const struct checkpoint *c)
 {
 	for (size_t i = 0; i < c->n_samples; i++)
@@ -68,7 +68,7 @@ static bool is_timed(const struct checkpoint *c)
 	return true;
 }
 
-/* Where the sample is on the x axis, in seconds or iterations; NAN: nowhere. */
+/* The sample's place on the x axis, in seconds or iterations; NAN: none. */
 static double x_of(const struct sample *s, bool timed)
 {
 	return timed ? s->time_ms / 1000 : (double)s->iteration;
@@ -82,7 +82,7 @@ static double y_of(const struct sample *s, enum panel_kind kind)
 	return s->pending_bytes == UNTOLD ? (double)NAN : (double)s->pending_bytes / MIB;
 }
 
-/* Whether there is such a place in the drawing: a log can say anything. */
+/* Whether the point can be drawn: a log can say anything. */
 static bool is_point(double x, double y)
 {
 	return isfinite(x) && isfinite(y) && x >= 0 && y >= 0;
@@ -113,7 +113,7 @@ static void put_points(FILE *f, const struct checkpoint *c, enum panel_kind kind
 
 double plot_time_end(const struct plot *p)
 {
-	double end = 0.001; /* at least a millisecond: there must be an axis */
+	double end = 0.001; /* at least a millisecond, to have an axis */
 
 	for (size_t i = 0; i < p->n_curves; i++) {
 		const struct checkpoint *c = p->curves[i].checkpoint;
@@ -158,7 +158,7 @@ static void put_style(FILE *f, size_t curve, size_t points)
 		curve_styles[curve].dash, curve_styles[curve].mark, points / MARKS + 1);
 }
 
-/* A drawing of its own, of nothing but the names of the curves. */
+/* A separate drawing with only the names of the curves. */
 static void draw_legend(FILE *f, const struct plot *p)
 {
 	fputs("unset border\nunset tics\nset xrange [0:1]\nset yrange [0:1]\n"

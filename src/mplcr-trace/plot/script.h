@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the two writers of gnuplot commands share: script.c draws curves, timeline.c bars of time. */
+/* Shared by the two writers of gnuplot commands: script.c draws curves, timeline.c bars of time. */
 #ifndef MPLCR_TRACE_PLOT_SCRIPT_H
 #define MPLCR_TRACE_PLOT_SCRIPT_H
 
@@ -8,10 +8,10 @@
 
 #include "plot/plot.h"
 
-/* One of the drawings, which are above each other. */
+/* One of the drawings, which are stacked. */
 struct panel {
 	enum panel_kind kind;
-	bool timed; /* of the curves, those over time; else those over iterations */
+	bool timed; /* curves over time; else over iterations */
 };
 
 /* Writes the text in quotes, see plot.h; control bytes become '?'. */
@@ -23,13 +23,13 @@ void plot_put_titles(FILE *f, const struct plot *p, const char *title, const cha
 /* The end of the time axis that panels share, in seconds. */
 double plot_time_end(const struct plot *p);
 
-/* Whether the log tells what the panel (phases or pause) draws of the checkpoint. */
+/* Whether the log has the panel's data (phases or pause) for the checkpoint. */
 bool timeline_has(const struct checkpoint *c, enum panel_kind kind);
 
-/* When the last phase ended that is known, in ms since the checkpoint began; 0 where none is. */
+/* The end of the last known phase in ms since the checkpoint began; 0 without any. */
 double timeline_end_ms(const struct checkpoint *c);
 
-/* Writes the commands and data of the panel: a bar for each curve that has one. */
+/* Writes the commands and data of the panel, with a bar for each curve that has one. */
 void timeline_draw(FILE *f, const struct plot *p, enum panel_kind kind);
 
 #endif

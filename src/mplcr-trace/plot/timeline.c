@@ -5,8 +5,8 @@
 #include <string.h>
 
 /*
- * How a phase is drawn: each with a colour and, where colours of neighbours look alike in grey, a pattern. The first
- * are the phases, the last the parts of the pause.
+ * The look of the phases: a colour and, where neighbours look alike in grey, a pattern. Phases come first, then the
+ * parts of the pause.
  */
 static const struct {
 	const char *title, *colour, *fill;
@@ -38,7 +38,7 @@ static void add(struct bar *b, enum phase phase, double from, double length, boo
 	b->pieces[b->n++] = (struct piece){ phase, from, from + length, approximate };
 }
 
-/* Phases of which the log tells the length; one whose beginning is not known begins where the one before ended. */
+/* Adds phases of known length; one without a known beginning begins at the end of the previous one. */
 static void add_phases(struct bar *b, const struct checkpoint *c, bool parts)
 {
 	double zero = parts ? c->phases[PHASE_pause].began_ms : 0, end = 0;
@@ -56,7 +56,7 @@ static void add_phases(struct bar *b, const struct checkpoint *c, bool parts)
 	}
 }
 
-/* The parts of the pause; the whole where they are not known; as QEMU measured it where that is all there is. */
+/* Adds the parts of the pause; the whole if they are unknown; QEMU's own figure if there is nothing else. */
 static void add_pause(struct bar *b, const struct checkpoint *c)
 {
 	const struct phase_times *pause = &c->phases[PHASE_pause];
@@ -122,7 +122,7 @@ static void put_caption(FILE *f, const char *label, const struct bar *b)
 	plot_put_text(f, text);
 }
 
-/* All pieces of that phase, of all bars: x, y, and the corners of the rectangle. */
+/* Writes all pieces of that phase, of all bars: x, y, and the corners of the rectangle. */
 static bool put_rectangles(FILE *f, const struct bar *bars, size_t n, enum phase phase, double scale)
 {
 	bool any = false;
@@ -146,7 +146,7 @@ static bool put_rectangles(FILE *f, const struct bar *bars, size_t n, enum phase
 	return any;
 }
 
-/* The bars of the curves that have one, in their order. */
+/* Collects the bars of the curves that have one, in order. */
 static size_t bars_of(const struct plot *p, enum panel_kind kind, struct bar *bars, const char **labels)
 {
 	size_t n = 0;
@@ -160,7 +160,7 @@ static size_t bars_of(const struct plot *p, enum panel_kind kind, struct bar *ba
 	return n;
 }
 
-/* In letters, the legend has the place of the axis title. */
+/* In a terminal, the legend takes the place of the axis title. */
 static void put_frame(FILE *f, const struct plot *p, enum panel_kind kind, size_t n)
 {
 	bool text = p->type == PLOT_TEXT;

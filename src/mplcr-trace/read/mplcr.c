@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "read/qmp.h"
 
-/* An event as JSON, back into an event. Its texts are those of `object`. */
+/* Turns an event in JSON back into an event. Borrows the texts of `object`. */
 static bool from_json(struct event *ev, const json_t *object)
 {
 	const char *name = json_text(object, "event"), *key;
@@ -37,7 +37,7 @@ static bool from_json(struct event *ev, const json_t *object)
 	return true;
 }
 
-/* The steps of mplcr-trigger are noted as "survey done". */
+/* mplcr-trigger notes its steps as "survey done". */
 static int read_note(struct reader *r, const char *note, double ms, struct err *e)
 {
 	static const char tail[] = " done";

@@ -35,8 +35,8 @@ struct kept_name {
 
 struct mplm {
 	struct patterns *patterns;
-	struct kept_name device, file; /* of the overlay that is being described */
-	int64_t interval_seconds;      /* UNTOLD before a line says it */
+	struct kept_name device, file; /* of the overlay being described */
+	int64_t interval_seconds;      /* UNTOLD before a line gives it */
 };
 
 static struct mplm *own(struct reader *r)
@@ -67,7 +67,7 @@ static int overlay_file(struct reader *r, struct err *e)
 	return 0;
 }
 
-/* The last of the three. While the guest is paused the overlay is made, else it is queued. */
+/* The last of the three. In the pause QEMU makes the overlay, else it queues it. */
 static int overlay_format(struct reader *r, struct err *e)
 {
 	const struct mplm *m = own(r);
@@ -84,7 +84,7 @@ static int overlay_format(struct reader *r, struct err *e)
 	return reader_emit(r, e);
 }
 
-/* Completes the freeze before it. An image that is made while the guest runs is none of ours. */
+/* Completes the preceding freeze. An image made while the guest runs is not part of a checkpoint. */
 static int formatting(struct reader *r, struct err *e)
 {
 	struct event *freeze = &r->held.ev, *ev = &r->ev;
@@ -139,7 +139,7 @@ static int first_interval(struct reader *r, struct err *e)
 	return iteration_at(r, 0, e);
 }
 
-/* The line has the end of the interval that begins now. */
+/* The line gives the end of the interval that begins now. */
 static int next_interval(struct reader *r, struct err *e)
 {
 	if (own(r)->interval_seconds != UNTOLD)
@@ -167,7 +167,7 @@ static int percents(struct reader *r, struct err *e)
 	return reader_emit(r, e);
 }
 
-/* Both are printed only when the migration's state is "completed". */
+/* QEMU prints both only in the migration state "completed". */
 static int completed(struct reader *r, struct err *e)
 {
 	r->ev.kind = EVENT_done;

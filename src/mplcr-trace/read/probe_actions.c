@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the lines of QEMU's probes mean where they mean more than their figures: the states of a migration, bitmap syncs
- * (function line, stack, start and end are one event), sections (start, save, end and time are one event).
+ * The lines of QEMU's probes that mean more than their figures: the states of a migration, bitmap syncs (function line,
+ * stack, start and end are one event), sections (start, save, end and time are one event).
  */
 #include "read/probe_actions.h"
 #include "read/probes.h"
@@ -19,7 +19,7 @@ static bool holds(const struct reader *r, enum event_kind kind)
 	return r->held.open && r->held.ev.kind == kind;
 }
 
-/* --- what lines mean -------------------------------------------------------------------------------------------- */
+/* --- states ------------------------------------------------------------------------------------------------------ */
 
 /* QEMU before 2.11 logs numbers (qapi/migration.json of 2.9). */
 static const char *const old_states[] = { "none",      "setup",  "cancelling", "cancelled", "active", "postcopy-active",
@@ -33,7 +33,7 @@ static void name_old_state(struct event *ev)
 		event_set_text(ev, FIELD_status, old_states[t->start[0] - '0']);
 }
 
-/* The command and the state that follows begin one migration. */
+/* The command and the state after it begin one migration. */
 int probe_command(struct reader *r, struct err *e)
 {
 	own(r)->commanded = true;
@@ -68,7 +68,7 @@ int probe_set_state(struct reader *r, struct err *e)
 	return 0;
 }
 
-/* The guest is stopped and started by its user as well: a stop counts when a migration follows before it runs again. */
+/* Users stop and start the guest as well: a stop only counts if a migration follows before the guest runs again. */
 int probe_vm_stopped(struct reader *r, struct err *e)
 {
 	if (r->stage.begun && !r->stage.done)
@@ -96,7 +96,7 @@ int probe_iterate(struct reader *r, struct err *e)
 	return reader_emit(r, e);
 }
 
-/* QEMU stops the guest before it has saved any memory only for a background snapshot. */
+/* Only for a background snapshot does QEMU stop the guest before saving any memory. */
 int probe_vm_stop(struct reader *r, struct err *e)
 {
 	if (!r->stage.past)
@@ -110,10 +110,10 @@ int probe_live_stage_over(struct reader *r, struct err *e)
 	return reader_emit_once(r, e);
 }
 
-/* The bits of the smallest normal double; as a bandwidth in bytes per millisecond it is more than any machine has. */
+/* The bits of the smallest normal double; as a bandwidth in bytes per millisecond, more than any machine has. */
 #define LEAST_BITS (INT64_C(1) << 52)
 
-/* In bytes per millisecond, or NAN. SystemTap prints a double as the whole number that has its bits. */
+/* In bytes per millisecond, or NAN. SystemTap prints a double as the integer with the same bits. */
 static double logged_bandwidth(struct event *ev)
 {
 	int64_t whole = event_whole(ev, FIELD_logged_bandwidth, 0);
@@ -126,7 +126,7 @@ static double logged_bandwidth(struct event *ev)
 	return isfinite(decoded) ? decoded : NAN;
 }
 
-/* The period's own bytes and time tell whether a bandwidth can be true. */
+/* Checks the bandwidth against the period's own bytes and time. */
 int probe_transferred(struct reader *r, struct err *e)
 {
 	struct event *ev = &r->ev;
@@ -137,7 +137,7 @@ int probe_transferred(struct reader *r, struct err *e)
 		said = logged_bandwidth(ev);
 	if (rate > 0 && !(fabs(said - rate) <= 0.01 * rate + 1)) {
 		said = rate;
-		event_set_text(ev, FIELD_note, "the bandwidth of the log cannot be true: taken from bytes and time");
+		event_set_text(ev, FIELD_note, "the logged bandwidth is impossible: computed from bytes and time");
 	}
 	event_set_real(ev, FIELD_bandwidth_bytes_per_second, round(said * 1000));
 	return reader_emit(r, e);
@@ -150,7 +150,7 @@ int probe_sync_begins(struct reader *r, struct err *e)
 	if (holds(r, EVENT_sync))
 		return 0;
 	if (holds(r, EVENT_vmstate) && !own(r)->named && !own(r)->ended)
-		reader_forget(r); /* only memory syncs in its section */
+		reader_forget(r); /* only memory syncs inside of its section */
 	return reader_hold(r, e);
 }
 
@@ -217,7 +217,7 @@ int probe_section_ends(struct reader *r, struct err *e)
 	return 0;
 }
 
-/* The line that says most of a section: the event gets its number. */
+/* The most detailed line of a section: the event gets its line number. */
 int probe_device_saved(struct reader *r, struct err *e)
 {
 	struct probes *p = own(r);
@@ -243,8 +243,8 @@ static bool same_name(const struct event *a, const struct event *b)
 }
 
 /*
- * How long a section took, in microseconds. It comes behind the section, and for devices that have none too; where the
- * log has no other lines of sections it stands for them.
+ * The time of a section, in microseconds. The line follows the section, and also comes for devices without one; if the
+ * log has no other lines of sections, it takes their place.
  */
 int probe_device_time(struct reader *r, struct err *e)
 {

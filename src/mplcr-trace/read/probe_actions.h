@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the lines of probes do, and what is kept between them: for the table in probes.c. */
+/* The actions for lines of probes and the state between lines, for the table in probes.c. */
 #ifndef MPLCR_TRACE_PROBE_ACTIONS_H
 #define MPLCR_TRACE_PROBE_ACTIONS_H
 
@@ -15,18 +15,18 @@ struct probes {
 	struct text names[PROBES_RULES];
 	uint8_t table[PROBES_SLOTS]; /* hash of a name -> number of the first rule of that name, plus 1 */
 
-	bool commanded;      /* the command was seen, the state that it leads to not yet */
+	bool commanded; /* the command was seen, its first state not yet */
 
-	/* Where in the stream the log is. */
-	bool iterating;      /* sections are those of a round of saving memory, not devices */
-	bool named;          /* the held section is that of a device: its vmstate_save was seen */
-	bool ended;          /* the held section has ended: what comes is not in it */
+	/* The log's position in the stream. */
+	bool iterating;      /* sections belong to a round of saving memory, not to devices */
+	bool named;          /* the held section is a device's: its vmstate_save was seen */
+	bool ended;          /* the held section has ended: later lines are not in it */
 	bool sections;       /* the log has lines of sections */
-	int64_t iterable[PROBES_ITERABLE]; /* numbers of sections that were seen in rounds */
+	int64_t iterable[PROBES_ITERABLE]; /* numbers of sections seen in rounds */
 	size_t n_iterable;
 };
 
-/* What is done with the lines of the table, see rule_action in rules.h. */
+/* The actions of the table's rules, see rule_action in rules.h. */
 rule_action probe_command, probe_set_state, probe_vm_stopped, probe_vm_runs;
 rule_action probe_state_header, probe_iterate, probe_live_stage_over, probe_vm_stop;
 rule_action probe_transferred, probe_pending_exact, probe_pending_estimate, probe_sync_begins, probe_sync_ends;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The probes of QEMU's migration code (migration/trace-events in QEMU's source, 2.9 to 10.0): one name, and arguments
- * that differ between versions and between QEMU's own log and the SystemTap script of the seed trace. Both logs are
- * read with the one table.
+ * The probes of QEMU's migration code (migration/trace-events in QEMU's source, 2.9 to 10.0): a probe keeps its name,
+ * but its arguments differ between versions and between QEMU's own log and the SystemTap script of the seed trace. One
+ * table reads both logs.
  */
 #include "read/probes.h"
 
@@ -15,7 +15,7 @@
 /* --- the table -------------------------------------------------------------------------------------------------- */
 
 /* clang-format off: rows of a table */
-/* Rules of one name are next to each other: the first that matches counts. A name ends at a blank or a brace. */
+/* Rules of one name are adjacent; the first match counts. A name ends at a blank or a brace. */
 static const struct rule rules[] = {
 	{ "qmp_migrate uri:{uri}", EVENT_setup, "migrate", probe_command },
 	{ "migrate_set_state new state {status}", EVENT_setup, "state", probe_set_state },
@@ -107,7 +107,7 @@ static const struct rule rules[] = {
 
 #define RULES (sizeof(rules) / sizeof(rules[0]))
 
-/* Known, and no event: a '*' stands for the rest of a name. */
+/* Known probes without an event; '*' matches the rest of a name. */
 static const char *const quiet[] = {
 	"cpu_throttle_dirty_sync",
 	"migrate_fd_cancel",
@@ -169,7 +169,7 @@ static struct text name_of_rule(size_t i)
 	return (struct text){ rules[i].pattern, strcspn(rules[i].pattern, " {") };
 }
 
-/* Names of one length differ at their ends and in the middle. */
+/* Names of the same length differ at the end and in the middle. */
 static size_t slot_of(struct text name)
 {
 	const unsigned char *s = (const unsigned char *)name.start;
@@ -180,7 +180,7 @@ static size_t slot_of(struct text name)
 	return sum & (PROBES_SLOTS - 1);
 }
 
-/* The slot of the name, or the empty one where it would be. */
+/* The slot of the name, or the empty slot for it. */
 static size_t find_slot(const struct probes *p, struct text name)
 {
 	size_t slot = slot_of(name);
@@ -229,7 +229,7 @@ bool probes_know(struct text line)
 {
 	struct text name = name_of(line);
 
-	if (!memchr(name.start, '_', name.length)) /* a word of some prose */
+	if (!memchr(name.start, '_', name.length)) /* a word of ordinary text */
 		return false;
 	for (size_t i = 0; i < RULES; i++)
 		if (text_same(name_of_rule(i), name))

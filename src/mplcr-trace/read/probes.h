@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The probes of QEMU's migration code: what QEMU's own log and SystemTap's have in common. */
+/* The probes of QEMU's migration code: shared by QEMU's own log and SystemTap's. */
 #ifndef MPLCR_TRACE_PROBES_H
 #define MPLCR_TRACE_PROBES_H
 
@@ -9,7 +9,7 @@
 void probes_begin(struct reader *r);
 void probes_end(struct reader *r);
 
-/* Whether the line is that of a probe of QEMU's migration code. */
+/* Whether the line comes from a probe of QEMU's migration code. */
 bool probes_know(struct text line);
 
 /* As log_format.read, for `NAME ARGUMENT…`. */

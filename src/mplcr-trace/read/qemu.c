@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * QEMU's own trace log (-trace NAME -D FILE, backend "log"; docs/devel/tracing.rst of QEMU): a probe's name with its
- * arguments, and with -msg timestamp=on the process and the time before it:
+ * arguments; -msg timestamp=on puts the process and the time before it:
  *
  *     4712@1795395596.736479:migrate_set_state new state setup
  *
@@ -13,7 +13,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-/* Reads digits. Returns what is behind them, or NULL where there are none or too many. */
+/* Reads digits. Returns the text after them, or NULL without any or with too many. */
 static const char *digits(const char *at, const char *end, uint64_t *value)
 {
 	const char *begin = at;
@@ -23,7 +23,7 @@ static const char *digits(const char *at, const char *end, uint64_t *value)
 	return at > begin && at - begin <= 18 ? at : NULL;
 }
 
-/* What is behind the stamp; *ms gets the time, negative where there is no stamp. */
+/* The text after the stamp; *ms gets the time, negative without a stamp. */
 static struct text behind_stamp(struct text line, double *ms)
 {
 	const char *at = line.start, *end = line.start + line.length;

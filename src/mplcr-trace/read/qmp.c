@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What goes over a QMP connection, as events (QEMU's qapi/migration.json, block-core.json, run-state.json). A migration
- * begins with the command `migrate` or, where somebody else sent that, with the first word of its being under way.
+ * Turns QMP traffic into events (QEMU's qapi/migration.json, block-core.json, run-state.json). A migration begins with
+ * the command `migrate` or, if another client sent it, with the first sign of it.
  */
 #include "read/qmp.h"
 
@@ -18,11 +18,11 @@ struct qmp_events {
 	uint64_t checkpoint;
 	bool migrating; /* the checkpoint's migration has begun */
 	bool done;      /* it has ended */
-	bool figures;   /* and QEMU's last figures of it were given on */
+	bool figures;   /* and QEMU's last figures of it were passed on */
 	bool switched, stopped, resumed;
-	int64_t pass;     /* the last that an event told */
-	int64_t throttle; /* percent, as last told */
-	json_t *freeze;   /* the actions of a transaction that was sent, or NULL */
+	int64_t pass;     /* the last in an event */
+	int64_t throttle; /* percent, the last in an event */
+	json_t *freeze;   /* the actions of a transaction just sent, or NULL */
 	int64_t freeze_id;
 	double freeze_ms; /* when it was sent */
 	struct event ev;  /* being filled */
@@ -45,7 +45,7 @@ void qmp_events_free(struct qmp_events *q)
 	free(q);
 }
 
-/* --- giving events on ------------------------------------------------------------------------------------------- */
+/* --- passing events on ------------------------------------------------------------------------------------------- */
 
 static void next_checkpoint(struct qmp_events *q)
 {
@@ -54,7 +54,7 @@ static void next_checkpoint(struct qmp_events *q)
 	q->pass = q->throttle = 0;
 }
 
-/* Begins an event; the times and the line are those of the object that is being fed. */
+/* Begins an event with the time and line of the object being fed. */
 static struct event *event_of(struct qmp_events *q, enum event_kind kind)
 {
 	q->ev.kind = kind;
@@ -85,7 +85,7 @@ static void migration_begins(struct qmp_events *q)
 	q->migrating = true;
 }
 
-/* The number at `key` into a field of q->ev, where there is one. */
+/* Stores the number at `key`, if any, in a field of q->ev. */
 static void take_whole(struct qmp_events *q, enum event_field field, const json_t *from, const char *key)
 {
 	const json_t *value = json_object_get(from, key);
@@ -113,7 +113,7 @@ static int sent_migrate(struct qmp_events *q, const json_t *arguments, struct er
 	return give(q, e);
 }
 
-/* Limits that are set for the migration, not those that are put back after it. */
+/* Limits set for the migration, not those restored after it. */
 static int sent_parameters(struct qmp_events *q, const json_t *arguments, struct err *e)
 {
 	if (q->done)
@@ -196,7 +196,7 @@ static int give_progress(struct qmp_events *q, const json_t *info, const json_t 
 	take_whole(q, FIELD_dirty_pages_per_second, ram, "dirty-pages-rate");
 	if (json_int(ram, "total", 0) > 0)
 		event_set_whole(&q->ev, FIELD_total_pages, json_int(ram, "total", 0) / 4096);
-	if (json_real_at(ram, "mbps", 0) > 0) /* 0 stands for "not measured yet" */
+	if (json_real_at(ram, "mbps", 0) > 0) /* 0 means "not measured yet" */
 		event_set_real(&q->ev, FIELD_bandwidth_bytes_per_second, json_real_at(ram, "mbps", 0) * 1e6 / 8);
 	if (give(q, e) < 0)
 		return -1;
@@ -226,7 +226,7 @@ static int give_end(struct qmp_events *q, const char *status, const json_t *info
 	return give(q, e);
 }
 
-/* The answer to query-migrate. It may tell of a migration of long ago. */
+/* The answer to query-migrate. It may describe a migration of long ago. */
 static int feed_info(struct qmp_events *q, const json_t *info, struct err *e)
 {
 	const char *status = json_text(info, "status");
@@ -284,7 +284,7 @@ static int feed_migration_event(struct qmp_events *q, const char *status, struct
 
 static int feed_pass(struct qmp_events *q, int64_t pass, struct err *e)
 {
-	if (pass <= q->pass || q->switched || q->stopped) /* the last pass is the rest, not a round */
+	if (pass <= q->pass || q->switched || q->stopped) /* the last pass sends the rest; it is not a round */
 		return 0;
 	q->pass = pass;
 	event_of(q, EVENT_iteration);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What goes over a QMP connection, as events. */
+/* QMP traffic as events. */
 #ifndef MPLCR_TRACE_QMP_H
 #define MPLCR_TRACE_QMP_H
 
@@ -11,13 +11,13 @@
 
 struct qmp_events;
 
-/* Turns what goes over a QMP connection to a VM into events. `sink` and its context get them. Never fails. */
+/* Turns the QMP traffic with a VM into events for `sink` and its context. Never fails. */
 struct qmp_events *qmp_events_new(event_sink *sink, void *ctx);
 
 /*
- * One object that was sent ('>') or received ('<'), as a watcher of qmp.h sees it; `time_ms` is the time since the trace
- * began, `line` the number of the source's line. The checkpoint number is counted here. Answers are understood by
- * their shape (query-migrate's). Returns 0, or -1 where the sink failed.
+ * Feeds one object, sent ('>') or received ('<'), as a watcher of qmp.h sees it; `time_ms` is the time since the trace
+ * began, `line` the source's line number. Counts the checkpoints. Recognises answers by their shape (query-migrate's).
+ * Returns 0, or -1 if the sink failed.
  */
 int qmp_events_feed(struct qmp_events *q, double time_ms, uint64_t line, char direction, const json_t *object,
 		    struct err *e) __attribute__((warn_unused_result));

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Begins the next checkpoint where an event of this kind cannot be of the one that the log is in. */
+/* Begins the next checkpoint if an event of this kind cannot belong to the current one. */
 static void admit(struct reader *r, enum event_kind kind, bool begins)
 {
 	struct stage *s = &r->stage;
@@ -138,7 +138,7 @@ void reader_time(struct reader *r, double ms, bool wall_clock)
 			event_set_real(&r->ev, FIELD_unix_time_ms, ms);
 	}
 	r->timed = true;
-	/* Stamps have microseconds; more digits would be those of the difference of two large doubles. */
+	/* Stamps have microseconds; further digits come from subtracting two large doubles. */
 	event_set_real(&r->ev, FIELD_time_ms, round((ms - r->first_time_ms) * 1000) / 1000);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a source hands to the reader of its format, and what the readers share: the numbering of checkpoints, and an
- * event that waits for the lines that complete it.
+ * The interface between a source and the reader of its format, and the code that readers share: numbering checkpoints,
+ * and holding an event until later lines complete it.
  */
 #ifndef MPLCR_TRACE_READER_H
 #define MPLCR_TRACE_READER_H
@@ -18,11 +18,11 @@ struct held {
 	char bytes[HELD_BYTES];
 };
 
-/* What has been seen of the checkpoint that the log is in. */
+/* The stage of the current checkpoint. */
 struct stage {
-	bool begun;    /* a line that only the start of a migration prints */
-	bool past;     /* setup is over: a setup line is of the next checkpoint */
-	bool switched; /* a switchover was given on */
+	bool begun;    /* saw a line that only the start of a migration prints */
+	bool past;     /* setup is over: a setup line belongs to the next checkpoint */
+	bool switched; /* a switchover was passed on */
 	bool stopped;
 	bool done;
 };
@@ -30,12 +30,12 @@ struct stage {
 struct reader {
 	event_sink *sink;
 	void *ctx;
-	struct event ev;      /* of the line that is being read: line, checkpoint and time are set */
+	struct event ev; /* of the current line: line, checkpoint and time are set */
 	struct held held;
 	struct stage stage;
 	uint64_t checkpoint;  /* 0: before the first */
 	uint64_t line;
-	uint64_t event_lines; /* lines of which events were given on */
+	uint64_t event_lines; /* lines that gave events */
 	uint64_t given_line;  /* the last of them */
 	double first_time_ms; /* the first time stamp; see reader_time */
 	bool timed;
@@ -44,13 +44,13 @@ struct reader {
 
 /* One format of logs. */
 struct log_format {
-	/* Whether only this format has such a line. */
+	/* Whether the line can only be of this format. */
 	bool (*recognise)(struct text line);
-	/* Makes r->own, or NULL where there is none. */
+	/* Makes r->own; NULL if the format has none. */
 	void (*begin)(struct reader *r);
 	/*
-	 * Takes one line without blanks at its ends (never empty) and gives on the events that came of it. Returns 1
-	 * where it knows the line, 0 where not, -1 where the sink failed.
+	 * Takes one trimmed line (never empty) and passes its events on. Returns 1 if it knows the line, 0 if not, -1
+	 * if the sink failed.
 	 */
 	int (*read)(struct reader *r, struct text line, struct err *e);
 	/* Releases r->own. */
@@ -62,37 +62,37 @@ extern const struct log_format format_mplm, format_stap, format_qemu, format_mpl
 /* --- for readers (reader.c) ------------------------------------------------------------------------------------- */
 
 /*
- * Gives r->ev on, after what is held: decides which checkpoint it is of by its kind (struct stage). For an event of the
- * kind setup, `begins` says that only the start of a migration prints it. Returns 0 or -1.
+ * Passes r->ev on, after the held event; finds its checkpoint by its kind (struct stage). For a setup event, `begins`
+ * says that only the start of a migration prints it. Returns 0 or -1.
  */
 int reader_emit(struct reader *r, struct err *e);
 int reader_emit_begin(struct reader *r, struct err *e);
 
-/* The same for events of which a checkpoint has one only, though several lines of a log say it. */
+/* The same for events that a checkpoint has only once, though several lines of a log say it. */
 int reader_emit_once(struct reader *r, struct err *e);
 
-/* Gives an event on as it is, the number of its checkpoint too. */
+/* Passes an event on unchanged, checkpoint number included. */
 int reader_pass(struct reader *r, const struct event *ev, struct err *e);
 
-/* Holds r->ev back, with copies of its texts; what was held before is given on. */
+/* Holds r->ev back, with copies of its texts; passes the previous held event on. */
 int reader_hold(struct reader *r, struct err *e);
 
 /* Sets a text of the held event to a copy. */
 void reader_hold_text(struct reader *r, enum event_field field, struct text text);
 
-/* Gives on what is held, or forgets it. */
+/* Pass the held event on, or drop it. */
 int reader_release(struct reader *r, struct err *e);
 void reader_forget(struct reader *r);
 
-/* Sets the time of r->ev, in ms of any clock; the source's first stamp is also given as it is, if of the wall clock. */
+/* Sets the time of r->ev, in ms of any clock; also passes on the source's first stamp, if it is wall clock. */
 void reader_time(struct reader *r, double ms, bool wall_clock);
 
-/* The bytes without blanks (and NULs, which a sparse file may have) at both ends. */
+/* The bytes without blanks (and NULs, as in sparse files) at both ends. */
 struct text text_trim(struct text t);
 
 bool text_begins(struct text t, const char *head);
 
-/* What is behind the first `n` bytes. */
+/* The text after the first `n` bytes. */
 static inline struct text text_behind(struct text t, size_t n)
 {
 	return (struct text){ t.start + n, t.length - n };

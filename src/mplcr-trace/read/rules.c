@@ -13,7 +13,7 @@
 #define ANYTHING EVENT_FIELDS /* {} */
 #define LONGEST_REAL 63
 
-/* A field (or anything), and the text that ends it. The first part of a pattern has a text only. */
+/* A field (or anything) and the text that ends it. The first part of a pattern only has a text. */
 struct part {
 	enum event_field field;
 	const char *text;
@@ -66,7 +66,7 @@ void patterns_free(struct patterns *p)
 	free(p);
 }
 
-/* Digits with an optional sign. A number that no int64_t holds is passed over: the event does not have it then. */
+/* Digits with an optional sign. Leaves out a number too large for int64_t: the event does not have it then. */
 static const char *take_whole(const char *at, const char *end, struct event *ev, enum event_field field)
 {
 	bool negative = at < end && *at == '-', fits = true;
@@ -108,7 +108,7 @@ static const char *take_flag(const char *at, const char *end, struct event *ev, 
 	return at + 1;
 }
 
-/* Up to where the text behind it begins, or to the end of the line. */
+/* Up to the text after it, or to the end of the line. */
 static const char *take_text(const char *at, const char *end, const struct part *part, struct event *ev)
 {
 	const char *stop = part->length ? memmem(at, (size_t)(end - at), part->text, part->length) : end;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Opens a log, recognises its format and hands it to the format's reader, line by line. */
+/* Opens a log, recognises its format and passes it to the format's reader, line by line. */
 #include "read/source.h"
 
 #include <errno.h>
@@ -16,10 +16,10 @@
 #include "checkpoint/names.h"
 #include "read/reader.h"
 
-/* Of an unknown line, as much as is shown. */
+/* The part of an unknown line to show. */
 #define SHOWN_BYTES 1024
 
-/* In the order in which they are tried; enum format is the index. */
+/* In the order of trial; enum format is the index. */
 static const struct {
 	const char *name;
 	const struct log_format *format;
@@ -54,7 +54,7 @@ static enum format format_of_line(struct text line)
 	return FORMAT_AUTO;
 }
 
-/* The look ahead into the log: whole lines, from where the last look ended. */
+/* The look ahead into the log: whole lines, from the end of the last look on. */
 struct look {
 	size_t looked;
 	enum format found;
@@ -138,13 +138,13 @@ static int take_lines(struct source *s, struct err *e)
 			return -1;
 	if (more < 0)
 		return -1;
-	/* A guest that was stopped, and no migration after it: not ours. */
+	/* A stopped guest without a migration after it is not part of a checkpoint. */
 	if (s->reader.held.open && s->reader.held.ev.kind != EVENT_stop)
 		return reader_release(&s->reader, e);
 	return 0;
 }
 
-/* The numbers that the reader has kept. Lines that gave events were counted as context at first. */
+/* Completes the numbers from the reader, which counts lines that gave events as context at first. */
 static void finish_stats(struct source *s)
 {
 	s->stats->checkpoints = s->reader.checkpoint;
@@ -190,15 +190,15 @@ static int open_source(const char *path, struct err *e)
 	inside = openat(fd, TRACE_NAME, O_RDONLY | O_CLOEXEC);
 	if (inside < 0) {
 		err_sys(e, errno, "cannot open '%s/" TRACE_NAME "'", path);
-		return err_hint(e, "a directory must be a checkpoint, with the trace that mplcr-trigger wrote");
+		return err_hint(e, "a directory must be a checkpoint with its trace, " TRACE_NAME);
 	}
 	return inside;
 }
 
 static int not_recognised(const char *path, struct err *e)
 {
-	err_set(e, "'%s': no line of a format that is known", path);
-	return err_hint(e, "--format says which it is: mplm, stap, qemu or mplcr");
+	err_set(e, "'%s': no line of a known format", path);
+	return err_hint(e, "--format names the format: mplm, stap, qemu or mplcr");
 }
 
 int source_read(const char *path, enum format format, event_sink *sink, void *ctx, struct source_stats *stats,
@@ -228,6 +228,6 @@ int source_read(const char *path, enum format format, event_sink *sink, void *ct
 void source_note_unknown(const char *path, const struct source_stats *stats)
 {
 	if (stats->unknown)
-		cli_note("'%s': %" PRIu64 " of %" PRIu64 " lines not known: parse --unknown shows them", path,
+		cli_note("'%s': %" PRIu64 " of %" PRIu64 " lines are unknown: parse --unknown shows them", path,
 			 stats->unknown, stats->lines);
 }

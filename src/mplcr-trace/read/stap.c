@@ -12,7 +12,7 @@
 
 static const char mark_head[] = "process(\"", mark_middle[] = "\").mark(\"", mark_tail[] = "\")";
 
-/* The name in such a line, or nothing. Most lines of a log are of this kind: the name is looked for from the end. */
+/* The name in such a line, or nothing. Most lines of a log are of this kind, so the search begins at the end. */
 static struct text mark_of(struct text line)
 {
 	const size_t head = sizeof(mark_head) - 1, middle = sizeof(mark_middle) - 1, tail = sizeof(mark_tail) - 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mplcr-trace record: a migration that somebody else runs, as events while it runs. */
+/* mplcr-trace record: prints somebody else's migration as events while it runs. */
 #include "tool.h"
 
 #include <stdlib.h>
@@ -22,7 +22,7 @@
 /* Answers to wait for the figures of the whole. */
 #define MOST_WAITS 10
 
-/* Whoever runs the migration lets the guest run again soon after it has ended, or, where it moved away, never. */
+/* The owner of the migration resumes the guest soon after its end or, if the guest moved away, never. */
 #define RESUME_MS 1000
 
 struct options {
@@ -37,23 +37,21 @@ struct recorder {
 	struct event_writer *writer;
 	uint64_t lines; /* printed */
 	int64_t began, deadline;
-	json_t *before;  /* query-migrate's answer of a migration that had ended before we came, or NULL */
+	json_t *before;  /* query-migrate's answer about a migration that ended before we came, or NULL */
 	bool recording;  /* a migration runs, or ran, since we came */
-	unsigned waited; /* answers that were not complete */
+	unsigned waited; /* incomplete answers so far */
 	bool ended;      /* it is over */
-	bool stopped;    /* the guest was stopped and does not run yet */
+	bool stopped;    /* the guest was stopped and is not running yet */
 	struct switched switched;
 };
 
 static const struct cli_option option_table[] = {
-	{ "socket", 's', "PATH", "a QMP socket of the VM that nobody else uses (required)",
-	  TO_SOCKET(struct options, socket) },
-	{ "interval", 'i', "MS", "ask for the progress every MS milliseconds (default 100)",
+	{ "socket", 's', "PATH", "an unused QMP socket of the VM (required)", TO_SOCKET(struct options, socket) },
+	{ "interval", 'i', "MS", "ask for progress every MS milliseconds (default 100)",
 	  TO_NUMBER(struct options, interval_ms, 0, MOST_INTERVAL_MS) },
 	{ "timeout", 't', "SECONDS", "give up after this time (default: never)",
 	  TO_SECONDS(struct options, timeout_ms, 0) },
-	{ "events", 'e', NULL, "switch QEMU's own trace events on, and off again at the end",
-	  TO_FLAG(struct options, events) },
+	{ "events", 'e', NULL, "switch on QEMU's own trace events until the end", TO_FLAG(struct options, events) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
@@ -68,13 +66,13 @@ static int check(const struct options *o, int operands, struct err *e)
 			e, "a VM has as many QMP sockets as its command line has -qmp unix:PATH,server=on,wait=off");
 	}
 	if (o->interval_ms == 0)
-		return err_usage(e, "--interval: 0 is no time");
+		return err_usage(e, "--interval: 0 is too short");
 	return 0;
 }
 
 /* --- what QEMU says --------------------------------------------------------------------------------------------- */
 
-/* An event_sink: one line, at once, with its own number. */
+/* An event_sink: prints a numbered line at once. */
 static int print_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct recorder *r = ctx;
@@ -89,7 +87,7 @@ static int feed(struct recorder *r, char direction, const json_t *object, struct
 	return qmp_events_feed(r->events, clock_ms_between(r->began, clock_ns()), 0, direction, object, e);
 }
 
-/* Whether the answer is of the migration that had ended before: another one has other figures. */
+/* Whether the answer describes the migration that had ended before: a new one has other figures. */
 static bool is_old(const struct recorder *r, const json_t *answer)
 {
 	static const char *const figures[] = { "status", "total-time", "setup-time", "ram" };
@@ -103,13 +101,16 @@ static bool is_old(const struct recorder *r, const json_t *answer)
 	return true;
 }
 
-/* QEMU says "completed" before it has worked out the figures of the whole; until then the total is 0. */
+/* QEMU says "completed" before it computes the final figures; until then the total is 0. */
 static bool has_total(const json_t *answer)
 {
 	return json_int(answer, "total-time", 1) > 0;
 }
 
-/* It began and ended between two questions: all that is known of its beginning is that somebody asked for it. */
+/*
+ * The migration began and ended between two queries: the only known fact about its beginning is that somebody started
+ * it.
+ */
 static int feed_missed_beginning(struct recorder *r, struct err *e)
 {
 	_cleanup_json_ json_t *command = json_of("{s:s}", "execute", "migrate");
@@ -117,7 +118,7 @@ static int feed_missed_beginning(struct recorder *r, struct err *e)
 	return feed(r, '>', command, e);
 }
 
-/* Asks how far the migration is, and gives the answer on where it is of one that runs or ran since we came. */
+/* Queries the progress and passes the answer on if it describes a migration since we came. */
 static int take_progress(struct recorder *r, struct err *e)
 {
 	_cleanup_json_ json_t *answer = NULL, *message = NULL;
@@ -143,8 +144,8 @@ static int take_progress(struct recorder *r, struct err *e)
 }
 
 /*
- * Waits for events until `until`, and gives on those that come. *asked: the last one says that the migration is at
- * another stage, and it is time to ask how far it is.
+ * Waits for events until `until` and passes them on. *asked: the last one announces another stage of the migration, so
+ * that it is time to query the progress.
  */
 static int take_events(struct recorder *r, int64_t until, bool *asked, struct err *e)
 {
@@ -169,7 +170,7 @@ static int take_events(struct recorder *r, int64_t until, bool *asked, struct er
 	return 0;
 }
 
-/* --- the way through -------------------------------------------------------------------------------------------- */
+/* --- the record ------------------------------------------------------------------------------------------------- */
 
 /* Until the migration has ended. */
 static int record_migration(struct recorder *r, int64_t interval, struct err *e)
@@ -180,7 +181,8 @@ static int record_migration(struct recorder *r, int64_t interval, struct err *e)
 		bool asked = false;
 
 		if (clock_over(r->deadline))
-			return err_set(e, r->recording ? "the migration did not end in time" : "no migration in time");
+			return err_set(e, r->recording ? "the migration did not end in time"
+						       : "no migration began in time");
 		if (take_events(r, next < r->deadline ? next : r->deadline, &asked, e) < 0)
 			return -1;
 		if (!asked && !clock_over(next))
@@ -192,7 +194,7 @@ static int record_migration(struct recorder *r, int64_t interval, struct err *e)
 	return 0;
 }
 
-/* Until the guest runs again, where it was stopped, for some time. QEMU may end meanwhile, which is no failure. */
+/* Waits some time until a stopped guest runs again. QEMU may end meanwhile; that is not a failure. */
 static int record_resume(struct recorder *r, struct err *e)
 {
 	int64_t until = clock_in_ms(RESUME_MS);
@@ -276,9 +278,8 @@ const struct cli verb_record = {
 	.verb = "record",
 	.summary = "watch the migration of a running VM",
 	.usage = "--socket PATH [OPTION]...",
-	.about = "Waits for a migration that somebody else starts, and prints what happens in it, one JSON "
-		 "object a\n"
-		 "line as `mplcr-trace parse` does, until it has ended.",
+	.about = "Waits for a migration that somebody else starts and prints its events until its end, one JSON\n"
+		 "object per line, like `mplcr-trace parse`.",
 	.options = option_table,
 	.run = record_main,
 };

@@ -15,13 +15,13 @@
 /* QEMU 10 has some 100 that match. */
 #define SWITCHED_MAX 1000
 
-/* How long QEMU may take to answer when the events are put back. */
+/* Time for QEMU to answer when the events are switched off again. */
 #define PUT_BACK_MS 10000
 
-/* As QEMU's trace-event-get-state takes them (qapi/trace.json). A pattern may match none, a name must be there. */
+/* As QEMU's trace-event-get-state takes them (qapi/trace.json). A pattern may match nothing, a name must exist. */
 static const char *const patterns[] = { "migrat*", "savevm_*", "vmstate_save", "vmstate_downtime_*", "cpu_throttle_*" };
 
-/* These come for every page, or nearly: 280,000 lines in the migration of 512 MiB. */
+/* These come for nearly every page: 280,000 lines in a migration of 512 MiB. */
 static const char *const too_many[] = { "migration_transferred_bytes", "migration_bitmap_clear_dirty",
 					"migration_pagecache_insert", "migration_rate_limit_pre",
 					"migration_rate_limit_post" };
@@ -84,11 +84,11 @@ int switched_on(struct switched *s, struct qmp *q, struct err *e)
 	}
 	if (known > 0)
 		return 0;
-	err_set(e, "this QEMU was built without trace events that can be switched on (trace backend nop)");
+	err_set(e, "this QEMU was built without trace events (trace backend nop)");
 	return err_hint(e, WITHOUT_HINT);
 }
 
-/* Whether there is a QEMU that could be told: over this connection, or over a new one to the same process. */
+/* Connects to QEMU for that: over this connection or a new one to the same process. */
 static int reach(struct qmp *q, bool *gone, struct err *e)
 {
 	*gone = false;

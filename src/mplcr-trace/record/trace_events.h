@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* QEMU's own trace events, switched on for the time of a record and off again. */
+/* Switches on QEMU's own trace events while recording. */
 #ifndef MPLCR_TRACE_TRACE_EVENTS_H
 #define MPLCR_TRACE_TRACE_EVENTS_H
 
@@ -8,21 +8,21 @@
 #include "base/err.h"
 #include "qemu/qmp.h"
 
-/* The trace events that were off and that we switched on. */
+/* The trace events that we switched on. */
 struct switched {
 	char **names;
 	size_t n;
 };
 
 /*
- * Switches those on that tell of a migration, but for those that come for every page. Each is noted in *s before it is
- * switched. Returns 0, or -1 also where QEMU has none to switch.
+ * Switches on the events of a migration, except those that come for every page. Notes each in *s before switching it.
+ * Returns 0, or -1, also if QEMU has none to switch.
  */
 int switched_on(struct switched *s, struct qmp *q, struct err *e) __attribute__((warn_unused_result));
 
 /*
- * Switches exactly those off again, also over a connection that was left in the middle of a command. Goes on after one
- * that fails. Returns 0, or -1 with how to do it by hand.
+ * Switches exactly those off again, also over a connection left in the middle of a command. Goes on after a failure.
+ * Returns 0, or -1 with the manual way in the hint.
  */
 int switched_off(struct switched *s, struct qmp *q, struct err *e) __attribute__((warn_unused_result));
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Quoted where it has to be. */
+/* Quotes the text if necessary. */
 static void print_text(const char *text)
 {
 	if (!text[strcspn(text, ",\"\r\n")]) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* summary --json. What the log does not tell has no member. */
+/* summary --json. Data that the log does not give has no member. */
 #include "summary/summary.h"
 
 #include <math.h>

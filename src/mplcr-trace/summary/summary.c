@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mplcr-trace summary: what a log says of each checkpoint, as a table of 80 columns. */
+/* mplcr-trace summary: a log's data on each checkpoint, as a table of 80 columns. */
 #include "summary/summary.h"
 
 #include <inttypes.h>
@@ -13,20 +13,20 @@
 
 #define WIDTH 80
 
-/* Of a long list, so many rows are shown at its beginning and at its end. */
+/* The number of rows shown at the beginning and at the end of a long list. */
 #define ROWS_SHOWN 20
 
 static const struct cli_option option_table[] = {
 	FORMAT_OPTION(struct log_options),
 	{ "json", 'j', NULL, "print one JSON object, with all lists in full", TO_FLAG(struct log_options, json) },
-	{ "csv", 0, NULL, "print one row a checkpoint", TO_FLAG(struct log_options, csv) },
+	{ "csv", 0, NULL, "print one row per checkpoint", TO_FLAG(struct log_options, csv) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
 
 /* --- pieces of the table ---------------------------------------------------------------------------------------- */
 
-/* A line of text in WIDTH columns: what does not fit goes on below, indented by `indent`. Control bytes are escaped. */
+/* Prints a text in WIDTH columns, wrapped and indented by `indent`, with control bytes escaped. */
 static void print_wrapped(const char *head, const char *text, int indent)
 {
 	char clean[2048], *at = clean;
@@ -88,7 +88,7 @@ static void print_phases(const struct checkpoint *c)
 	}
 }
 
-/* The row that follows in a list of `n`: i, or the first of the end where the middle of a long list begins. */
+/* The next row of a list of `n`: i, or, at the middle of a long list, the first row of its end. */
 static size_t skip_middle(size_t n, size_t i)
 {
 	if (n <= 2 * ROWS_SHOWN || i != ROWS_SHOWN)
@@ -183,7 +183,7 @@ static void print_devices(const struct checkpoint *c)
 			longest = &c->devices[i];
 	if (longest && longest->name) {
 		snprintf(text, sizeof(text), "%.3f ms: ", longest->spent_ms);
-		printf("  %-30s %16s", "the slowest of them", text);
+		printf("  %-30s %16s", "the slowest", text);
 		print_wrapped("", longest->name, 4);
 	}
 	for (size_t i = 0; i < c->n_freezes; i++) {
@@ -199,7 +199,7 @@ static void print_devices(const struct checkpoint *c)
 
 static void print_checkpoint(const struct checkpoint *c)
 {
-	const char *end = c->count[EVENT_done] ? "ended" : "end not told";
+	const char *end = c->count[EVENT_done] ? "ended" : "end unknown";
 	char status[32];
 
 	printf("\ncheckpoint %" PRIu64 ": %s, lines %" PRIu64 " to %" PRIu64 ", iterations: %" PRIu64
@@ -222,7 +222,7 @@ static void print_table(const struct model *m)
 	const struct source_stats *s = &m->stats;
 
 	print_wrapped("", m->path, 2);
-	printf("format %s, lines: %" PRIu64 " (not known: %" PRIu64 "), checkpoints: %" PRIu64 "\n",
+	printf("format %s, lines: %" PRIu64 " (unknown: %" PRIu64 "), checkpoints: %" PRIu64 "\n",
 	       format_name(s->format), s->lines, s->unknown, s->checkpoints);
 	for (size_t i = 0; i < m->n_checkpoints; i++)
 		print_checkpoint(&m->checkpoints[i]);
@@ -277,7 +277,7 @@ const struct cli verb_summary = {
 	.verb = "summary",
 	.summary = "phases, iterations, figures of each checkpoint of a log",
 	.usage = "[OPTION]... [FILE]",
-	.about = "Prints what a migration log says of each checkpoint: phases, iterations, pages, bytes,\n"
+	.about = "Prints a migration log's data on each checkpoint: phases, iterations, pages, bytes,\n"
 		 "bandwidth, devices. FILE is a log, a checkpoint directory (its trace) or - for standard\n"
 		 "input, the default.",
 	.options = option_table,

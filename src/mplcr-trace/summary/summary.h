@@ -7,10 +7,10 @@
 
 #include "model/model.h"
 
-/* The whole as one object, the caller's. */
+/* The whole model as one object, the caller's. */
 json_t *summary_to_json(const struct model *m);
 
-/* One row a checkpoint, empty where the log does not tell; a row of names before them. */
+/* A row of names, then one row per checkpoint, empty where the log gives nothing. */
 void summary_print_csv(const struct model *m);
 
 #endif
