@@ -177,11 +177,11 @@ static int wrong_image(const struct manifest_disk *disk, const json_t *entry, en
 	const char *top = json_text(top_image(entry), "filename");
 
 	if (relation == RELATION_ACTIVE)
-		err_set(e, "disk '%s' of the receiver ('%s') stands on '%s', which the VM went on to write",
+		err_set(e, "disk '%s' of the receiver ('%s') has the backing file '%s', which the VM went on to write",
 			disk->device, top ? top : "?", disk->active);
 	else
-		err_set(e, "disk '%s' of the receiver ('%s') does not stand on the frozen image '%s'", disk->device,
-			top ? top : "?", disk->chain[0].path);
+		err_set(e, "disk '%s' of the receiver ('%s') does not have the frozen image '%s' as its backing file",
+			disk->device, top ? top : "?", disk->chain[0].path);
 	return err_hint(e, "start a receiver with the images that the VM has open, or with overlays on them, and take "
 			   "a checkpoint into it");
 }
@@ -194,7 +194,7 @@ static int check_disk(struct receiver *r, size_t i, struct err *e)
 	enum relation relation;
 
 	if (!entry)
-		return err_set(e, "the receiver has no disk '%s', and none that stands on '%s'", disk->device,
+		return err_set(e, "the receiver has no disk '%s', and no overlay of '%s'", disk->device,
 			       disk->chain[0].path);
 	relation = relation_of(r, disk, entry);
 	if (relation < RELATION_OVERLAY)
@@ -301,8 +301,7 @@ static int part_way(const struct receiver *r, struct err *e)
 	if (!qmp_alive(r->vm->qmp))
 		return err_hint(e, "the receiver may use the overlays in '%s'; where it has ended, remove that "
 				   "directory", r->p->dir);
-	return err_hint(e, "the receiver stands on the overlays in '%s': the same command goes on from there",
-			r->p->dir);
+	return err_hint(e, "the receiver has the overlays in '%s': the same command goes on from there", r->p->dir);
 }
 
 /* All overlays at once. An error that QEMU answers leaves its disks as they were. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mplcr-snap remove: overlays, sets, checkpoints and snapshots that nothing else stands on or uses. */
+/* mplcr-snap remove: removes overlays, sets, checkpoints and snapshots that nothing else uses. */
 #include "tool.h"
 
 #include <errno.h>
@@ -49,7 +49,7 @@ struct removal {
 static const struct cli_option option_table[] = {
 	{ "set", 's', NULL, "remove the whole set that a file belongs to", TO_FLAG(struct options, set) },
 	{ "in", 'i', "DIR",
-	  "look there, too, for what stands on it, and for files of\n"
+	  "look there, too, for images that use it, and for files of\n"
 	  "the set; repeatable (default: where each PATH is)",
 	  TO_LIST(struct options, in, CLI_DIRECTORIES) },
 	{ "force", 0, NULL,
@@ -345,7 +345,7 @@ static int remove_all(const struct removal *r, struct err *e)
 
 /* --- the verb --------------------------------------------------------------------------------------------------- */
 
-/* Where what stands on the paths may be: their directories, and those of --in. */
+/* The places to look for images that use the paths: their directories, and those of --in. */
 static int read_surroundings(struct removal *r, const struct path_list *paths, struct err *e)
 {
 	struct path_list dirs = { 0 };
@@ -418,11 +418,10 @@ static int remove_main(int argc, char **argv)
 const struct cli verb_remove = {
 	.tool = "mplcr-snap",
 	.verb = "remove",
-	.summary = "remove what nothing else stands on",
+	.summary = "remove files that nothing else uses",
 	.usage = "[OPTION]... PATH... | -",
-	.about = "Removes overlays, sets of copies, checkpoints and snapshots, unless an image stands on them, "
-		 "a\n"
-		 "checkpoint needs them, or a running VM uses them. All are checked before the first one goes.",
+	.about = "Removes overlays, sets of copies, checkpoints and snapshots, unless another image, a checkpoint\n"
+		 "or a running VM uses them. Checks all of them before it removes the first.",
 	.options = option_table,
 	.operands = CLI_FILES,
 	.run = remove_main,

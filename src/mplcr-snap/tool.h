@@ -8,7 +8,7 @@
  *   reflink.c     copies of a set of files that share their data
  *   subvolume.c   a btrfs snapshot
  *   list.c        what sets, overlays, checkpoints and snapshots are there
- *   remove.c      removes some, where nothing stands on them
+ *   remove.c      removes them, unless something uses them
  *   probe.c       what a filesystem can do
  *
  * What reflink does with a set of copies is in a room of its own: set/set.h. The files of a set are told from others by

@@ -264,8 +264,8 @@ static int check_uri(const struct options *o, struct err *e)
 	if (!o->uri)
 		return 0;
 	if (!o->disks || (o->disks->freezes && !o->disks->grows_chain))
-		return err_usage(
-			e, "--uri goes with --disks overlay: the receiver's own overlays stand on the VM's images");
+		return err_usage(e, "--uri goes with --disks overlay: the receiver's own overlays have the VM's images "
+				    "as backing files");
 	return 0;
 }
 

@@ -95,7 +95,7 @@ make_checkpoint_again() {
     base made.img
     make_checkpoint_again
     alone E-CHAIN-DIFFERS x1.ckpt
-    [[ $output == *"it stands on 'nothing'"* ]]
+    [[ $output == *"its backing file is 'nothing'"* ]]
 }
 
 @test "E-DISK-SIZE, E-FROZEN-ACTIVE" {

@@ -123,7 +123,7 @@ paused_vm() {
     sound top.ovl
     qemu-img rebase -u -F qcow2 -b '' "$T/top.ovl"
     finds E-BACKING-CHANGED top.ovl
-    [[ $output == *"E-BACKING-CHANGED $T/top.ovl: it stands on 0 images, and stood on 1 when it was sealed"* ]]
+    [[ $output == *"E-BACKING-CHANGED $T/top.ovl: its chain has 0 images below it, and had 1 when it was sealed"* ]]
 }
 
 @test "seal: not twice without --force, not what is broken; --read-only takes the write bits" {

@@ -155,7 +155,7 @@ interrupted() {
     done
 }
 
-@test "relocate: an overlay on the old place, made after the interruption, keeps what it stands on" {
+@test "relocate: an overlay on the old place, made after the interruption, keeps its backing file" {
     require strace "kills at certain system calls"
     for name in base mid top; do
         rm -rf "$T/v" "$T/new"
@@ -196,7 +196,7 @@ interrupted() {
     cp base.qcow2 top.qcow2.shorten.partial
     qemu-img create -q -f qcow2 -F qcow2 -b top.qcow2.shorten.partial user.qcow2
     run_tool 3 mplcr-chain shorten --keep 2 top.qcow2
-    [[ $stderr == *"was not finished, but"*"user.qcow2' stands on it"* && -f top.qcow2.shorten.partial ]] || fail "$stderr"
+    [[ $stderr == *"was not finished, but"*"it is the backing file of '"*"user.qcow2'"* && -f top.qcow2.shorten.partial ]] || fail "$stderr"
     mv top.qcow2.shorten.partial x.prune.partial
     qemu-img rebase -u -f qcow2 -F qcow2 -b x.prune.partial user.qcow2
     mkdir x.ckpt.removed.partial

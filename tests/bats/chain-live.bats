@@ -67,7 +67,7 @@ goes_on() {
     vm_on_chain virtio 2
     qemu-img create -q -u -f qcow2 -F qcow2 -b "$T/l1.qcow2" "$T/other.qcow2" 64M
     run_tool 3 mplcr-chain shorten --keep 2 --socket "$T/vm.qmp" "$top"
-    [[ $stderr == *"other.qcow2' stands on it"* ]]
+    [[ $stderr == *"it is the backing file of '"*"other.qcow2'"* ]]
     rm "$T/other.qcow2"
     make_disk "$T/x.qcow2" qcow2 1M
     qemu-img create -q -f qcow2 -F qcow2 -b x.qcow2 "$T/y.qcow2"

@@ -121,7 +121,7 @@ goes_on() {
     goes_on x3
 }
 
-@test "overlays that something else stands on stay, and broken checkpoints" {
+@test "overlays that are backing files stay, and broken checkpoints" {
     checkpoints 3
     vm_kill vm1
     qemu-img create -q -f qcow2 -F qcow2 -b a_x1.ovl "$V/mine.qcow2"

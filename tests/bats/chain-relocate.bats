@@ -68,7 +68,7 @@ all() { (cd "$1" && find . -type f -exec md5sum {} + -printf '%p %T@ %m\n' | sor
     qemu-img create -q -f qcow2 -F qcow2 -b mid.qcow2 "$T/old/other.qcow2"
     before=$(all "$T")
     run_tool 3 mplcr-chain relocate --to "$T/new" "$T/old/top.qcow2"
-    [[ $stderr == *"mid.qcow2' must stay where it is: "*"other.qcow2' stands on it"*'hint: --copy'* ]]
+    [[ $stderr == *"mid.qcow2' must stay where it is: "*"it is the backing file of '"*"other.qcow2'"*'hint: --copy'* ]]
     run_tool 3 mplcr-chain relocate --to "$T/old" "$T/old/top.qcow2"
     [[ $stderr == *'is there already'* ]]
     mkdir -p "$T/new"

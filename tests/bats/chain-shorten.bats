@@ -111,7 +111,7 @@ sums() { find "$1" -type f -exec md5sum {} + | sort -k 2; }
     qemu-img create -q -f qcow2 -F qcow2 -b a.qcow2 "$T/c/other.qcow2"
     before=$(sums "$T/c")
     run_tool 3 mplcr-chain shorten --keep 2 "$T/c/top.qcow2"
-    [[ $stderr == *"a.qcow2' must stay as it is: "*"other.qcow2' stands on it"* ]]
+    [[ $stderr == *"a.qcow2' must stay as it is: "*"it is the backing file of '"*"other.qcow2'"* ]]
     run_tool 3 mplcr-chain shorten --into "$T/c/base.qcow2" "$T/c/top.qcow2"
     run_tool 3 mplcr-chain shorten --into "$T/c/a.qcow2" "$T/c/top.qcow2"
     # The top itself, too.

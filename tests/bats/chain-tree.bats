@@ -82,7 +82,7 @@ make_chain() { "$BUILD/tests/tools/make-chain" "$@"; }
     [[ $(line 'b2.ovl') == '`-o '*leaf ]]
     [[ $(line 'lost.ovl') == '! '*broken,\ leaf ]]
     [[ $output == *"its backing file 'nowhere.img' is missing"* ]]
-    [[ $output == *"'"?.ovl"' stands on it: a cycle"* ]]
+    [[ $output == *"'"?.ovl"' leads back to it: a cycle"* ]]
     [[ $output == *"on nbd://"* ]]
     [[ $output == *lone.img* && $output == *'evil\x1b[2J"\.ovl'* && $output != *$'\e'* ]]
     run_tool 0 mplcr-chain tree "$T/f"

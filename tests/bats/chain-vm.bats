@@ -13,7 +13,7 @@ load chain
     sound a.qcow2 b.img
     overlay above a.qcow2 qcow2
     finds E-BACKING-WRITTEN above
-    [[ $output == *"$T/a.qcow2: process $(<"$T/vm.pid") has it open for writing, and '$T/above' stands on it"* ]]
+    [[ $output == *"$T/a.qcow2: process $(<"$T/vm.pid") has it open for writing, and it is the backing file of '$T/above'"* ]]
     rm "$T/above"
 
     trigger 0 --name x1 --json
@@ -25,7 +25,7 @@ load chain
     chain 0 walk "$(tail -n 1 "$T/images")"
     assert_equal "${#lines[@]}" 2
 
-    # A second one stands on the first; the tree goes elsewhere when the VM has ended.
+    # The second is an overlay of the first; the tree goes elsewhere when the VM has ended.
     trigger 0 --name x2
     sound x1.ckpt x2.ckpt
     vm_kill vm

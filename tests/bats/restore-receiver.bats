@@ -48,7 +48,7 @@ receiver_checkpoint() {
         "$T/x1.stream/checkpoint.json" >"$T/x1.ckpt/checkpoint.json"
 }
 
-# A checkpoint, and a receiver that stands on the frozen images themselves and has loaded nothing; vm1 is gone.
+# A checkpoint, and a receiver that has the frozen images themselves and has loaded nothing; vm1 is gone.
 awaited() {
     port=$(free_port)
     two_disks
@@ -186,7 +186,7 @@ disk virtio1 $T/rb.ovl"
     says '67108864 bytes' '67108352'
     edit 's/"virtual_size": 67108352/"virtual_size": 67108864/; s/virtio1/virtio0/g; 0,/virtio0/s//virtio1/'
     run_tool 3 mplcr-restore --receiver "$T/rx.qmp" "$T/x1.ckpt"
-    says "does not stand on the frozen image '$T/"
+    says "does not have the frozen image '$T/"
     cp "$T/good.json" "$T/x1.ckpt/checkpoint.json"
     assert_untouched
     sealed
@@ -229,7 +229,7 @@ fake_end() {
     assert_untouched
     fake cont=error
     run_tool 4 mplcr-restore --receiver "$T/fake" "$T/x1.ckpt"
-    says "stands on the overlays in '$T/x1.run-1'" 'the same command'
+    says "has the overlays in '$T/x1.run-1'" 'the same command'
     fake_end
     assert_equal "$(vm_status "$T/rx.qmp")" paused
     sealed

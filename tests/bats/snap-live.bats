@@ -52,7 +52,7 @@ drive1: frozen '$T/b.img', active '$T/b_x1.ovl'"
     vm_assert_counting vm 20
     [[ $(sha256sum "$T/a.qcow2" "$T/b.img") == "$frozen" ]] || fail "a frozen image was changed"
     snap 0 list "$T"
-    assert_line --partial "overlay     a_x1.ovl: on a.qcow2; '$T/a_x2.ovl' stands on it"
+    assert_line --partial "overlay     a_x1.ovl: on a.qcow2; it is the backing file of '$T/a_x2.ovl'"
     snap 3 remove "$T/a_x2.ovl"
     says "process $(<"$T/vm.pid")"
 }

@@ -507,7 +507,7 @@ backing() { qemu-img info -U --output=json -f qcow2 "$1" | jq -r '"\(."backing-f
     [[ $(cd "$d" && echo *) == 'images plain snap1 snap5' ]]
 }
 
-@test "list and remove: sets, overlays, checkpoints; nothing goes that something stands on or uses" {
+@test "list and remove: sets, overlays, checkpoints; nothing in use goes" {
     local d=$T/b c
     fs_mount btrfs "$d"
     cd "$d"
@@ -519,7 +519,7 @@ backing() { qemu-img info -U --output=json -f qcow2 "$1" | jq -r '"\(."backing-f
     snap 0 list
     assert_line --regexp '^set         copy/: 3 of 3 files, .*, made 20'
     assert_line --regexp '^set         (vm.img|snap_x1.ovl).layer2 and 1 more: 2 of 2 files'
-    assert_line "overlay     snap_x1.ovl: on vm.img; '$d/snap_x2.ovl' stands on it"
+    assert_line "overlay     snap_x1.ovl: on vm.img; it is the backing file of '$d/snap_x2.ovl'"
     assert_line 'overlay     snap_x2.ovl: on snap_x1.ovl'
     snap 0 list --json "$d"
     [[ $(jq -r '[.schema, (.sets | length), .sets[0].made_files, (.overlays | length), (.checkpoints | length)] | @csv' <<<"$output") == '"mplcr.snap.list/1",2,3,2,0' ]]
@@ -527,12 +527,12 @@ backing() { qemu-img info -U --output=json -f qcow2 "$1" | jq -r '"\(."backing-f
     snap 3 remove snap_x2.ovl snap_x1.ovl vm.img
     says 'neither an overlay nor a copy'
     snap 3 remove snap_x1.ovl
-    says "snap_x2.ovl' stands on it"
+    says "it is the backing file of '$d/snap_x2.ovl'"
     snap 3 remove snap_x1.ovl.layer2
     says '--set'
     qemu-img create -q -f qcow2 -F qcow2 -b "$d/copy/snap_x2.ovl" run.ovl
     snap 3 remove copy
-    says "run.ovl' stands on it"
+    says "it is the backing file of '$d/run.ovl'"
     mkdir "$T/else" && mv run.ovl "$T/else/"
     snap 3 remove --in "$T/else" copy
     rm "$T/else/run.ovl"

@@ -3,7 +3,7 @@
  * make-chain DIR CHAINS LENGTH
  *
  * Writes CHAINS chains of LENGTH empty qcow2 images each into DIR, faster than qemu-img starts: vm0_0.qcow2 is the base
- * of the first, vm0_1.qcow2 stands on it, and so on.
+ * of the first, vm0_1.qcow2 its overlay, and so on.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* forest.h: what is an image, who stands on whom, what a checkpoint needs, and what a guest cannot make us believe. */
+/* forest.h: images, their backing files, the needs of checkpoints, and lies that a guest may tell. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -93,7 +93,7 @@ static void test_chains(void)
 	must(mkdir(in("elsewhere"), 0700));
 	write_file("plain/base.img", "raw data");
 	write_file("plain/notes.txt", "no image");
-	write_file("elsewhere/lone", "an image only because one stands on it");
+	write_file("elsewhere/lone", "an image only because it is a backing file");
 	overlay("plain/a.ovl", "base.img", "raw");
 	overlay("plain/sub/b", "../a.ovl", "qcow2");
 	overlay("plain/c.ovl", in("elsewhere/lone"), "raw");
@@ -148,7 +148,7 @@ static void test_broken(void)
 			   !!image(f, "broken/three.ovl")->fault ==
 		   1,
 	   "at one place");
-	ok(has_fault(f, "broken/self.ovl", "cycle"), "an image that stands on itself");
+	ok(has_fault(f, "broken/self.ovl", "cycle"), "an image that is its own backing file");
 	ok(has_fault(f, "broken/dir.ovl", "not a regular file"), "a directory as backing file");
 	ok(has_fault(f, "broken/remote.ovl", NULL) && image(f, "broken/remote.ovl")->below == FOREST_NONE,
 	   "a backing file on another host");
@@ -219,7 +219,7 @@ static json_t *frozen(const char *path, const char *format)
 	return json_of("{s:s, s:s, s:o}", "path", path, "format", format, "identity", identity_to_json(&id));
 }
 
-/* A checkpoint that froze `top`, which stands on `base`. */
+/* A checkpoint that froze `top`, whose backing file is `base`. */
 static void write_checkpoint(const char *dir, const char *name, const char *top, const char *base)
 {
 	char manifest[128];
@@ -286,7 +286,7 @@ static void test_checkpoints(void)
 	ok(!f->checkpoints[1].m && strstr(f->checkpoints[1].fault, "not finished"), "one that was not finished");
 	ok(image(f, "vm/x1.ckpt/disks/copy.qcow2")->inside == 0 && image(f, "vm/x1.ovl")->inside == FOREST_NONE,
 	   "what lies in it");
-	expect_need(f, "vm/base.img", NULL, "x0.ovl' stands on it");
+	expect_need(f, "vm/base.img", NULL, "it is the backing file of");
 	expect_need(f, "vm/base.img", ignore_all, NULL);
 	expect_need(f, "vm/x1.ovl", NULL, NULL);
 	expect_need(f, "vm/x1.ckpt/disks/copy.qcow2", NULL, "checkpoint 'x1' needs it");

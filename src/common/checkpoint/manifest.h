@@ -87,7 +87,7 @@ struct manifest {
 	char *name;
 	char *checkpoint;     /* absolute path of the checkpoint directory */
 	char *created;        /* UTC, RFC 3339 with milliseconds */
-	char *parent;         /* name of the checkpoint that the VM's disks stood on before, or NULL */
+	char *parent;         /* name of the VM's previous checkpoint, or NULL */
 	char *engine;         /* that took it, by its name of mplcr-trigger --engine */
 	const struct layout *layout; /* where the state is, and in which form (layout.h) */
 	char *receiver;       /* where it is in no file, but in a paused QEMU: the URI that it was sent to,
@@ -97,7 +97,7 @@ struct manifest {
 			       * does not tell: true, which does no harm to a guest that runs */
 	bool described;       /* the state ends with QEMU's description of it. Where an older manifest does not tell:
 			       * false, which readers of the state take as "perhaps" */
-	double pause_ms;      /* how long the guest stood still; 0 where it was paused anyway */
+	double pause_ms;      /* length of the guest's pause; 0 if it was paused anyway */
 	double total_ms;
 	uint64_t state_bytes; /* bytes of the migration stream */
 	json_t *phases;       /* array of {name, ms}, or NULL */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a guest reads from an image and all that it stands on: read with QEMU's own code, served by qemu-nbd, since that
- * alone knows every format. The adapter around libnbd, which is loaded when it is first needed.
+ * Reads an image as a guest does, through its whole chain, with QEMU's own code, since only that knows every format:
+ * qemu-nbd serves it. Wraps libnbd, which is loaded when first needed.
  *
  * The sum of guest data is XXH3-128 of all bytes of the disk, from the first to the last, those that were never written
  * as zeros: it depends neither on the format nor on what is allocated where, and is what

@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 
-/* The unescaped value at *text, up to a single comma or the end; *text stands on that afterwards. */
+/* The unescaped value at *text, up to a single comma or the end; moves *text there. */
 static char *take_value(const char **text)
 {
 	char *value = memory_of(strlen(*text) + 1, 1), *to = value;

@@ -119,7 +119,7 @@ static bool can_merge(struct prune *p, const struct prune_run *r, size_t into)
 	struct err e;
 
 	if (image->outside || image->inside != FOREST_NONE)
-		return stays(p, lower, "what stands on it is not to be changed here");
+		return stays(p, lower, "its overlay must not be changed here");
 	for (size_t i = 0; i < r->base; i++)
 		if (guard_image(&r->chain->images[i], i > 0, &e) < 0)
 			return stays(p, lower, e.text);

@@ -200,7 +200,7 @@ static int enter_checkpoint(const struct set *s, struct journal *j, struct err *
 	return s->copy ? 0 : journal_remove_checkpoint(j, s->from, e);
 }
 
-/* The old files go: images before those that they stand on, and before their data files. */
+/* Removes the old files: images before their backing files and data files. */
 static int enter_removals(const struct set *s, struct journal *j, bool images, struct err *e)
 {
 	for (size_t i = s->n; i-- > 0;)
@@ -355,8 +355,8 @@ const struct cli verb_relocate = {
 	.verb = "relocate",
 	.summary = "move or copy a checkpoint or a chain as a whole",
 	.usage = "--to DIR [OPTION]... CHECKPOINT|IMAGE",
-	.about = "Moves a checkpoint, or an image, with all images that it stands on, so that every name still leads\n"
-		 "where it should. Either the old set or the new one is complete, whatever happens.",
+	.about = "Moves a checkpoint, or an image with its backing files, and keeps every name valid.\n"
+		 "Either the old set or the new one is complete, whatever happens.",
 	.options = option_table,
 	.operands = CLI_FILES,
 	.most_operands = 1,

@@ -45,8 +45,8 @@ static void check_chain(struct findings *f, const struct chain *c, size_t first,
 
 	if (s->n < c->n - first || (whole && s->n > c->n - first))
 		findings_add(f, E_BACKING_CHANGED, c->images[first].path,
-			     "it stands on %zu images, and stood on %zu when it was sealed at %s", c->n - first - 1,
-			     s->n - 1, s->sealed);
+			     "its chain has %zu images below it, and had %zu when it was sealed at %s",
+			     c->n - first - 1, s->n - 1, s->sealed);
 	for (size_t i = 0; i < s->n && first + i < c->n; i++)
 		check_image(f, &c->images[first + i], s, &s->images[i]);
 }

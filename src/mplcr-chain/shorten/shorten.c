@@ -21,7 +21,7 @@
 
 static const struct cli_option option_table[] = {
 	{ "keep", 'k', "N",
-	  "merge what is above the N - 1 lowest images into IMAGE, which\nstays on these; 1 makes it stand alone",
+	  "merge the images between the N - 1 lowest and IMAGE into IMAGE;\n1 leaves it without a backing file",
 	  TO_NUMBER(struct shorten, keep, 1, UINT32_MAX) },
 	{ "into", 'i', "BASE", "merge what is between IMAGE and BASE, an image of its chain,\ninto BASE",
 	  TO_FILE(struct shorten, into) },
@@ -83,8 +83,8 @@ static int plan_into(struct shorten *s, struct err *e)
 	for (size_t i = 1; i < s->base; i++) {
 		if (c->images[i].header.virtual_size >= c->images[i + 1].header.virtual_size)
 			continue;
-		err_set(e, "'%s' is smaller than '%s', on which it stands: that cannot take its place",
-			c->images[i].path, c->images[i + 1].path);
+		err_set(e, "'%s' is smaller than its backing file '%s', which cannot take its place", c->images[i].path,
+			c->images[i + 1].path);
 		return err_hint(e, "--keep %zu merges upwards, which can", c->n - s->base + 1);
 	}
 	return 0;
@@ -226,7 +226,7 @@ static int finish(const struct shorten *s, struct journal_result *done, struct e
 	if (journal_run(s->journal, done, e) < 0)
 		return -1;
 	if (s->base == s->chain->n && s->chain->n > 1)
-		cli_note("the base '%s' stays: images elsewhere may stand on it",
+		cli_note("the base '%s' stays: it may be the backing file of images elsewhere",
 			 s->chain->images[s->chain->n - 1].path);
 	return 0;
 }

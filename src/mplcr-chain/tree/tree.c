@@ -143,9 +143,8 @@ const struct cli verb_tree = {
 	.verb = "tree",
 	.summary = "all images and checkpoints below a directory",
 	.usage = "[OPTION]... DIR...",
-	.about = "Draws all images and checkpoints below the directories: an image stands below the one that "
-		 "it\n"
-		 "stands on, in the same column or as a branch of it.",
+	.about = "Draws all images and checkpoints below the directories: an image appears below its\n"
+		 "backing file, in the same column or as a branch.",
 	.options = option_table,
 	.operands = CLI_DIRECTORIES,
 	.run = tree_main,

@@ -118,7 +118,7 @@ static void find_difference(const struct checkpoint *c, const struct chain *chai
 			     found->path, listed->path);
 	else
 		findings_add(f, E_CHAIN_DIFFERS, above,
-			     "it stands on '%s', and stood on '%s' when checkpoint '%s' was made",
+			     "its backing file is '%s', and was '%s' when checkpoint '%s' was made",
 			     found ? found->name : "nothing", listed ? listed->path : "nothing", c->m->name);
 }
 

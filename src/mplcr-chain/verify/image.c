@@ -106,7 +106,7 @@ static void find_unread(const struct place *p)
 		if (image->cycle_to + 1 == p->i)
 			findings_add(f, E_CYCLE, namer_at(p), "its backing file '%s' is itself", image->name);
 		else
-			findings_add(f, E_CYCLE, namer_at(p), "its backing file '%s' is '%s', which stands on it",
+			findings_add(f, E_CYCLE, namer_at(p), "its backing file '%s' is '%s', which leads back to it",
 				     image->name, p->chain->images[image->cycle_to].path);
 		break;
 	case CHAIN_TOO_DEEP:
@@ -224,7 +224,7 @@ void verify_not_written(struct verify *v, const struct chain_image *image, const
 		return;
 	pid = image_users_pid(image->path, true);
 	who = pid ? text_of("process %d", (int)pid) : text_copy("some process");
-	role = above ? text_of("'%s' stands on it", above) : text_copy("a checkpoint has frozen it");
+	role = above ? text_of("it is the backing file of '%s'", above) : text_copy("a checkpoint has frozen it");
 	findings_add(&v->findings, E_BACKING_WRITTEN, image->path, "%s has it open for writing, and %s", who, role);
 }
 
@@ -276,7 +276,7 @@ static void check_times(const struct place *p)
 
 	if (below->state == CHAIN_OK && below->mtime_ns > above->mtime_ns)
 		findings_add(&p->v->findings, W_BACKING_NEWER, below->path,
-			     "it was modified %.3f s after '%s', which stands on it",
+			     "it was modified %.3f s after its overlay '%s'",
 			     (double)(below->mtime_ns - above->mtime_ns) / 1e9, above->path);
 }
 

@@ -164,11 +164,10 @@ static int verify_main(int argc, char **argv)
 const struct cli verb_verify = {
 	.tool = "mplcr-chain",
 	.verb = "verify",
-	.summary = "find what is wrong with chains and checkpoints",
+	.summary = "find faults in chains and checkpoints",
 	.usage = "[OPTION]... IMAGE|CHECKPOINT|-...",
-	.about = "Finds what is wrong with images, all that they stand on, and checkpoints; prints one line "
-		 "for each\n"
-		 "finding. Reads headers only, unless --deep or --sums is given, and writes nothing.",
+	.about = "Checks images, their backing files and checkpoints, and prints one line for each finding.\n"
+		 "Reads only headers, unless --deep or --sums is given, and writes nothing.",
 	.options = option_table,
 	.operands = CLI_FILES,
 	.run = verify_main,

@@ -116,8 +116,8 @@ static int check_active(const struct disk_plan *dp, const json_t *blocks, struct
 }
 
 /*
- * An overlay that QEMU made by itself stands on the image that was to be frozen; or, where someone had queued others
- * before, on these, made in the same pause. They are the VM's from now on.
+ * The backing file of an overlay that QEMU made itself is the frozen image or, if someone had queued others before, the
+ * last of those, made in the same pause. The VM keeps them.
  */
 static int check_base(const struct disk_plan *dp, const struct survey *s, const json_t *inserted, struct err *e)
 {
@@ -132,7 +132,7 @@ static int check_base(const struct disk_plan *dp, const struct survey *s, const 
 		cli_warn("disk '%s': '%s' is between its overlay and the frozen image: it was queued in QEMU before",
 			 dp->disk->device, shown ? shown : "?");
 	}
-	return err_set(e, "the overlay '%s' does not stand on '%s'", dp->overlay, dp->disk->chain[0].path);
+	return err_set(e, "'%s' is not the backing file of the overlay '%s'", dp->disk->chain[0].path, dp->overlay);
 }
 
 static int check(const struct freeze *f, const struct disk_plan *dp, const json_t *blocks, struct err *e)

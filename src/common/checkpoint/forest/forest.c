@@ -120,10 +120,10 @@ char *forest_needed_by(const struct forest *f, size_t i, bool (*ignore)(void *ct
 {
 	for (size_t k = 0; k < f->n_images; k++) {
 		const struct forest_image *other = &f->images[k];
-		bool stands = other->below == i, needs = has(other->also, other->n_also, i);
+		bool backs = other->below == i, needs = has(other->also, other->n_also, i);
 
-		if (k != i && (stands || needs) && !(ignore && ignore(ctx, false, k)))
-			return text_of("'%s' %s it", other->path, stands ? "stands on" : "needs");
+		if (k != i && (backs || needs) && !(ignore && ignore(ctx, false, k)))
+			return text_of(backs ? "it is the backing file of '%s'" : "'%s' needs it", other->path);
 	}
 	for (size_t k = 0; k < f->n_checkpoints; k++) {
 		const struct forest_checkpoint *c = &f->checkpoints[k];

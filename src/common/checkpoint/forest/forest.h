@@ -79,9 +79,9 @@ size_t forest_find(const struct forest *f, const char *path);
 const char *forest_checkpoint_name(const struct forest_checkpoint *c);
 
 /*
- * What needs image `i` besides itself, as the end of a sentence: "'a.ovl' stands on it", "checkpoint 'x1' needs it",
- * "the VM of process 42 writes to it"; malloc'd, or NULL where nothing does. Images and checkpoints whose index
- * `ignore` (may be NULL) accepts are left out.
+ * The first user of image `i`, as a clause: "it is the backing file of 'a.ovl'", "checkpoint 'x1' needs it", "the VM of
+ * process 42 writes to it"; malloc'd, or NULL without any. Skips images and checkpoints whose index `ignore` (may be
+ * NULL) accepts.
  */
 char *forest_needed_by(const struct forest *f, size_t i, bool (*ignore)(void *ctx, bool checkpoint, size_t index),
 		       void *ctx);

@@ -247,7 +247,7 @@ static void cut_cycles(struct forest *f)
 
 			seen[at] = i + 1;
 			if (below != FOREST_NONE && seen[below] == i + 1) {
-				fault(&f->images[at], "its backing file '%s' stands on it: a cycle",
+				fault(&f->images[at], "its backing file '%s' leads back to it: a cycle",
 				      f->images[at].below_name);
 				f->images[at].below = FOREST_NONE;
 			}

@@ -199,7 +199,7 @@ static bool ignored(void *ctx, bool checkpoint, size_t i)
 
 /* --- files ------------------------------------------------------------------------------------------------------ */
 
-/* The path of the top whose chain the file is in, or NULL. */
+/* The path of the top image whose chain contains the file, or NULL. */
 static const char *in_chain(const struct proof *p, const struct file_id *id)
 {
 	for (size_t c = 0; c < p->j->tops.n; c++)
@@ -230,7 +230,7 @@ char *proof_file(struct proof *p, const struct entry *x)
 	if (who)
 		return who;
 	if (!p->moved && in_chain(p, &now))
-		return text_of("'%s' stands on it", in_chain(p, &now));
+		return text_of("it is in the chain of '%s'", in_chain(p, &now));
 	use = in_use_path(&p->use, path);
 	return use == IMAGE_UNUSED ? NULL : in_use_words_path(&p->use, path, use);
 }
