@@ -150,6 +150,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libparts.a $(LIB) $(BUILD)/flags
 
 # Tests of a tool with rooms see its headers by their rooms.
 $(BUILD)/tests/unit/test_trace_% $(BUILD)/tests/fuzz/fuzz_trace: private ALL_CFLAGS += -Isrc/mplcr-trace
+$(BUILD)/tests/unit/test_chain_journal $(BUILD)/tests/fuzz/fuzz_journal: private ALL_CFLAGS += -Isrc/mplcr-chain
 
 $(STANDIN): $(wildcard tests/tools/mplcr-standin/*.[ch]) tests/tools/qmp-end.h $(BUILD)/flags
 	$(call say,CC,$(@F))
@@ -194,15 +195,17 @@ bench: fetched all guest $(BENCHES) $(HELPERS)
 lint: all | deps-check
 	$(Q)BIN=$(abspath $(BIN)) tests/lint $(TOOLS)
 
-# A target that is named after a tool (fuzz_trace) sees the tool's files, too.
+# A target that is named after a tool (fuzz_trace) sees the tool's files, too; so do these.
+fuzzed_tool_journal := chain
+fuzzed_tool = $(or $(fuzzed_tool_$*),$*)
 fuzz: $(patsubst tests/fuzz/fuzz_%.c,fuzz-%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz-%: tests/fuzz/fuzz_%.c
 	$(Q)command -v clang >/dev/null || { echo "make fuzz needs clang, with libclang-rt of its version" >&2; exit 1; }
 	$(Q)mkdir -p build/fuzz/corpus-fuzz_$*
 	$(call say,CLANG,$<)
-	$(Q)clang -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O1 -g -Isrc/common -Isrc -Isrc/mplcr-$* -DMPLCR_FUZZ \
+	$(Q)clang -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O1 -g -Isrc/common -Isrc -Isrc/mplcr-$(fuzzed_tool) -DMPLCR_FUZZ \
 		-fsanitize=fuzzer,address,undefined $(LIB_CFLAGS) $< $(call sources,common) \
-		$(filter-out %/main.c,$(if $(wildcard src/mplcr-$*),$(call sources,mplcr-$*))) \
+		$(filter-out %/main.c,$(if $(wildcard src/mplcr-$(fuzzed_tool)),$(call sources,mplcr-$(fuzzed_tool)))) \
 		-o build/fuzz/fuzz_$* -pthread $(LIBS)
 	$(Q)build/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) build/fuzz/corpus-fuzz_$* tests/fuzz/corpus/$*
 

@@ -273,7 +273,7 @@ static int take_seconds(struct options *o, const char *value, struct err *e)
 {
 	if (number_parse_seconds(value, "--extend-live", &o->extend_ms, e) < 0)
 		return -1;
-	return o->extend_ms ? 0 : err_usage(e, "--extend-live: '%s' is no time", value);
+	return o->extend_ms ? 0 : err_usage(e, "--extend-live: '%s' is too short", value);
 }
 
 /* The one operand that there can be: how long the live stage lasts. */

@@ -144,7 +144,7 @@ END
         says "and more"
         STEPS=4 as_before "$facts"
     done
-    refused "the command of --at-freeze failed: it said nothing" false
+    refused "the command of --at-freeze failed: it gave no reason" false
     refused "not found" no-such-command
     refused "the command of --at-freeze failed" 'kill -9 $$'
     refused "no room for it" "echo no room for it; exit 1" --disks none

@@ -38,7 +38,7 @@ sees() { qemu-img convert -f qcow2 -O raw "$1" "$T/.raw" && sha256sum <"$T/.raw"
 all_files() { find "$T/home" "$T/v" \( -type f -o -type l \) -printf '%P %l ' -exec cat {} \; | sha256sum; }
 
 # The verb that reads each journal, in $T/v.
-declare -A verb=(
+declare -gA verb=(
     [top.qcow2.shorten]="shorten --keep 2 top.qcow2"
     [.mplcr-prune]="prune --keep 1 ."
     [.mplcr-relocate]="relocate --to . ../other/top.qcow2"
@@ -56,7 +56,7 @@ refused() {
 }
 
 @test "a journal from an unpacked archive is shown and refused by each verb" {
-    local name tool=$BIN
+    local name
     layers "$T/v"
     layers "$T/other"
     for name in "${!verb[@]}"; do
@@ -205,4 +205,113 @@ interrupted() {
     run_tool 0 mplcr-chain prune --keep 1 .
     sees user.qcow2
     sees user2.qcow2
+}
+
+# --- under a running VM ---------------------------------------------------------------------------------------------
+
+# vm_on_layers: a VM that wrote something into each of base <- mid in $T/v and top in $T/elsewhere.
+vm_on_layers() {
+    local i device
+    mkdir -p "$T/elsewhere"
+    make_disk "$T/v/base.qcow2" qcow2 16M
+    GUEST_WORDS='ws=4M rate=1M' vm_start vm -m 64M -drive "file=$T/v/base.qcow2,format=qcow2,if=virtio"
+    device=$("$QMP" "$T/vm.qmp" query-block | jq -r '.[0].device')
+    for i in v/mid elsewhere/top; do
+        vm_wait_count vm +4
+        "$QMP" "$T/vm.qmp" blockdev-snapshot-sync "device=$device" "snapshot-file=$T/$i.qcow2" format=qcow2 >/dev/null
+    done
+    vm_wait_count vm +4
+    top=$T/elsewhere/top.qcow2
+}
+
+# guard_gone: the guardian of the killed tool has done its work.
+guard_gone() {
+    local i
+    for ((i = 0; i < 500; i++)); do
+        pgrep -f "mplcr-chain [sp].*$T/" >/dev/null || return 0
+        sleep 0.02
+    done
+    fail 'the guardian is still there'
+}
+
+@test "live: killed while the VM merges, which then ends: no layer goes that was not merged" {
+    local at way status
+    for at in block-stream block-job-finalize block-commit; do
+        rm -rf "$T/v" "$T/elsewhere"
+        mkdir "$T/v"
+        vm_on_layers
+        way=(--keep 2)
+        [[ $at != block-commit ]] || way=(--into "$T/v/base.qcow2")
+        between "$at=kill-sent"
+        status=0
+        mplcr-chain shorten "${way[@]}" --socket "$T/fake.qmp" "$top" >"$T/said.log" 2>&1 3>&- || status=$?
+        [[ $status == 137 ]] || fail "not killed at $at: $(cat "$T/said.log")"
+        guard_gone
+        kill_and_wait "$(<"$T/fake.pid")"
+        vm_assert_counting vm 4
+        vm_kill vm
+        [[ -f $top.shorten ]]
+        seen=$(sees "$top")
+
+        # neither without the top, nor with it
+        mv "$top" "$T/away"
+        run_tool 3 mplcr-chain shorten "${way[@]}" "$top"
+        [[ -f $T/v/mid.qcow2 ]]
+        mv "$T/away" "$top"
+        mkdir "$T/safe"
+        mv "$T/v/base.qcow2" "$T/safe"
+        run_tool 3 mplcr-chain shorten "${way[@]}" "$top"
+        [[ -f $T/v/mid.qcow2 ]] || fail 'removed without its base'
+        mv "$T/safe/base.qcow2" "$T/v"
+        rmdir "$T/safe"
+
+        run_tool 0 mplcr-chain shorten "${way[@]}" "$top"
+        assert_equal "$(sees "$top")" "$seen"
+        run_tool 0 mplcr-chain verify --trust-paths "$top"
+        assert_equal "$(find "$T/elsewhere" "$T/v" -type f | sort)" "$top"$'\n'"$T/v/base.qcow2"
+    done
+}
+
+@test "live: killed with its guardian, and the job is left behind in the VM" {
+    local pid
+    vm_on_layers
+    between block-job-finalize=mute
+    mplcr-chain shorten --keep 2 --socket "$T/fake.qmp" "$top" >"$T/said.log" 2>&1 3>&- &
+    until grep -q block-job-finalize "$T/fake.commands"; do sleep 0.01; done
+    for pid in $(pgrep -f "mplcr-chain shorten.*$T/"); do kill -KILL "$pid"; done
+    guard_gone
+    kill_and_wait "$(<"$T/fake.pid")"
+    [[ -f $top.shorten ]]
+    # while the VM runs, and when it has ended
+    run_tool 3 mplcr-chain shorten --keep 2 "$top"
+    [[ -f $T/v/mid.qcow2 ]]
+    vm_kill vm
+    seen=$(sees "$top")
+    run_tool 0 mplcr-chain shorten --keep 2 "$top"
+    assert_equal "$(sees "$top")" "$seen"
+    run_tool 0 mplcr-chain verify --trust-paths "$top"
+}
+
+@test "live: prune killed while the VM merges" {
+    local n
+    make_disk "$T/v/a.qcow2" qcow2 16M
+    GUEST_WORDS='ws=4M rate=1M' vm_start vm -m 64M -drive "file=$T/v/a.qcow2,format=qcow2,if=virtio"
+    for n in 1 2 3; do
+        vm_wait_count vm +4
+        run_tool 0 mplcr-trigger --socket "$T/vm.qmp" --dir "$T/v" --quiet
+    done
+    vm_wait_count vm +4
+    between block-stream=kill-sent
+    mplcr-chain prune --keep 0 --socket "$T/fake.qmp" "$T/v" >"$T/said.log" 2>&1 3>&- && fail 'not killed'
+    guard_gone
+    kill_and_wait "$(<"$T/fake.pid")"
+    vm_assert_counting vm 4
+    vm_kill vm
+    seen=$(sees "$T/v/a_x3.ovl")
+    run_tool 0 mplcr-chain prune --keep 0 "$T/v"
+    assert_equal "$(sees "$T/v/a_x3.ovl")" "$seen"
+    run_tool 0 mplcr-chain shorten --keep 2 "$T/v/a_x3.ovl"
+    assert_equal "$(sees "$T/v/a_x3.ovl")" "$seen"
+    run_tool 0 mplcr-chain verify "$T/v/a_x3.ovl"
+    assert_equal "$(find "$T/v" -name '*.shorten*' -o -name '.mplcr*')" ''
 }

@@ -109,7 +109,7 @@ static void test_features(void)
 	bad("compression type 7");
 	put32(image, AT_CLUSTER_BITS, 13);
 	bad64(AT_INCOMPATIBLE, QCOW2_INCOMPATIBLE_EXTENDED_L2, "too small for extended L2");
-	bad64(AT_AUTOCLEAR, QCOW2_AUTOCLEAR_DATA_FILE_RAW, "its data file is raw, and has none");
+	bad64(AT_AUTOCLEAR, QCOW2_AUTOCLEAR_DATA_FILE_RAW, "its data file is raw, but it has none");
 	put_extension(image, &at, 0x44415441, "data", 4);
 	build_qcow2(image);
 	at = AT_EXTENSIONS;
@@ -127,16 +127,16 @@ static void test_fields(void)
 	bad32(AT_HEADER_LENGTH, BUILT_CLUSTER + 8, "longer than a cluster");
 	bad32(AT_REFCOUNT_ORDER, 7, "reference counts of 2^7");
 	bad32(AT_CRYPT, 3, "encryption method 3");
-	bad32(AT_CRYPT, 2, "has no header of that");
+	bad32(AT_CRYPT, 2, "has no encryption header");
 	bad32(AT_REFCOUNT_CLUSTERS, 0, "no table of reference counts");
 	bad32(AT_REFCOUNT_CLUSTERS, 1000, "the table of reference counts is too large");
 	bad64(AT_REFCOUNT_OFFSET, 1000, "reference counts is not at the beginning of a cluster");
-	bad64(AT_REFCOUNT_OFFSET, 0, "where the header is");
+	bad64(AT_REFCOUNT_OFFSET, 0, "overlaps the header");
 	bad64(AT_REFCOUNT_OFFSET, INT64_MAX & ~65535, "too short for the table of reference counts");
 	ok(!h.fault[0] || h.truncated, "which is a file that was cut off");
 	bad64(AT_REFCOUNT_OFFSET, UINT64_MAX & ~65535, "too short for the table of reference counts");
 	bad32(AT_SNAPSHOTS, 70000, "the table of snapshots is too large");
-	bad32(AT_SNAPSHOTS, 1, "where the header is");
+	bad32(AT_SNAPSHOTS, 1, "overlaps the header");
 	put64(image, AT_SNAPSHOTS_OFFSET, 4 * BUILT_CLUSTER);
 	bad32(AT_SNAPSHOTS, 1 + BUILT_CLUSTER / 40, "too short for the table of snapshots");
 	bad32(AT_L1_ENTRIES, 0, "the disk needs 1");
@@ -163,7 +163,7 @@ static void test_names(void)
 	bad64(AT_BACKING_OFFSET, 100, "lies in the header");
 	build_backing(image, "abc", NULL);
 	put32(image, AT_BACKING_SIZE, 5);
-	bad("has a NUL");
+	bad("contains a NUL");
 	build_backing(image, "a", "a-format-too-long");
 	bad("17 bytes");
 	build_backing(image, "", "raw");

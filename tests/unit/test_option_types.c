@@ -122,8 +122,8 @@ static void numbers(void)
 	refuses("--bytes=1X", "--bytes: '1X' is not a size: digits, then K, M, G, T or nothing");
 	refuses("--bytes=8388608T", "--bytes: '8388608T' is too large");
 	ok(takes(&v, "--seconds=0.25") && v.seconds == 250, "a quarter of a second");
-	refuses("--seconds=0", "--seconds: '0' is no time");
-	refuses("--seconds=0.0001", "--seconds: '0.0001' is no time");
+	refuses("--seconds=0", "--seconds: '0' is too short");
+	refuses("--seconds=0.0001", "--seconds: '0.0001' is too short");
 	refuses("--seconds=soon", "--seconds: 'soon' is not a number");
 	refuses("--seconds=1s", "--seconds: '1s' is not a time in seconds");
 	ok(takes(&v, "--limited=60") && v.limited == 60000, "a time at its limit");

@@ -74,8 +74,8 @@ static void failures(void)
 	   "a program that is not there: %s", e.text);
 	free(output);
 	ok(p.pid == 0 && p.fd == -1, "finished");
-	ok(process_failed("it", NULL, &e) == -1 && strcmp(e.text, "it failed: it said nothing") == 0, "%s", e.text);
-	ok(process_failed("it", "\n\n", &e) == -1 && strcmp(e.text, "it failed: it said nothing") == 0,
+	ok(process_failed("it", NULL, &e) == -1 && strcmp(e.text, "it failed: it gave no reason") == 0, "%s", e.text);
+	ok(process_failed("it", "\n\n", &e) == -1 && strcmp(e.text, "it failed: it gave no reason") == 0,
 	   "empty lines are nothing");
 	ok(process_failed("it", "one\ntwo\n\n", &e) == -1 && !strchr(e.text, '\n') && strstr(e.text, "one;") &&
 		   strstr(e.text, "two"),

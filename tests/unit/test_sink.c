@@ -321,7 +321,7 @@ static void test_bad_name(const char *what, const char *name)
 
 	build_head(&b, "pc");
 	build_ram(&b, name, RAM_BYTES, NULL, 0);
-	ok(s && run(s, &b, &e) < 0 && strstr(e.text, "no file name"), "a block name with %s", what);
+	ok(s && run(s, &b, &e) < 0 && strstr(e.text, "not a valid file name"), "a block name with %s", what);
 	sink_free(s);
 	build_free(&b);
 	close(dirfd);

@@ -392,7 +392,7 @@ static void test_bad_envelope(void)
 	refused(&b, "version 3");
 	build_head(&b, "pc");
 	build_part(&b, 2);
-	refused(&b, "never begun");
+	refused(&b, "never began");
 }
 
 static void test_bad_sections(void)
@@ -405,7 +405,7 @@ static void test_bad_sections(void)
 	b = begun();
 	build_number(&b, BUILD_EOS, 8);
 	build_footer(&b, 77);
-	refused(&b, "footer of section 77");
+	refused(&b, "footer names section 77");
 	b = begun();
 	build_eos(&b);
 	build_section(&b, 1, BUILD_RAM_ID, "ram", 4);
@@ -487,7 +487,7 @@ static void test_bad_blocks(void)
 	b = ram_head(2 * RAM_BYTES);
 	build_block(&b, "pc.ram", RAM_BYTES);
 	build_block(&b, "pc.ram", RAM_BYTES);
-	refused(&b, "'pc.ram' comes twice");
+	refused(&b, "'pc.ram' appears twice");
 	b = ram_head(RAM_BYTES);
 	build_bytes(&b, "\3a\0b\0\0\0\0\0\0\x10\0", 12);
 	refused(&b, "NUL byte");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers in a file or a stream: of any alignment, big-endian (qcow2, QEMU's migration stream) or little-endian. */
+/* Numbers in a file or a stream: unaligned, big-endian (qcow2, QEMU's migration stream) or little-endian. */
 #ifndef MPLCR_BYTEORDER_H
 #define MPLCR_BYTEORDER_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every tool says in the same way: messages on stderr, a progress line, exit statuses. Only main.c, the verbs and
+ * The output that all tools share: messages on stderr, a progress line, exit statuses. Only main.c, the verbs and
  * base/options.h use it; other common code returns errors.
  */
 #ifndef MPLCR_CLI_H
@@ -14,7 +14,7 @@
 /* --progress. */
 enum cli_when { CLI_ALWAYS, CLI_NEVER, CLI_AUTO };
 
-/* Sets the name that messages begin with, which must stay. */
+/* Sets the name that messages begin with; the string must stay valid. */
 void cli_set_tool(const char *name);
 
 /* --quiet: no notes, and no progress unless --progress=always follows. */
@@ -27,21 +27,21 @@ bool cli_progress(void);
 /* Prints the error and its hint on stderr, control bytes escaped. Returns the exit status of the error. */
 int cli_report(const struct err *e);
 
-/* Prints "TOOL: …" on stderr unless --quiet; for what a user should know though nothing failed. */
+/* Prints "TOOL: …" on stderr unless --quiet: news for the user when nothing failed. */
 void cli_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Prints "TOOL: warning: …" on stderr, always. */
 void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Shows `fmt` as the progress line on stderr, over the one before, where progress is shown. Every message clears it;
+ * If progress is on, shows `fmt` as the progress line on stderr, over the previous one. Every message clears it;
  * cli_progress_end removes it.
  */
 void cli_progress_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void cli_progress_end(void);
 
 /*
- * Flushes stdout, the end of every tool: returns 0, or -1 with an error where the data could not be written (a full
+ * Flushes stdout; every tool ends with this. Returns 0, or -1 with an error if the data could not be written (a full
  * disk, a closed pipe), which must not pass as success.
  */
 int cli_flush(struct err *e);

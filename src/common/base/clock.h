@@ -36,7 +36,7 @@ static inline bool clock_over(int64_t deadline)
 }
 
 /*
- * What is left until `deadline`, as ppoll(2) takes it: nothing when it has passed. Returns `left`, or NULL (no limit)
+ * The time left until `deadline`, in the form for ppoll(2): 0 when it has passed. Returns `left`, or NULL (no limit)
  * for CLOCK_NEVER.
  */
 static inline struct timespec *clock_left(int64_t deadline, struct timespec *left)
@@ -51,10 +51,7 @@ static inline struct timespec *clock_left(int64_t deadline, struct timespec *lef
 	return left;
 }
 
-/*
- * The wall clock now, as it is written for people and programs of any place: UTC in the form of RFC 3339 with
- * milliseconds, "2026-01-01T00:00:00.000Z". Returns `text`.
- */
+/* The wall clock now in UTC, in the form of RFC 3339 with milliseconds, "2026-01-01T00:00:00.000Z". Returns `text`. */
 static inline char *clock_utc(char text[32])
 {
 	struct timespec now;

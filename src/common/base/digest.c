@@ -77,7 +77,7 @@ static int add_data(struct digest *d, int fd, uint8_t *buf, off_t from, off_t to
 		if (n < 0)
 			return err_sys(e, errno, "cannot read");
 		if (n == 0)
-			return err_set(e, "the file became shorter while it was read");
+			return err_set(e, "the file was truncated while it was being read");
 		digest_update(d, buf, (size_t)n);
 		from += n;
 	}
@@ -98,7 +98,7 @@ static int add_file(struct digest *d, int fd, uint8_t *buf, struct err *e)
 		if (data < 0 && errno == ENXIO)
 			data = st.st_size; /* a hole up to the end */
 		else if (data < 0)
-			data = at; /* a filesystem that does not tell */
+			data = at; /* a filesystem without SEEK_DATA */
 		if (data > st.st_size)
 			data = st.st_size;
 		if (hole < 0 || hole > st.st_size)

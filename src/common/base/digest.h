@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sums of file contents: XXH3-128, in hexadecimal as `xxhsum -H2` prints it. They find damage, not malice. The adapter
- * around libxxhash.
+ * Checksums of file contents: XXH3-128, in hexadecimal as `xxhsum -H2` prints it. They detect damage, not malice. Wraps
+ * libxxhash.
  */
 #ifndef MPLCR_DIGEST_H
 #define MPLCR_DIGEST_H
@@ -15,7 +15,7 @@
 
 struct digest;
 
-/* A sum of no bytes yet. Ends the process when memory is out. */
+/* A checksum of no bytes yet. Ends the process when memory is out. */
 struct digest *digest_new(void) __attribute__((malloc, returns_nonnull));
 
 void digest_update(struct digest *d, const void *data, size_t len);
@@ -23,18 +23,18 @@ void digest_update(struct digest *d, const void *data, size_t len);
 /* As digest_update with `len` NUL bytes. */
 void digest_zeros(struct digest *d, uint64_t len);
 
-/* The sum of all bytes so far. More may follow. */
+/* The checksum of all bytes so far. More may follow. */
 void digest_hex(const struct digest *d, char hex[DIGEST_HEX]);
 
 /* NULL is allowed. */
 void digest_free(struct digest *d);
 
-/* The sum of a few bytes in memory. */
+/* The checksum of a few bytes in memory. */
 void digest_bytes(const void *data, size_t len, char hex[DIGEST_HEX]);
 
 /*
- * The sum of a whole regular file from its beginning, wherever the descriptor is (it moves); holes are not read
- * but counted as zeros. The message of a failure does not name the file: see err_prefix. Returns 0 or -1.
+ * The checksum of a whole regular file, whatever the descriptor's offset (which moves); holes count as zeros and are
+ * not read. The error message does not name the file: see err_prefix. Returns 0 or -1.
  */
 int digest_fd(int fd, char hex[DIGEST_HEX], struct err *e) __attribute__((warn_unused_result));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Errors of the whole toolkit: one value that says what we were doing, what the system answered, and, where it
- * helps, what to do about it. It is filled in where the error happens and printed once, by the tool (cli.h).
+ * Errors of the whole toolkit: one value that says what we were doing, what the system answered and, if it helps, what
+ * to do about it. The code that meets the error fills it in; the tool prints it once (cli.h).
  *
  * A function that can fail takes `struct err *e` last and returns 0 or -1 (or a pointer or NULL). On failure, and only
  * then, it has filled *e. The struct owns no memory: it can live on the stack and be copied.
@@ -30,13 +30,13 @@ struct err {
 /* Fills in `e` with status EXIT_FAILED and the formatted text. Always returns -1. */
 int err_set(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* As err_set, and appends ": " and what the system says of `errnum`. Always returns -1. */
+/* As err_set, and appends ": " and the system's text for `errnum`. Always returns -1. */
 int err_sys(struct err *e, int errnum, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* As err_set, with status EXIT_USAGE. Always returns -1. */
 int err_usage(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Puts the formatted words and ": " before the text that `e` has. Always returns -1. */
+/* Puts the formatted words and ": " before the text of `e`. Always returns -1. */
 int err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Sets the hint of `e`. Always returns -1, so that it can end a chain of `return`. */

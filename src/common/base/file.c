@@ -136,7 +136,7 @@ int file_publish(const char *path, const void *data, size_t size, mode_t mode, b
 	return -1;
 }
 
-/* rename(2) replaces an empty directory only: of what came into it in between, nothing is lost. */
+/* rename(2) only replaces an empty directory, so files that came into it in between are safe. */
 static int rename_dir_new(int from_dir, const char *from, int to_dir, const char *to)
 {
 	int saved;
@@ -221,7 +221,7 @@ int dir_make_parents(const char *path, struct err *e)
 	return mkdir(dir, 0700) == 0 || errno == EEXIST ? 0 : err_sys(e, errno, "cannot create '%s'", dir);
 }
 
-/* Opens the directory `name`, where it is one on the filesystem of `fd`; bind mounts of that are others, too. */
+/* Opens `name` if it is a directory on the filesystem of `fd`; a bind mount counts as another filesystem. */
 static int open_child(int fd, const char *name)
 {
 	const struct open_how how = {
@@ -237,7 +237,7 @@ static bool is_dots(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* Removes what is in the directory `fd` (which it closes), with directories in it down to `levels`. */
+/* Empties the directory `fd` (and closes it), with directories in it down to `levels`. */
 static int empty_dir(int fd, int levels)
 {
 	DIR *dir = fdopendir(fd);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files and descriptors: whole reads and writes, and what makes a change durable. Paths are the caller's. */
+/* Files and descriptors: whole reads and writes, durable changes. Paths are the caller's. */
 #ifndef MPLCR_FILE_H
 #define MPLCR_FILE_H
 
@@ -13,13 +13,10 @@
 /* Writes all `size` bytes. Returns 0, or -1 with errno set. */
 int fd_write_all(int fd, const void *data, size_t size) __attribute__((warn_unused_result));
 
-/*
- * pread of `size` bytes from `offset` on, or of what there is up to the end of the file. Returns how many, or -1 with
- * errno.
- */
+/* pread of `size` bytes from `offset` on, or up to the end of the file. Returns their number, or -1 with errno. */
 ssize_t fd_read_at(int fd, void *data, size_t size, uint64_t offset) __attribute__((warn_unused_result));
 
-/* Reads and drops what comes until the end of file or an error. */
+/* Reads and drops everything until the end of file or an error. */
 void fd_drain(int fd);
 
 /*
@@ -33,58 +30,58 @@ int file_create(int dirfd, const char *path, const void *data, size_t size, stru
 	__attribute__((warn_unused_result));
 
 /*
- * Writes a whole file of that mode, or none: into PATH.new, which is made durable, renamed, and its name made
- * durable too. `replace`: a file that is there is replaced; else that is a failure (errno EEXIST in e->sys). Returns 0
- * or -1.
+ * Writes a whole file of that mode, or none: writes PATH.new, makes it durable, renames it and makes the name durable.
+ * With `replace` it replaces an existing file; without, an existing file is an error (errno EEXIST in e->sys). Returns
+ * 0 or -1.
  */
 int file_publish(const char *path, const void *data, size_t size, mode_t mode, bool replace, struct err *e)
 	__attribute__((warn_unused_result));
 
 /*
- * Renames a file or directory below one directory (AT_FDCWD allowed) to a name below another, in one filesystem, where
- * nothing has that name: what is there is never replaced, and errno is EEXIST. Where the filesystem cannot do that in one
- * step (renameat2(2): RENAME_NOREPLACE is EINVAL on NFS, for one), a file has both names for a moment, and a directory
- * takes the place of an empty one. Returns 0, or -1 with errno.
+ * Renames a file or directory below one directory (AT_FDCWD allowed) to a free name below another, in one filesystem.
+ * It never replaces anything: errno is EEXIST then. If the filesystem cannot do that in one step (renameat2(2):
+ * RENAME_NOREPLACE is EINVAL on NFS, for one), a file has both names for a moment, and a directory replaces an empty
+ * one. Returns 0, or -1 with errno.
  */
 int file_rename_new(int from_dir, const char *from, int to_dir, const char *to) __attribute__((warn_unused_result));
 
 /*
- * Whether file_rename_new can rename directories in the filesystem of the directory `dirfd`: tries it in there, and leaves
- * nothing. Returns 0 or -1.
+ * Whether file_rename_new can rename directories on the filesystem of the directory `dirfd`: tries it there and leaves
+ * nothing behind. Returns 0 or -1.
  */
 int dir_probe_rename(int dirfd, struct err *e) __attribute__((warn_unused_result));
 
-/* Renames a file or directory; where `to` exists, `replace` decides as in file_publish. Returns 0 or -1. */
+/* Renames a file or directory; if `to` exists, `replace` decides as in file_publish. Returns 0 or -1. */
 int path_rename(const char *from, const char *to, bool replace, struct err *e) __attribute__((warn_unused_result));
 
 /*
- * Hands `name` below `dirfd` (a link itself, not what it leads to), or with "" the file `dirfd` itself, to a user and
- * group; nothing is done where that user is ours. Returns 0, or -1 with errno.
+ * Gives `name` below `dirfd` (a link itself, not its target), or with "" the file `dirfd` itself, to a user and group;
+ * does nothing if that user is ours. Returns 0, or -1 with errno.
  */
 int file_give(int dirfd, const char *name, uid_t uid, gid_t gid) __attribute__((warn_unused_result));
 
 /* fsync of the file or directory at `path`. Returns 0 or -1. */
 int path_sync(const char *path, struct err *e) __attribute__((warn_unused_result));
 
-/* fsync of the directory that `path` is in: its name, or that it is gone, is durable then. Returns 0 or -1. */
+/* fsync of the directory of `path`: makes its name, or its removal, durable. Returns 0 or -1. */
 int path_sync_name(const char *path, struct err *e) __attribute__((warn_unused_result));
 
-/* Makes the directories above `path` that are missing, for their owner only. Returns 0 or -1. */
+/* Makes the missing directories above `path`, with access for their owner only. Returns 0 or -1. */
 int dir_make_parents(const char *path, struct err *e) __attribute__((warn_unused_result));
 
 /*
- * Removes a directory that we made: the files directly in it, and those in its directories, one level deep; nothing
- * else is ever in a checkpoint or a run directory. Links are removed, not followed. Goes on after an error, and then
+ * Removes a directory that we made: the files in it and in its directories, one level deep; a checkpoint or a run
+ * directory never holds anything else. Removes links instead of following them. Goes on after an error, and then
  * returns -1 with errno.
  */
 int dir_remove(const char *path);
 
-/* The same with all that is in it, however deep. None there is no failure. Returns 0 or -1. */
+/* The same with everything in it, however deep. A missing directory is not an error. Returns 0 or -1. */
 int dir_remove_tree(const char *path, struct err *e) __attribute__((warn_unused_result));
 
 /*
- * Empties the directory `fd`, which it closes, however deep; other filesystems in it, bind mounts too, are not entered, and
- * stay. Links are removed, not followed. Goes on after an error, and then returns -1 with errno.
+ * Empties the directory `fd`, however deep, and closes it; does not enter or remove other filesystems in it, bind
+ * mounts included. Removes links instead of following them. Goes on after an error, and then returns -1 with errno.
  */
 int dir_empty(int fd) __attribute__((warn_unused_result));
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What --help and --version print. */
+/* --help and --version. */
 #include <stdio.h>
 #include <string.h>
 

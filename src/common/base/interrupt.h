@@ -1,27 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * SIGINT, SIGTERM and SIGHUP as a descriptor that waits can poll, so that a tool ends by undoing what it began and not
- * in the middle of it.
- */
+/* SIGINT, SIGTERM and SIGHUP as a descriptor to poll, so that a tool undoes what it began before it ends. */
 #ifndef MPLCR_INTERRUPT_H
 #define MPLCR_INTERRUPT_H
 
 #include "base/err.h"
 
 /*
- * Blocks the signals (and SIGUSR1, which does nothing by itself) and returns a descriptor that is readable once one has
- * come (it stays so: nothing reads it), or -1. Ignores SIGPIPE. Call it before threads and children are made; children
- * that exec call interrupt_release first.
+ * Blocks the signals (and SIGUSR1, which has no effect of its own) and returns a descriptor that becomes readable with
+ * the first one and stays readable, or -1. Ignores SIGPIPE. Call it before starting threads and children; children that
+ * exec call interrupt_release first.
  */
 int interrupt_open(struct err *e);
 
 /*
- * Takes SIGINT away from the descriptor `fd` of interrupt_open. Returns one that is readable once SIGINT or SIGUSR1 has
- * come, for a wait that the user may end early without giving up; or -1.
+ * Takes SIGINT away from the descriptor `fd` of interrupt_open. Returns a descriptor for SIGINT and SIGUSR1, for a wait
+ * that the user may end early without giving up; or -1.
  */
 int interrupt_split(int fd, struct err *e);
 
-/* Closes `split` and gives SIGINT back to `fd`; one that came meanwhile counts no more. */
+/* Closes `split` and gives SIGINT back to `fd`; a SIGINT that came meanwhile no longer counts. */
 void interrupt_join(int fd, int split);
 
 /* Says in *e that a signal came: "interrupted", with errno EINTR. Always returns -1. */

@@ -63,7 +63,7 @@ json_t *json_of(const char *fmt, ...)
 	return value;
 }
 
-/* The length of the UTF-8 sequence at `s`, of which `left` bytes are there, or 0 where it is broken. */
+/* The length of the UTF-8 sequence at `s`, with `left` bytes available, or 0 if it is broken. */
 static size_t utf8_length(const unsigned char *s, size_t left)
 {
 	static const unsigned long least[] = { 0, 0, 0x80, 0x800, 0x10000 };

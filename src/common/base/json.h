@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading JSON that comes from elsewhere, and writing ours: a thin layer over jansson.
+ * Reads JSON from elsewhere and writes our own: a thin layer over jansson.
  *
  * The getters return borrowed values and never fail loudly: a missing or wrongly typed member gives the default, so
  * that the caller checks values, not types.
@@ -34,7 +34,8 @@ bool json_flag(const json_t *object, const char *key);
 double json_real_at(const json_t *object, const char *key, double otherwise);
 
 /*
- * Follows keys, ended by NULL, through nested objects: json_path(ret, "inserted", "image", NULL). NULL where it ends.
+ * Follows keys, ended by NULL, through nested objects: json_path(ret, "inserted", "image", NULL). NULL if one is
+ * missing.
  */
 json_t *json_path(const json_t *object, ...) __attribute__((sentinel));
 
@@ -44,7 +45,7 @@ json_t *json_path(const json_t *object, ...) __attribute__((sentinel));
  */
 json_t *json_of(const char *fmt, ...) __attribute__((returns_nonnull));
 
-/* A string value of bytes that may not be UTF-8 (paths): broken sequences become U+FFFD. */
+/* A string value of bytes that need not be UTF-8 (paths): broken sequences become U+FFFD. */
 json_t *json_string_of(const char *bytes);
 
 /* The same of `length` bytes, NULs among them. */

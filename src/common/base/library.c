@@ -9,8 +9,7 @@ int library_load(const char *file, const char *const names[], size_t n, void *fu
 	if (!dlopen(file, RTLD_NOW | RTLD_GLOBAL))
 		return err_set(e, "cannot load %s: %s", file, dlerror());
 	for (size_t i = 0; i < n; i++) {
-		/* from all that is loaded, as for a linked library: who preloads another function has that one called
-		 */
+		/* search all loaded libraries, as the linker does, so that a preloaded function takes precedence */
 		void *function = dlsym(RTLD_DEFAULT, names[i]);
 
 		if (!function)

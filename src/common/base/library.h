@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared libraries that are loaded when they are needed. A library that the tools were linked with would be loaded at
- * each start, with those that it brings along: for libnbd (GnuTLS, libxml2) that takes 4 ms, for libqcow (zlib) 0.3 ms,
- * and all that `mplcr-chain verify` does for a chain takes less.
+ * Loads shared libraries when they are first needed. Linking with them would load them, and their dependencies, at each
+ * start: that takes 4 ms for libnbd (GnuTLS, libxml2) and 0.3 ms for libqcow (zlib), longer than all the work of
+ * `mplcr-chain verify` on a chain.
  */
 #ifndef MPLCR_LIBRARY_H
 #define MPLCR_LIBRARY_H

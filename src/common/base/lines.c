@@ -26,7 +26,7 @@ struct lines *lines_new(int fd)
 	return l;
 }
 
-/* Reads more behind what there is. Returns 0, or -1 with an error; sets l->ended at the end of the file. */
+/* Appends more bytes to the buffer. Returns 0, or -1 with an error; sets l->ended at the end of the file. */
 static int fill(struct lines *l, struct err *e)
 {
 	ssize_t n;
@@ -46,7 +46,7 @@ static int fill(struct lines *l, struct err *e)
 	return 0;
 }
 
-/* Skips what is left of a line that was cut, with its line feed. */
+/* Skips the rest of a line that was cut, with its line feed. */
 static int skip_rest(struct lines *l, struct err *e)
 {
 	for (;;) {

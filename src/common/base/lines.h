@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Lines of a log, of any length and any bytes, in memory that does not grow: what is longer than LINES_MAX is cut.
- */
+/* Lines of a log, of any length and any bytes, in bounded memory: longer lines than LINES_MAX are cut. */
 #ifndef MPLCR_LINES_H
 #define MPLCR_LINES_H
 
@@ -11,7 +9,7 @@
 
 #include "base/err.h"
 
-/* Longest line that is handed out whole, in bytes. */
+/* Longest line that comes whole, in bytes. */
 #define LINES_MAX 65536
 
 struct lines;
@@ -19,7 +17,7 @@ struct lines;
 struct line {
 	const char *start; /* borrowed until the next call; not NUL-terminated, and may hold NULs */
 	size_t length;     /* without the line feed, and without a carriage return before it */
-	bool cut;          /* there was more, which is skipped */
+	bool cut;          /* the rest of the line is skipped */
 };
 
 /* Reads from the descriptor, which stays the caller's. Never fails. */
@@ -29,8 +27,8 @@ struct lines *lines_new(int fd);
 int lines_next(struct lines *l, struct line *line, struct err *e) __attribute__((warn_unused_result));
 
 /*
- * A look ahead: reads until `enough` says so of all the bytes that are not handed out yet, a buffer (1 MiB) is full, or
- * the file ends. Returns 0 or -1. Hands out nothing.
+ * Looks ahead: reads until `enough` accepts all the bytes not handed out yet, the buffer (1 MiB) is full, or the file
+ * ends. Returns 0 or -1. Hands out nothing.
  */
 int lines_peek(struct lines *l, bool (*enough)(void *ctx, const char *bytes, size_t size), void *ctx, struct err *e)
 	__attribute__((warn_unused_result));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that is always there: where none is left, the process says so and ends with EXIT_FAILED. A tool of this size has
- * nothing better to do then, and a checkpoint that is under way is taken back by its guardian.
+ * Allocations that never fail: without memory the process says so and ends with EXIT_FAILED. A tool of this size can do
+ * nothing better, and the guardian takes back a checkpoint under way.
  */
 #ifndef MPLCR_MEMORY_H
 #define MPLCR_MEMORY_H
@@ -11,10 +11,10 @@
 /* calloc: `count` elements of `size` bytes, zeroed; of at least one. */
 void *memory_of(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 
-/* realloc to `count` elements of `size` bytes; what is new is not zeroed. Takes over `p`. */
+/* realloc to `count` elements of `size` bytes; the new ones are not zeroed. Takes over `p`. */
 void *memory_resize(void *p, size_t count, size_t size) __attribute__((warn_unused_result, returns_nonnull));
 
-/* `p` itself, the result of a library's allocation that fails for lack of memory only. */
+/* Returns `p`, the result of a library call that only fails when memory is out. */
 void *memory_checked(void *p) __attribute__((returns_nonnull));
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The types of options: how a value is read, and what is said of one that cannot be. */
+/* The types of options: reading a value, and the error message for a bad one. */
 #include "base/options.h"
 
 #include <inttypes.h>
@@ -106,7 +106,7 @@ static int set_seconds(const struct cli_given *g, void *at, struct err *e)
 	if (most && (ms == 0 || ms > most * 1000))
 		return err_usage(e, "--%s: '%s' is not between 0.001 and %" PRIu64, g->option->name, g->value, most);
 	if (ms == 0)
-		return err_usage(e, "--%s: '%s' is no time", g->option->name, g->value);
+		return err_usage(e, "--%s: '%s' is too short", g->option->name, g->value);
 	*(uint64_t *)at = ms;
 	return 0;
 }
@@ -140,7 +140,7 @@ static int call(const struct cli_given *g, void *at, struct err *e)
 	return g->option->to.call(at, g->value, e);
 }
 
-/* --- those of every command ------------------------------------------------------------------------------------- */
+/* --- options of every command ----------------------------------------------------------------------------------- */
 
 static int set_quiet(const struct cli_given *g, void *at, struct err *e)
 {

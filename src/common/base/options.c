@@ -91,7 +91,7 @@ static const struct cli *verb_named(const struct cli *tool, const char *name)
 	return NULL;
 }
 
-/* A tool that has nothing but verbs, without one. */
+/* A tool that only has verbs, called without one. */
 static int run_verbless(const struct cli *tool, const char *asked)
 {
 	struct err e;
@@ -105,7 +105,7 @@ static int run_verbless(const struct cli *tool, const char *asked)
 		return cli_flush(&e) < 0 ? cli_report(&e) : EXIT_DONE;
 	}
 	if (asked)
-		err_usage(&e, "'%s' is no verb of this tool", asked);
+		err_usage(&e, "unknown verb '%s'", asked);
 	else
 		err_usage(&e, "a verb is missing");
 	err_hint(&e, "%s --help lists the verbs", tool->tool);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line of a tool. Each command, a tool or a verb of one, has a table with a row for each option, from which
- * come the parsing, --help, and what bash, zsh and fish complete. The idea is that of git's parse-options.h: a row says
- * what type the value is of, and where it goes.
+ * The command line of a tool. Each command, a tool or one of its verbs, has a table with a row per option. Parsing,
+ * --help and the completions of bash, zsh and fish all come from it. As in git's parse-options.h, a row gives the type
+ * of the value and where it goes.
  *
  *	static const struct cli_option option_table[] = {
  *		{ NULL, 0, NULL, "Limits:", CLI_HEADING },
@@ -12,7 +12,7 @@
  *		CLI_END,
  *	};
  *
- * A row without a place for its value does not compile, nor does one whose place is of another type than the row.
+ * A row without a place for its value does not compile, nor does a row with a place of another type.
  */
 #ifndef MPLCR_OPTIONS_H
 #define MPLCR_OPTIONS_H
@@ -30,10 +30,10 @@
 struct cli;
 struct cli_option;
 
-/* What names are completed with: nothing but names that exist, of this kind. */
+/* The kind of existing names that complete a value. */
 enum cli_files { CLI_NO_FILES, CLI_FILES, CLI_DIRECTORIES, CLI_SOCKETS, CLI_CHECKPOINTS, CLI_PROGRAMS };
 
-/* A word that a value can be. A list of them ends with CLI_WORDS_END. */
+/* A possible value. A list of them ends with CLI_WORDS_END. */
 struct cli_word {
 	const char *word;
 	const char *help; /* for the shells that show it, or NULL */
@@ -46,25 +46,25 @@ struct cli_given {
 	const char *value; /* NULL where the type takes none */
 };
 
-/* A type of values. `set` stores the value at the row's place, or refuses it with a usage error: 0 or -1. */
+/* A type of values. `set` stores the value at the row's place or refuses it with a usage error; returns 0 or -1. */
 struct cli_type {
 	bool takes_value;
 	bool repeats; /* may be given more than once, and all count */
-	bool ends;    /* prints something, and that is all */
+	bool ends;    /* prints something and ends the tool */
 	int (*set)(const struct cli_given *g, void *at, struct err *e);
 };
 
-/* Takes the value of an option that has a type of its own; `options` is what cli_parse was given. Returns 0 or -1. */
+/* Takes the value of an option with a type of its own; `options` comes from cli_parse. Returns 0 or -1. */
 typedef int cli_call(void *options, const char *value, struct err *e);
 
-/* What an option's value is, and where it goes. Made by the TO_… below. */
+/* The type of an option's value and where it goes. Made by the TO_… below. */
 struct cli_target {
 	const struct cli_type *type;
-	size_t offset; /* of its place in the struct that cli_parse is given */
+	size_t offset; /* of its place in the struct passed to cli_parse */
 	uint64_t least, most;
-	const struct cli_word *words;      /* what it can be, */
-	struct cli_word (*word)(size_t i); /* or what tells that: the word at i; .word NULL is the end */
-	enum cli_files files;              /* or what it names */
+	const struct cli_word *words;      /* the possible values, */
+	struct cli_word (*word)(size_t i); /* or a function for them: the word at i; .word NULL is the end */
+	enum cli_files files;              /* or the kind of file it names */
 	cli_call *call;
 	bool repeats; /* a call's: see cli_type */
 };
@@ -73,8 +73,8 @@ struct cli_target {
 struct cli_option {
 	const char *name;  /* long name without dashes */
 	char letter;       /* short form, or 0 */
-	const char *value; /* what the argument is called in the help ("SECONDS"), or NULL where there is none */
-	const char *help;  /* what it does, one or more lines separated by '\n'; NULL: the words that the value can be,
+	const char *value; /* the argument's name in the help ("SECONDS"), or NULL without one */
+	const char *help;  /* what it does, one or more lines separated by '\n'; NULL: the possible words,
 			    * the first one by default */
 	struct cli_target to;
 };
@@ -86,7 +86,7 @@ extern const struct cli_type cli_type_flag, cli_type_text, cli_type_word, cli_ty
 /* Rows of tables, which clang-format takes for blocks. */
 /* clang-format off */
 
-/* Where `member` is, which must be of the type `kind`. */
+/* The place of `member`, which must have the type `kind`. */
 #define CLI_PLACE(options, member, kind) \
 	(offsetof(options, member) + 0 * sizeof((kind *)0 == &((options *)0)->member))
 
@@ -95,8 +95,8 @@ extern const struct cli_type cli_type_flag, cli_type_text, cli_type_word, cli_ty
 	{ .type = &cli_type_flag, .offset = CLI_PLACE(options, member, bool) }
 
 /*
- * const char *: any text; the name of a file, directory, socket, or a command for the shell. It is not copied. What may
- * follow is what a text is completed with: `.words = list`, `.word = function`.
+ * const char *: any text; the name of a file, directory or socket, or a command for the shell. It is not copied.
+ * Completions for a text may follow: `.words = list`, `.word = function`.
  */
 #define TO_FILE(options, member) TO_TEXT(options, member, .files = CLI_FILES)
 #define TO_DIRECTORY(options, member) TO_TEXT(options, member, .files = CLI_DIRECTORIES)
@@ -109,7 +109,7 @@ extern const struct cli_type cli_type_flag, cli_type_text, cli_type_word, cli_ty
 #define TO_WORD(options, member, list) \
 	{ .type = &cli_type_word, .offset = CLI_PLACE(options, member, unsigned), .words = (list) }
 
-/* The same of a list that a function tells: struct cli_word list(size_t i). */
+/* The same with a list from a function: struct cli_word list(size_t i). */
 #define TO_WORD_OF(options, member, list) \
 	{ .type = &cli_type_word, .offset = CLI_PLACE(options, member, unsigned), .word = (list) }
 
@@ -127,15 +127,15 @@ extern const struct cli_type cli_type_flag, cli_type_text, cli_type_word, cli_ty
 #define TO_NUMBER(options, member, low, high) \
 	{ .type = &cli_type_number, .offset = CLI_PLACE(options, member, uint64_t), .least = (low), .most = (high) }
 
-/* uint64_t: seconds, with a fraction where wanted, in milliseconds; more than 0, at most `seconds` (0: no matter). */
+/* uint64_t: seconds, perhaps with a fraction, stored in milliseconds; more than 0, at most `seconds` (0: no limit). */
 #define TO_SECONDS(options, member, seconds) \
 	{ .type = &cli_type_seconds, .offset = CLI_PLACE(options, member, uint64_t), .most = (seconds) }
 
-/* struct path_list: each that was given is added, copied. `names` is what is completed. */
+/* struct path_list: adds a copy of each value given. `names` is the kind of completion. */
 #define TO_LIST(options, member, names) \
 	{ .type = &cli_type_list, .offset = CLI_PLACE(options, member, struct path_list), .files = (names) }
 
-/* Calls function(&options, value, &err); what is completed follows, as `.words = list`, and `.repeats = true`. */
+/* Calls function(&options, value, &err); completions may follow, as `.words = list`, and `.repeats = true`. */
 #define TO_CALL(function, ...) \
 	{ .type = &cli_type_call, .call = (function) __VA_OPT__(,) __VA_ARGS__ }
 
@@ -143,7 +143,7 @@ extern const struct cli_type cli_type_flag, cli_type_text, cli_type_word, cli_ty
 #define CLI_END { NULL, 0, NULL, NULL, CLI_HEADING }
 #define CLI_WORDS_END { NULL, NULL }
 
-/* The options of every command; put this row set into the table. */
+/* The options of every command, for every table. */
 #define CLI_COMMON_OPTIONS                                                                                     \
 	{ "quiet", 'q', NULL, "print no progress and no notes", { .type = &cli_type_quiet } },                 \
 	{ "progress", 0, "WHEN", "show a progress line: always, never or auto\n"                               \
@@ -158,43 +158,42 @@ extern const struct cli_word cli_progress_words[];
 /* A command: a tool, or a verb of one. */
 struct cli {
 	const char *tool;                 /* "mplcr-trigger" */
-	const char *verb;                 /* "walk", or NULL where it is the tool */
+	const char *verb;                 /* "walk", or NULL for the tool */
 	const char *summary;              /* of a verb: what it does, in a line, for the tool's --help */
 	const char *usage;                /* the usage line(s) after the tool's name and verb, '\n' separated */
 	const char *about;                /* one or two sentences */
-	const struct cli_option *options; /* NULL: a tool that has nothing but verbs */
-	enum cli_files operands;          /* what they name, */
-	int most_operands;                /* and how many there can be, 0: any number; both for the shells */
-	const char *command;              /* what follows -- is a command that begins so, or NULL */
+	const struct cli_option *options; /* NULL: a tool that only has verbs */
+	enum cli_files operands;          /* the kind of names, */
+	int most_operands;                /* and the largest number, 0: any; both for the shells */
+	const char *command;              /* after -- comes a command that begins so, or NULL */
 	int (*run)(int argc, char **argv); /* calls cli_parse; of a verb, argv[0] is the verb. Returns the exit status */
 	const struct cli *const *verbs;   /* of a tool, or NULL; ends with NULL */
 };
 
 /*
- * Parses argv, and stores the options in `options`, the struct that the rows tell of. Prints help or version and exits 0
- * where asked. Returns the index of the first operand (operands may stand between options; "--" ends the options, and
- * *dashes, where not NULL, tells whether it was there), or -1 with a usage error in *e. argv is reordered so that
- * operands come last.
+ * Parses argv and stores the options in `options`, the struct that the rows refer to. Prints help or version and exits
+ * 0 if asked. Returns the index of the first operand, or -1 with a usage error in *e. Options and operands may mix, and
+ * "--" ends the options; *dashes, unless NULL, tells whether it was given. Reorders argv so that operands come last.
  */
 int cli_parse(const struct cli *cli, int argc, char **argv, void *options, bool *dashes, struct err *e);
 
 /*
- * The main of a tool: runs the verb that argv[1] names, or the tool itself; where it has nothing but verbs, prints help
- * or version. Returns the exit status. TOOL --completion bash|zsh|fish prints what that shell loads to complete the
- * command line: the build installs it, no user needs it, and no help tells of it.
+ * The main of a tool: runs the verb that argv[1] names, or the tool itself; a tool that only has verbs prints help or
+ * version itself. Returns the exit status. TOOL --completion bash|zsh|fish prints the completion script for that shell;
+ * the build installs it, so no help mentions it.
  */
 int cli_main(const struct cli *tool, int argc, char **argv);
 
-/* The word at `i` of those that the value can be; .word is NULL at the end, and where it can be anything. */
+/* The possible word at `i`; .word is NULL at the end and for values that can be anything. */
 struct cli_word cli_word_at(const struct cli_target *to, size_t i);
 
 /* The same as a list, with `mark` behind the first: "auto (default), never or always". */
 void cli_list_words(const struct cli_target *to, const char *mark, char *buf, size_t size);
 
-/* What --help says of the option; `buf` is for what is not at hand. */
+/* The option's text in --help; may use `buf`. */
 const char *cli_help_of(const struct cli_option *o, char *buf, size_t size);
 
-/* Print what --help and --version say. */
+/* Print the texts of --help and --version. */
 void cli_print_help(const struct cli *cli);
 void cli_print_version(const struct cli *cli);
 

@@ -47,7 +47,7 @@ int path_list_read_fd(struct path_list *l, int fd, const char *what, bool nul_se
 		if (n >= PATH_MAX)
 			return err_usage(e, "%s: a path is longer than %d bytes", what, PATH_MAX - 1);
 		if (strlen(line) != (size_t)n)
-			return err_usage(e, "%s: a path has a NUL in it: is -0 missing?", what);
+			return err_usage(e, "%s: a path contains a NUL: is -0 missing?", what);
 		if (l->n >= MAX_PATHS)
 			return err_usage(e, "%s: more than %d paths", what, MAX_PATHS);
 		path_list_add(l, line);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists of paths from the command line, in which "-" stands for those on standard input: one a line, or, with -0,
+ * Lists of paths from the command line. "-" stands for the paths on standard input: one per line or, with -0,
  * NUL-separated, as find(1) and mplcr-chain print them.
  */
 #ifndef MPLCR_PATH_LIST_H
@@ -17,13 +17,13 @@ struct path_list {
 };
 
 /*
- * The operands, "-" replaced by what standard input has (once). Empty lines are skipped. At most 1,000,000 paths of at
- * most PATH_MAX bytes. Returns 0 or -1. To be released in any case.
+ * Reads the operands, with "-" (once) replaced by the paths on standard input. Skips empty lines. At most 1,000,000
+ * paths of at most PATH_MAX bytes. Returns 0 or -1. Release *l in any case.
  */
 int path_list_read(struct path_list *l, char *const *operands, size_t n, bool nul_separated, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* The same of the paths in the open file `fd`, which `what` names in messages; appended. */
+/* Appends the paths in the open file `fd`, which `what` names in messages. */
 int path_list_read_fd(struct path_list *l, int fd, const char *what, bool nul_separated, struct err *e)
 	__attribute__((warn_unused_result));
 

@@ -117,7 +117,7 @@ uint64_t procinfo_started(pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	stat = file_read(AT_FDCWD, path, 4096, &size, &ignored);
-	at = stat ? strrchr(stat, ')') : NULL; /* the name before it may hold anything; field 3 follows */
+	at = stat ? strrchr(stat, ')') : NULL; /* the name before it may contain anything; field 3 follows */
 	for (int field = 2; at && field < 22; field++)
 		at = strchr(at + 1, ' ');
 	return at ? strtoull(at, NULL, 10) : 0;

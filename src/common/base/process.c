@@ -23,7 +23,7 @@
 
 enum { OUTPUT_MAX = 1 << 20 };
 
-/* The hard limit is above the soft one: where both are the same, Linux kills without saying what for. */
+/* The hard limit is above the soft one: if they are equal, Linux kills without a reason. */
 static void limit(int resource, uint64_t most)
 {
 	const struct rlimit both = { most, most + 1 };
@@ -32,7 +32,7 @@ static void limit(int resource, uint64_t most)
 		setrlimit(resource, &both);
 }
 
-/* The first of the descriptors that sd_listen_fds(3) speaks of. */
+/* The first descriptor of sd_listen_fds(3). */
 #define LISTEN_FD 3
 
 static void hand_over(int listening)
@@ -46,7 +46,7 @@ static void hand_over(int listening)
 	setenv("LISTEN_FDS", "1", 1);
 }
 
-/* In the child: runs the program, or says on its standard error why not. */
+/* In the child: runs the program, or prints the reason of a failure on standard error. */
 static void __attribute__((noreturn))
 run_child(int out, int errors, const struct process_setup *setup, char *const *argv)
 {
@@ -68,7 +68,7 @@ run_child(int out, int errors, const struct process_setup *setup, char *const *a
 	_exit(127);
 }
 
-/* Closes our ends; no process. */
+/* Closes our ends; the process is not ended. */
 static void release(struct process *p)
 {
 	close(p->fd);
@@ -99,7 +99,7 @@ int process_start_as(struct process *p, char *const *argv, const struct process_
 	p->fd = out[0];
 	p->errors = errors[0];
 	if (p->pid > 0) {
-		setpgid(p->pid, p->pid); /* here too: it may be killed before it got so far */
+		setpgid(p->pid, p->pid); /* here too: we may kill it before it gets that far */
 		return 0;
 	}
 	err_sys(e, errno, "cannot start %s", argv[0]);
@@ -113,8 +113,8 @@ int process_start(struct process *p, char *const *argv, int input, struct err *e
 }
 
 /*
- * Waits until one of the descriptors (-1: never) is readable. Returns the bits of those that are, 1 and 2, or -1 with
- * the reason why none was so far.
+ * Waits until one of the descriptors (-1: none) is readable. Returns the bits of the readable ones, 1 and 2, or -1 with
+ * the reason why the wait ended without one.
  */
 static int wait_readable(int fd, int other, const char *name, int64_t deadline, int interrupt, struct err *e)
 {
@@ -136,14 +136,14 @@ static int wait_readable(int fd, int other, const char *name, int64_t deadline, 
 	}
 }
 
-/* What came through a pipe: as much as is kept, and with an end. */
+/* Output from a pipe, bounded and NUL-terminated. */
 struct output {
-	int fd; /* -1 once it was closed at the other end */
+	int fd; /* -1 once the other end is closed */
 	char *text;
 	size_t used;
 };
 
-/* Reads what there is. Returns 0 or -1. */
+/* Reads the available bytes. Returns 0 or -1. */
 static int read_some(struct output *o, const char *name, struct err *e)
 {
 	char dropped[4096];
@@ -194,10 +194,10 @@ int process_failed(const char *name, const char *output, struct err *e)
 
 		text = line[0] ? text_of("%s%s%s", before, before[0] ? "; " : "", line) : steal_ptr(before);
 	}
-	return err_set(e, "%s failed: %s", name, text[0] ? text : "it said nothing");
+	return err_set(e, "%s failed: %s", name, text[0] ? text : "it gave no reason");
 }
 
-/* Says why it failed that ended so. Always returns -1. */
+/* Sets the error for a process that ended so. Always returns -1. */
 static int bad_end(const char *name, int status, const char *words, struct err *e)
 {
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Strings, malloc'd and the caller's to free. Where memory is out the process ends: memory.h. */
+/* Strings, malloc'd and the caller's to free. The process ends when memory is out: memory.h. */
 #ifndef MPLCR_TEXT_H
 #define MPLCR_TEXT_H
 
@@ -16,7 +16,7 @@ char *text_of_args(const char *fmt, va_list ap) __attribute__((format(printf, 1,
 /* A copy of `s`, or NULL for NULL. */
 char *text_copy(const char *s);
 
-/* Whether `text` has something, and then `end`. */
+/* Whether `text` ends with `end` and has something before it. */
 bool text_ends_with(const char *text, const char *end);
 
 /* Appends `text` (taken over) to a NULL-terminated list of `*n` strings, NULL at first. */

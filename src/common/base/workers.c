@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-/* More processors than that are not made use of. */
+/* More processors than this are not used. */
 #define MAX_WORKERS 64
 
 struct job {

@@ -11,7 +11,7 @@
 
 enum {
 	CHUNK = 256 << 10,
-	WINDOW_LOG = 23, /* the largest that levels up to 19 use: a hostile file cannot ask for more memory */
+	WINDOW_LOG = 23, /* the largest for levels up to 19: a hostile file cannot ask for more memory */
 };
 
 struct zstd_writer {
@@ -46,7 +46,7 @@ struct zstd_writer *zstd_writer_open(int level, int (*put)(void *ctx, const void
 	return NULL;
 }
 
-/* Gives `in` to zstd until it wants no more, and puts out what comes. */
+/* Passes `in` to zstd until it is consumed, and writes the output. */
 static int compress(struct zstd_writer *w, ZSTD_inBuffer *in, ZSTD_EndDirective directive, struct err *e)
 {
 	size_t left;

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Compressed files: zstd frames with a checksum, written and read as a stream in bounded memory. The adapter around
- * libzstd.
- */
+/* Compressed files: zstd frames with a checksum, written and read as a stream in bounded memory. Wraps libzstd. */
 #ifndef MPLCR_ZSTDIO_H
 #define MPLCR_ZSTDIO_H
 
@@ -18,7 +15,7 @@ struct zstd_writer;
 struct zstd_reader;
 
 /*
- * A writer that hands compressed bytes to `put`, which returns 0, or -1 with *e filled in. Returns NULL on failure.
+ * A writer that passes compressed bytes to `put`, which returns 0, or -1 with *e filled in. Returns NULL on failure.
  * Memory: about 1 MiB at level 1, 5 MiB at 3, 85 MiB at 19.
  */
 struct zstd_writer *zstd_writer_open(int level, int (*put)(void *ctx, const void *data, size_t len, struct err *e),
@@ -28,7 +25,7 @@ struct zstd_writer *zstd_writer_open(int level, int (*put)(void *ctx, const void
 int zstd_writer_add(struct zstd_writer *w, const void *data, size_t len, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* Puts out everything that is still held, and the end of the frame. Nothing may be added after it. Returns 0 or -1. */
+/* Writes everything still buffered and ends the frame. Nothing may be added after it. Returns 0 or -1. */
 int zstd_writer_finish(struct zstd_writer *w, struct err *e) __attribute__((warn_unused_result));
 
 /* NULL is allowed. */

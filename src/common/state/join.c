@@ -30,7 +30,7 @@ enum {
 	LARGEST_HEAD = 300,   /* of a page with its name, a section's beginning or end */
 };
 
-/* A file whose pages go into the stream. */
+/* A file with pages for the stream. */
 struct source {
 	const struct stream_join_ram *name;
 	const struct stream_block *block;
@@ -77,7 +77,7 @@ static int flush(struct join *j, struct err *e)
 	return 0;
 }
 
-/* Adds bytes that stay where they are until the next flush; joins them to the bytes before where they follow. */
+/* Adds bytes that stay in place until the next flush; extends the previous iovec if they follow it in memory. */
 static void add_iovec(struct join *j, uint8_t *bytes, size_t len)
 {
 	struct iovec *last = j->n_iov ? &j->iov[j->n_iov - 1] : NULL;
@@ -96,7 +96,7 @@ static void add_head(struct join *j, const void *bytes, size_t len)
 	j->n_heads += len;
 }
 
-/* Makes sure that a head and a page can be added. */
+/* Makes room for a head and a page. */
 static int make_room(struct join *j, struct err *e)
 {
 	if (j->n_iov + 2 <= IOVECS && j->n_heads + LARGEST_HEAD <= HEADS)
@@ -155,7 +155,7 @@ static int read_pages(struct join *j, const struct source *src, uint64_t at, siz
 	if (n < 0)
 		return err_sys(e, errno, "cannot read '%s'", src->name->path);
 	if ((size_t)n < len)
-		return err_set(e, "'%s' became shorter while it was read", src->name->path);
+		return err_set(e, "'%s' was truncated while it was being read", src->name->path);
 	return 0;
 }
 
@@ -164,7 +164,7 @@ static int add_content(struct join *j, const struct source *src, uint64_t at, ui
 	while (at < end) {
 		size_t len = end - at < sizeof(j->pages) ? (size_t)(end - at) : sizeof(j->pages);
 
-		/* What was added may point into the buffer. */
+		/* The iovecs may point into the buffer. */
 		if (flush(j, e) < 0 || read_pages(j, src, at, len, e) < 0)
 			return -1;
 		for (uint8_t *page = j->pages; page < j->pages + len; page += STREAM_PAGE, at += STREAM_PAGE)
@@ -182,7 +182,7 @@ static int add_hole(struct join *j, const struct source *src, uint64_t at, uint6
 	return 0;
 }
 
-/* Where the next piece of content begins at or after `at`, and where it ends, in whole pages. */
+/* Finds the next piece of content at or after `at`, in whole pages. */
 static void find_content(const struct source *src, uint64_t at, uint64_t *from, uint64_t *to)
 {
 	uint64_t length = src->block->length;
@@ -273,7 +273,7 @@ static int on_blocks(void *ctx, struct stream_block *blocks, size_t n, struct er
 			if (strcmp(blocks[b].name, src->name->block) != 0)
 				continue;
 			if (blocks[b].take)
-				return err_set(e, "RAM block '%s' is given twice", blocks[b].name);
+				return err_set(e, "RAM block '%s' appears twice", blocks[b].name);
 			blocks[b].take = true;
 			src->block = &blocks[b];
 		}

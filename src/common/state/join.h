@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way back from layout pages (sink.h): one complete migration stream that any QEMU loads, made of devices.vmstate
- * and the files with the pages of the RAM blocks. The pages come as one more section of `ram`, right behind the first
- * one, which declares the blocks; a hole comes as pages of zeros, because the memory that they are loaded into need
- * not be zero. Memory use does not depend on the size of the files.
+ * Turns layout pages (sink.h) back into one complete migration stream that any QEMU loads, from devices.vmstate and the
+ * files of the RAM blocks. The pages go into one more section of `ram`, right after the first, which declares the
+ * blocks. Holes become pages of zeros, because the memory that QEMU loads them into need not be zero. Memory use does
+ * not depend on the size of the files.
  *
- * All files are taken as hostile: what is written is a well-formed stream, or the call fails.
+ * All files are treated as hostile: the call writes a well-formed stream or fails.
  */
 #ifndef MPLCR_STREAM_JOIN_H
 #define MPLCR_STREAM_JOIN_H
@@ -24,8 +24,8 @@ struct stream_join_ram {
 
 /*
  * Writes the stream of the checkpoint directory `dirfd` to `out_fd` (file, pipe or socket). `undescribed` is for
- * checkpoints of machines with suppress-vmdesc=on (stream.h). Where the other end of a pipe is gone, SIGPIPE comes,
- * unless the caller ignores it. Returns 0 or -1; part of the stream may have been written then.
+ * checkpoints of machines with suppress-vmdesc=on (stream.h). A closed pipe raises SIGPIPE, unless the caller ignores
+ * it. Returns 0 or -1; after a failure part of the stream may have been written.
  */
 int stream_join(int dirfd, const struct stream_join_ram *ram, size_t n_ram, bool undescribed, int out_fd,
 		struct err *e) __attribute__((warn_unused_result));
@@ -36,7 +36,8 @@ struct stream_range {
 };
 
 /*
- * As stream_join, but of the one file `ram` only the pages in `ranges`, for memory that holds all others already.
+ * As stream_join, but only the pages of the one file `ram` that are in `ranges`, for memory that already holds the
+ * rest.
  */
 int stream_join_pages(int dirfd, const struct stream_join_ram *ram, const struct stream_range *ranges, size_t n_ranges,
 		      bool undescribed, int out_fd, struct err *e) __attribute__((warn_unused_result));

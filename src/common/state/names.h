@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of a saved state are called, below the directory of its checkpoint. */
+/* The names of the files of a saved state, below the directory of its checkpoint. */
 #ifndef MPLCR_STATE_NAMES_H
 #define MPLCR_STATE_NAMES_H
 

@@ -39,7 +39,7 @@ int stream_pump(const struct stream_pump *p, struct err *e)
 	_cleanup_free_ uint8_t *buf = memory_of(BLOCK + STREAM_MAX_TOKEN, 1);
 	size_t left = 0;
 
-	/* Fails on what is no pipe, and where the limit for pipes is reached: the size is only a help. */
+	/* Fails on anything but a pipe and at the limit for pipes; the size only makes reading faster. */
 	if (fcntl(p->fd, F_GETPIPE_SZ) < PIPE)
 		fcntl(p->fd, F_SETPIPE_SZ, PIPE);
 	for (;;) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads a descriptor to its end through a stream reader (stream.h), in blocks of 1 MiB: one copy out of the pipe, and
- * pages are handed on where they lie.
+ * pages are passed on in place.
  */
 #ifndef MPLCR_STREAM_PUMP_H
 #define MPLCR_STREAM_PUMP_H
@@ -16,8 +16,8 @@ struct stream_pump {
 	struct stream *stream;
 	int fd; /* pipe, socket or file; the caller's */
 	/*
-	 * Called after each block: its `len` bytes were consumed and are about to be overwritten, so what points into
-	 * them must be written out now. Returns 0 or -1. May be NULL.
+	 * Called after each block: its `len` bytes were consumed and are about to be overwritten, so anything that
+	 * points into them must be written out now. Returns 0 or -1. May be NULL.
 	 */
 	int (*drain)(void *ctx, const uint8_t *data, size_t len, struct err *e);
 	void *ctx;

@@ -39,7 +39,7 @@ int sink_create(struct sink *s, const char *name, const char *block, struct err 
 	out = &s->outs[s->n_outs];
 	snprintf(out->file.name, sizeof(out->file.name), "%s", name);
 	snprintf(out->file.block, sizeof(out->file.block), "%s", block);
-	/* Readable too: the sum is taken from what was written. */
+	/* Readable too: the checksum is computed from the written file. */
 	out->fd = openat(s->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (out->fd < 0)
 		return err_sys(e, errno, "cannot create '%s'", name);
@@ -65,7 +65,7 @@ int sink_run(struct sink *s, int fd, struct err *e)
 	return stream_pump(&pump, e) < 0 || s->kind->complete(s, e) < 0 ? -1 : 0;
 }
 
-/* Makes all files durable, and then the directories that name them. Runs beside the sums. */
+/* Makes all files durable, then their directories. Runs in parallel with the checksums. */
 static int sync_all(struct sink *s, struct err *e)
 {
 	for (size_t i = 0; i < s->n_outs; i++)
@@ -102,7 +102,7 @@ static int sum_all(struct sink *s, struct err *e)
 		struct stat st;
 
 		if (fstat(out->fd, &st) < 0 || digest_fd(out->fd, out->file.xxh3, e) < 0)
-			return err_prefix(e, "cannot sum '%s'", out->file.name);
+			return err_prefix(e, "cannot compute the checksum of '%s'", out->file.name);
 		out->file.size = (uint64_t)st.st_size;
 	}
 	return 0;

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a migration stream goes: files of a checkpoint directory that is being made. A sink knows files and nothing
- * of QMP.
+ * Stores a migration stream in the files of a new checkpoint directory. A sink knows about files and nothing about QMP.
  *
  *   pages   each guest RAM block in a sparse file ram/BLOCK, page n at n × 4096, zero pages as holes; everything else
  *           as one valid stream without those pages in devices.vmstate
  *   stream  QEMU's stream as one file, state.vmstate, or compressed state.vmstate.zst
  *
  * Calls in order: sink_pages_open or sink_stream_open; sink_run once (usually in a thread of its own: it reads until
- * the stream ends); sink_finish once, where sink_run returned 0; sink_free always. Nothing is removed by a
- * sink: the directory is the caller's to publish or to delete.
+ * the stream ends); sink_finish once, if sink_run returned 0; sink_free always. A sink removes nothing: the caller
+ * publishes or deletes the directory.
  */
 #ifndef MPLCR_SINK_H
 #define MPLCR_SINK_H
@@ -22,7 +21,7 @@
 
 struct sink;
 
-/* One file that a sink has made. */
+/* A file that a sink made. */
 struct sink_file {
 	char name[320];        /* below the checkpoint directory: "ram/pc.ram" */
 	char block[256];       /* the RAM block whose pages it holds, or "" */
@@ -36,7 +35,7 @@ struct sink_block {
 	uint64_t length; /* bytes */
 };
 
-/* What came through. Owned by the sink, valid until sink_free. */
+/* The contents of the stream. Owned by the sink, valid until sink_free. */
 struct sink_result {
 	struct sink_file *files;
 	size_t n_files;
@@ -44,7 +43,7 @@ struct sink_result {
 	size_t n_blocks;
 	char machine[256];     /* machine type from the stream's configuration section, or "" */
 	uint64_t bytes;        /* bytes read from the stream */
-	uint64_t pages;        /* pages with content that came, repeated ones counted each time */
+	uint64_t pages;        /* pages with content; each repeat counts */
 	uint64_t zero_pages;   /* pages of one fill byte */
 	bool described;        /* the stream ended with QEMU's description of it */
 };
@@ -60,14 +59,14 @@ struct sink_result {
 struct sink *sink_pages_open(int dirfd, const char *const *ram, size_t n_ram, uint64_t limit, struct err *e);
 
 /*
- * Opens a sink for layout stream. `zstd_level` 0 keeps the stream as it is, 1…19 compresses. The stream is parsed as
- * it passes, so that a broken or cut one is noticed. Returns the sink or NULL.
+ * Opens a sink for layout stream. `zstd_level` 0 keeps the stream as it is, 1…19 compresses. It parses the stream on
+ * the way, to detect a broken or truncated one. Returns the sink or NULL.
  */
 struct sink *sink_stream_open(int dirfd, int zstd_level, uint64_t limit, struct err *e);
 
 /*
- * To be called before sink_run where the VM's machine has suppress-vmdesc=on: such a stream has no description. A
- * stream that has one, and was cut right before it, is then taken as whole; all devices are in it (stream.h).
+ * Call this before sink_run if the VM's machine has suppress-vmdesc=on: its stream has no description. A stream that
+ * was cut right before its description then passes as whole; all devices are in it (stream.h).
  */
 void sink_allow_undescribed(struct sink *s);
 
@@ -75,8 +74,8 @@ void sink_allow_undescribed(struct sink *s);
 int sink_run(struct sink *s, int fd, struct err *e) __attribute__((warn_unused_result));
 
 /*
- * Makes the files and the directories that hold them durable (fsync) and computes their sums, both at once. Returns the
- * result or NULL.
+ * Makes the files and their directories durable (fsync) and computes the checksums at the same time. Returns the result
+ * or NULL.
  */
 const struct sink_result *sink_finish(struct sink *s, struct err *e) __attribute__((warn_unused_result));
 

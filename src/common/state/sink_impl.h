@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What sink.c and the kinds of sinks share: a kind has a struct that begins with `struct sink` and a row of calls. */
+/* Shared by sink.c and the kinds of sinks. A kind has a struct that begins with `struct sink` and a table of calls. */
 #ifndef MPLCR_SINK_IMPL_H
 #define MPLCR_SINK_IMPL_H
 
@@ -8,7 +8,7 @@
 #include "state/sink.h"
 #include "state/stream.h"
 
-/* One file that is being made. */
+/* A file being written. */
 struct sink_out {
 	int fd;
 	struct sink_file file;
@@ -17,11 +17,11 @@ struct sink_out {
 struct sink_kind {
 	/* The calls of the stream reader, with the sink as their ctx. */
 	struct stream_events events;
-	/* A block of the stream was read, and will be overwritten: see stream_pump.h. */
+	/* A block of the stream was read and is about to be overwritten: see pump.h. */
 	int (*drain)(void *sink, const uint8_t *data, size_t len, struct err *e);
-	/* The stream is complete: write out what is held. */
+	/* The stream is complete: write out anything still buffered. */
 	int (*complete)(struct sink *s, struct err *e);
-	/* Frees what the kind has, and the struct. */
+	/* Frees the kind's members and the struct. */
 	void (*release)(struct sink *s);
 };
 

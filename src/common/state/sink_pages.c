@@ -21,9 +21,9 @@ enum {
 };
 
 /*
- * One block's file. `written` has a bit for each group of 2^group_bits pages, set as soon as a page of it was written:
- * a zero page elsewhere is a hole already. Groups are single pages up to 128 GiB of memory in all, and grow beyond,
- * so that the maps do not: then a needless hole is punched now and then.
+ * The file of one block. `written` has a bit for each group of 2^group_bits pages, set once a page of the group is
+ * written; outside of such groups, zero pages are holes already. A group is a single page for up to 128 GiB of memory
+ * in all. Beyond that groups grow, so that the maps do not, at the price of a needless hole punched now and then.
  */
 struct ram_file {
 	size_t out; /* index in base.outs */
@@ -34,11 +34,11 @@ struct sink_pages {
 	struct sink base;
 	char **ram; /* names of the blocks that get files */
 	size_t n_ram;
-	struct ram_file *files; /* by the number of the block in the stream; those not taken are unused */
+	struct ram_file *files; /* indexed by the block's number in the stream; blocks not taken have unused entries */
 	size_t n_files;
 	unsigned group_bits;
 
-	/* Content not yet written: pages that follow each other in one file, wherever they lie in memory. */
+	/* Content not yet written: consecutive pages of one file, anywhere in memory. */
 	struct ram_file *run_file;
 	uint64_t run_start, run_end;
 	struct iovec run[RUN_PAGES];
@@ -216,14 +216,14 @@ static int create_ram_file(struct sink_pages *s, const struct stream_block *bloc
 	int out;
 
 	if (!is_file_name(block->name))
-		return err_set(e, "RAM block '%s' of the stream cannot be stored: its name is no file name",
+		return err_set(e, "RAM block '%s' of the stream cannot be stored: its name is not a valid file name",
 			       block->name);
 	snprintf(name, sizeof(name), STATE_RAM_DIR "/%s", block->name);
 	out = sink_create(&s->base, name, block->name, e);
 	if (out < 0)
 		return -1;
 	f->out = (size_t)out;
-	/* as large as the stream says, which is hostile: not a reason to end the process */
+	/* the size comes from the stream, which may be hostile: do not end the process over it */
 	f->written = calloc(groups / 64 + 1, sizeof(*f->written));
 	if (!f->written)
 		return err_sys(e, ENOMEM, "cannot create '%s'", name);
@@ -238,7 +238,7 @@ static struct stream_block *find_block(struct stream_block *blocks, size_t n, co
 	return NULL;
 }
 
-/* Marks the listed blocks as taken, and chooses the size of groups for their sum. */
+/* Marks the listed blocks as taken and chooses the group size for their total. */
 static void take_blocks(struct sink_pages *s, struct stream_block *blocks, size_t n)
 {
 	uint64_t sum = 0;
@@ -270,7 +270,7 @@ static int on_blocks(void *ctx, struct stream_block *blocks, size_t n, struct er
 	return 0;
 }
 
-/* The run points into the block of the stream that is about to go; a hole points nowhere and can grow on. */
+/* The run points into the block of the stream about to be overwritten; a hole points nowhere and can keep growing. */
 static int drain(void *sink, const uint8_t *data, size_t len, struct err *e)
 {
 	(void)data;

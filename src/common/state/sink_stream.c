@@ -39,7 +39,7 @@ static void release(struct sink *base)
 	free(s);
 }
 
-/* The reader only checks the stream: the bytes are stored as drain gets them. */
+/* The reader only checks the stream; drain stores the bytes. */
 static const struct sink_kind kind = {
 	.drain = drain,
 	.complete = complete,

@@ -85,7 +85,7 @@ static enum step subsection_step(struct stream *s, struct err *e)
 	if (stream_available(s) < head + body)
 		return STEP_MORE;
 	if (body == 4 && be32_at(s->at + head) != PAGE_BITS)
-		return stream_fail(s, e, "pages of 2^%u bytes, and only 2^%d is known", be32_at(s->at + head),
+		return stream_fail(s, e, "it has pages of 2^%u bytes; only 2^%d is supported", be32_at(s->at + head),
 				   PAGE_BITS);
 	s->at += head + body;
 	return STEP_DONE;
@@ -124,13 +124,13 @@ static enum step magic_step(struct stream *s, struct err *e)
 	if (memcmp(s->at, "QEVM", 4) != 0)
 		return stream_fail(s, e, "it does not begin with QEVM");
 	if (be32_at(s->at + 4) != VERSION)
-		return stream_fail(s, e, "it has version %u, and only %d is known", be32_at(s->at + 4), VERSION);
+		return stream_fail(s, e, "it has version %u; only %d is supported", be32_at(s->at + 4), VERSION);
 	s->at += 8;
 	s->step = configuration_step;
 	return STEP_DONE;
 }
 
-/* From here on everything goes through unread. */
+/* From here on everything passes through unread. */
 static enum step tail_step(struct stream *s, struct err *e)
 {
 	(void)e;
@@ -151,8 +151,8 @@ enum step stream_footer_step(struct stream *s, struct err *e)
 		return STEP_FAILED;
 	}
 	if (be32_at(s->at + 1) != s->section)
-		return stream_fail(s, e, "the footer of section %u, where %u ends", be32_at(s->at + 1), s->section);
-	/* The tail begins with what was read last: all sections may end here. */
+		return stream_fail(s, e, "the footer names section %u, but section %u ends here", be32_at(s->at + 1), s->section);
+	/* The tail begins with the token just read: all sections may end here. */
 	stream_tail_feed(&s->tail, s->at, 5);
 	s->at += 5;
 	s->step = s->ram_ended ? tail_step : section_step;
@@ -161,16 +161,16 @@ enum step stream_footer_step(struct stream *s, struct err *e)
 	s->ram_begun = true;
 	if (!s->on.ram_begun)
 		return STEP_DONE;
-	/* What is put in here may name a block: CONTINUE in what follows must not mean that one. */
+	/* Sections inserted here may name a block; a CONTINUE after them must not refer to it. */
 	s->out = NULL;
 	return stream_flush_rest(s, e) < 0 || s->on.ram_begun(s->ctx, s->section, e) < 0 ? STEP_FAILED : STEP_DONE;
 }
 
-/* Memory ends where the first device stands, if it came whole: only a background snapshot has no END section. */
+/* Memory ends at the first device, if it is complete: only a background snapshot has no END section. */
 static enum step first_device(struct stream *s, size_t name_len, struct err *e)
 {
 	if (s->n_blocks && !s->pages && !s->fill_pages && !s->options.pageless)
-		return stream_fail(s, e, "device '%.*s' stands before the pages of memory", (int)name_len,
+		return stream_fail(s, e, "device '%.*s' comes before the pages of memory", (int)name_len,
 				   (const char *)s->at + 6);
 	s->step = tail_step;
 	return STEP_DONE;
@@ -187,7 +187,7 @@ static enum step named_section(struct stream *s, struct err *e)
 	if (s->at[0] == SECTION_FULL && s->ram_begun)
 		return first_device(s, name_len, e);
 	if (s->at[0] == SECTION_FULL || !name_is(s->at + 5, "ram")) {
-		stream_fail(s, e, "'%.*s' stands before the end of memory, and its length is not known", (int)name_len,
+		stream_fail(s, e, "'%.*s' comes before the end of memory, and its length is not known", (int)name_len,
 			    (const char *)s->at + 6);
 		err_hint(e, "detach this device, or turn off the migration capability that sends it");
 		return STEP_FAILED;
@@ -197,7 +197,7 @@ static enum step named_section(struct stream *s, struct err *e)
 	instance = be32_at(s->at + 6 + name_len);
 	version = be32_at(s->at + 10 + name_len);
 	if (instance != 0 || version != RAM_VERSION)
-		return stream_fail(s, e, "memory of instance %u, version %u, and only 0 and %d are known", instance,
+		return stream_fail(s, e, "memory has instance %u and version %u; only 0 and %d are supported", instance,
 				   version, RAM_VERSION);
 	s->section = be32_at(s->at + 1);
 	s->at += 14 + name_len;
@@ -211,7 +211,7 @@ static enum step unnamed_section(struct stream *s, struct err *e)
 	if (stream_available(s) < 5)
 		return STEP_MORE;
 	if (!s->ram_begun || be32_at(s->at + 1) != s->section)
-		return stream_fail(s, e, "section %u was never begun", be32_at(s->at + 1));
+		return stream_fail(s, e, "section %u never began", be32_at(s->at + 1));
 	s->ram_ended = s->at[0] == SECTION_END;
 	s->at += 5;
 	s->step = stream_ram_step;
@@ -295,7 +295,7 @@ int stream_end(struct stream *s, size_t left, struct err *e)
 		err_set(e, "the migration stream may be cut: it ends at byte %llu without a description", length);
 		return err_hint(e, "the description is expected unless the machine has suppress-vmdesc=on");
 	}
-	return err_set(e, "the migration stream is cut, or goes on behind its end: byte %llu is not a proper last one",
+	return err_set(e, "the migration stream is cut, or data follow its end: byte %llu cannot be the last",
 		       length);
 }
 

@@ -21,7 +21,7 @@ static const uint64_t DEFAULT_LIMIT = 1ull << 44; /* 16 TiB */
 /* The block of the name (u8 length and as many bytes) at `p`, or NULL. */
 static struct stream_block *find_block(struct stream *s, const uint8_t *p)
 {
-	/* Names come in runs: mostly it is the block of the page before. */
+	/* Names come in runs: usually it is the block of the previous page. */
 	if (s->in && memcmp(s->in->name, p + 1, p[0]) == 0 && s->in->name[p[0]] == '\0')
 		return s->in;
 	for (size_t i = 0; i < s->n_blocks; i++)
@@ -53,7 +53,7 @@ static enum step block_step(struct stream *s, struct err *e)
 	if (memchr(s->at + 1, '\0', name_len))
 		return stream_fail(s, e, "a NUL byte in the name of a RAM block");
 	if (find_block(s, s->at))
-		return stream_fail(s, e, "RAM block '%.*s' comes twice", (int)name_len, (const char *)s->at + 1);
+		return stream_fail(s, e, "RAM block '%.*s' appears twice", (int)name_len, (const char *)s->at + 1);
 	length = be64_at(s->at + 1 + name_len);
 	if (length > s->undeclared || length % STREAM_PAGE)
 		return stream_fail(s, e, "RAM block '%.*s' of %llu bytes, which is no part of the sum %llu",
@@ -106,8 +106,8 @@ static enum step bad_word(struct stream *s, uint64_t word, struct err *e)
 }
 
 /*
- * A page goes through. A page whose predecessor of the same block was taken out names its block again: its head of
- * `head` bytes is replaced.
+ * Passes a page through. If the previous page of the same block was taken out, replaces the page's head of `head` bytes
+ * with one that names the block.
  */
 static int pass_page(struct stream *s, struct stream_block *block, uint64_t word, size_t head, struct err *e)
 {

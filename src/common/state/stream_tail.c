@@ -13,7 +13,7 @@ static bool description_begins(const struct stream_tail *t)
 	return (t->last & 0xff) == '{' && (t->last >> 40 & 0xffff) == head && (t->older >> 24 & 0xff) == FOOTER;
 }
 
-/* Whether a byte can stand outside a string in JSON without line breaks. */
+/* Whether a byte may occur outside of a string in JSON without line breaks. */
 static bool is_json(uint8_t b)
 {
 	return b > ' ' ? b < 0x7f && strchr("{}[]:,\"+-._", b) != NULL : b == ' ';
@@ -34,7 +34,7 @@ static void string_byte(struct stream_tail *t, uint8_t b)
 		t->string = false;
 }
 
-/* Takes one byte of the description; gives it up, by json_left = 0, where this is no JSON object. */
+/* Takes one byte of the description; gives up, with json_left = 0, if it is not a JSON object. */
 static void json_byte(struct stream_tail *t, uint8_t b)
 {
 	t->json_left--;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watches the unread tail of a migration stream go by, in constant memory, to tell whether it came whole (stream.h says
- * what that means): looks for a section footer (0x7e, id), the end of sections (0x00), the head of a description (0x06,
- * length) and follows its JSON text to the end. JSON holds no NUL byte, so one description at most is followed at a
- * time. The struct is ready when it is all zeros.
+ * Scans the unread tail of a migration stream, in constant memory, to tell whether the stream is whole (stream.h says
+ * what that means). It looks for a section footer (0x7e, id), the end of sections (0x00), the head of a description
+ * (0x06, length) and follows its JSON text to the end. JSON holds no NUL byte, so it follows at most one description at
+ * a time. A zeroed struct is ready for use.
  */
 #ifndef MPLCR_STREAM_TAIL_H
 #define MPLCR_STREAM_TAIL_H
@@ -28,7 +28,7 @@ enum stream_tail_end {
 
 void stream_tail_feed(struct stream_tail *t, const uint8_t *data, size_t len);
 
-/* How the tail ends, if nothing comes any more. */
+/* How the tail ends, if no more bytes follow. */
 enum stream_tail_end stream_tail_end(const struct stream_tail *t);
 
 #endif

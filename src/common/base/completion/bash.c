@@ -5,7 +5,7 @@
 
 #include "base/completion/impl.h"
 
-/* What bash's side calls the kinds of files. */
+/* The kinds of files, by their names in the bash functions. */
 static const char *const kinds[] = {
 	[CLI_NO_FILES] = "",
 	[CLI_FILES] = "file",
@@ -15,7 +15,7 @@ static const char *const kinds[] = {
 	[CLI_PROGRAMS] = "program",
 };
 
-/* Takes a kind and the beginning of a name; directories lead on. */
+/* Takes a kind and the beginning of a name; also offers directories. */
 static const char names_function[] =
 	"_names() {\n"
 	"    local name\n"
@@ -36,7 +36,9 @@ static const char names_function[] =
 	"    [[ ${COMPREPLY[0]-} != */ ]] || compopt -o nospace\n"
 	"}\n";
 
-/* What is completed: $current; and the option whose value that is, if it is one. --option=value comes as three words.
+/*
+ * Finds the word to complete, $current, and the option whose value it is, if any. bash splits --option=value into three
+ * words.
  */
 static const char find_option[] =
 	"    local current=${COMP_WORDS[COMP_CWORD]} previous='' option='' verb='' options='' operands='' words='' "
@@ -75,7 +77,7 @@ static void put_pattern(const struct cli *cli, const struct cli_option *o)
 	fputs(") ", stdout);
 }
 
-/* A word with a colon inside is left out: to bash, the colon ends the word. */
+/* Leaves out words with a colon inside: for bash, the colon ends the word. */
 static void put_words(const struct cli_option *o)
 {
 	const char *word, *blank = "";
@@ -119,7 +121,7 @@ static void put_options(const struct cli *cli)
 	printf("%s' operands='%s'", cli->command ? " --" : "", kinds[cli->operands]);
 }
 
-/* Which verb it is, and what that has. */
+/* Finds the verb and its options. */
 static void put_verbs(const struct cli *tool)
 {
 	if (!tool->verbs)

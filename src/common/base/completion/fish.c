@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* For fish: a call of complete for each option of each command, under the condition that it is that command. */
+/* For fish: one call of complete per option of each command, conditional on that command. */
 #include <stdio.h>
 
 #include "base/completion/impl.h"
 
 #define QUOTE "\\'"
 
-/* What lists the names of each kind; NULL: fish itself does. Behind "names", the tool's own function is meant. */
+/*
+ * The function that lists the names of each kind; NULL: fish itself does. "names" stands for the tool's own function.
+ */
 static const struct {
 	bool own;
 	const char *list;
@@ -25,7 +27,7 @@ static const char verb_function[] = "verb\n"
 				    "    contains -- \"$words[2]\" $argv\n"
 				    "end\n";
 
-/* The names of the kind $argv[1] that begin as the word at the cursor; directories lead on. */
+/* The names of the kind $argv[1] that begin like the word at the cursor; also offers directories. */
 static const char names_function[] = "names\n"
 				     "    for name in (commandline -ct | string replace -r -- '^--[^=]*=' '')*\n"
 				     "        if test -d $name\n"
@@ -45,7 +47,7 @@ static void put_function(const struct cli *tool)
 	putchar('_');
 }
 
-/* complete -c TOOL, under the condition that the command is this one. */
+/* complete -c TOOL, conditional on this command. */
 static void put_complete(const struct cli *tool, const struct cli *cli)
 {
 	printf("complete -c %s", tool->tool);

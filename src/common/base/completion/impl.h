@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the writers for the shells share: completion.c. */
+/* Shared by the writers for the shells; see completion.c. */
 #ifndef MPLCR_COMPLETION_IMPL_H
 #define MPLCR_COMPLETION_IMPL_H
 
@@ -13,7 +13,7 @@ void completion_fish(const struct cli *tool);
 /* The options of a command; a tool that has nothing but verbs has --help and --version. */
 const struct cli_option *completion_options(const struct cli *cli);
 
-/* The first option from `o` on, which may be one itself; headings are passed over. NULL: there are no more. */
+/* The first option at or after `o`, headings skipped. NULL: no more. */
 const struct cli_option *completion_next(const struct cli_option *o);
 
 /* for (const struct cli_option *o = …) over the options of a command */
@@ -24,15 +24,15 @@ const struct cli_option *completion_next(const struct cli_option *o);
 
 bool completion_repeats(const struct cli_option *o);
 
-/* Whether one of the words that the value can be is only the beginning of one: "tcp:", "interval=". */
+/* Whether one of the possible words is only the beginning of a value: "tcp:", "interval=". */
 bool completion_goes_on(const struct cli_option *o);
 
 /* The name of a shell function for the tool: "_mplcr_chain". */
 void completion_put_function(const struct cli *tool);
 
 /*
- * Prints the text for a place between single quotes: a line feed as a blank, a single quote as `quote`, and each of the
- * characters in `special` behind a backslash.
+ * Prints the text for use between single quotes: a line feed as a blank, a single quote as `quote`, and a backslash
+ * before each of the characters in `special`.
  */
 void completion_put_text(const char *text, const char *special, const char *quote);
 

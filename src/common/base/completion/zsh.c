@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For zsh: a call of _arguments (zshcompsys(1)), with what the tool has, or the verb that is there. */
+/* For zsh: a call of _arguments (zshcompsys(1)) with the specs of the tool or of the verb given. */
 #include <ctype.h>
 #include <stdio.h>
 
@@ -7,7 +7,7 @@
 
 #define QUOTE "'\\''"
 
-/* What is asked for, in the heading above the candidates, and which names these are. */
+/* The heading above the candidates, and the candidates. */
 static const struct {
 	const char *message, *action;
 } kinds[] = {
@@ -71,7 +71,7 @@ static void put_value(const struct cli_option *o)
 		fputs(kinds[o->to.files].action, stdout);
 }
 
-/* What does not go with the option: itself, unless it repeats; and with --help, anything. */
+/* The options that exclude this one: itself, unless it repeats; everything, for --help. */
 static void put_exclusions(const struct cli_option *o)
 {
 	if (completion_repeats(o))

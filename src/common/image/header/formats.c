@@ -55,7 +55,7 @@ static const struct magic {
 };
 /* clang-format on */
 
-/* A qcow2 header of version 0 is none for QEMU (qcow2_probe), whose format is raw then. */
+/* QEMU takes a qcow2 header of version 0 for raw (qcow2_probe). */
 static bool is_version_0(const struct image_source *s)
 {
 	return s->head_length >= 8 && be32_at(s->head + 4) == 0;
@@ -72,7 +72,7 @@ enum image_format image_probe(const struct image_source *s)
 	return IMAGE_RAW;
 }
 
-/* The backing file's name, which both formats have somewhere in the file. */
+/* Reads the backing file's name, which both formats store anywhere in the file. */
 static void read_backing(const struct image_source *s, struct image_header *h, uint64_t offset, uint32_t length)
 {
 	if (length > IMAGE_NAME_MAX)

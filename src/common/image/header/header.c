@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "image/header/impl.h"
 
-/* --- what the parts share --------------------------------------------------------------------------------------- */
+/* --- shared by the parts ---------------------------------------------------------------------------------------- */
 
 int image_fault(struct image_header *h, const char *fmt, ...)
 {
@@ -58,7 +58,7 @@ char *image_text(const struct image_source *s, struct image_header *h, uint64_t 
 		return NULL;
 	}
 	if (strlen(text) != length) {
-		image_fault(h, "%s has a NUL in it", what);
+		image_fault(h, "%s contains a NUL", what);
 		free(text);
 		return NULL;
 	}

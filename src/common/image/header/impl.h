@@ -8,7 +8,7 @@
 
 #define IMAGE_NAME_MAX 1023 /* bytes of a backing file's name (QEMU docs/interop/qcow2.txt) */
 
-/* An image that is being read: its beginning, which is nearly always enough, and the rest on request. */
+/* An image being read: its beginning, which is nearly always enough, and the rest on demand. */
 struct image_source {
 	int fd;
 	uint64_t size; /* bytes of the file */
@@ -19,14 +19,14 @@ struct image_source {
 /* Notes the first fault of the header. Always returns -1. */
 int image_fault(struct image_header *h, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same for what lies behind the end of the file. */
+/* The same for something past the end of the file. */
 int image_truncated(struct image_header *h, const char *what);
 
-/* Copies `length` bytes at `offset`; `what` they are, for the fault where the file ends before. Returns 0 or -1. */
+/* Copies `length` bytes at `offset`; `what` names them in the fault if the file is too short. Returns 0 or -1. */
 int image_bytes(const struct image_source *s, struct image_header *h, uint64_t offset, void *to, size_t length,
 		const char *what) __attribute__((warn_unused_result));
 
-/* Those bytes as text: malloc'd; NULL, with a fault, where there is a NUL among them or the file ends before. */
+/* The same as malloc'd text; NULL, with a fault, if it contains a NUL or the file is too short. */
 char *image_text(const struct image_source *s, struct image_header *h, uint64_t offset, size_t length,
 		 const char *what);
 
@@ -39,17 +39,17 @@ void image_qed_read(const struct image_source *s, struct image_header *h);
 int image_qcow2_read_extensions(const struct image_source *s, struct image_header *h, uint64_t from, uint64_t end)
 	__attribute__((warn_unused_result));
 
-/* Whether a table lies in the file, on a cluster's border, and is no larger than `max` bytes. Returns 0 or -1. */
+/* Checks that a table lies in the file, on a cluster boundary, and has at most `max` bytes. Returns 0 or -1. */
 int image_qcow2_check_table(struct image_header *h, uint64_t offset, uint64_t entries, uint64_t entry_bytes,
 			    uint64_t max, const char *what) __attribute__((warn_unused_result));
 
-/* The entries of the lists of snapshots, and of bitmaps, whose places were checked already. Return 0 or -1. */
+/* Check the entries of the snapshot and bitmap lists, whose position was checked before. Return 0 or -1. */
 int image_qcow2_check_snapshots(const struct image_source *s, struct image_header *h)
 	__attribute__((warn_unused_result));
 int image_qcow2_check_bitmaps(const struct image_source *s, struct image_header *h, uint64_t offset, uint64_t size)
 	__attribute__((warn_unused_result));
 
-/* The format by the beginning of the file, or, of those that are told by that, its end. */
+/* The format by the beginning of the file or, for formats that have a footer, by its end. */
 enum image_format image_probe(const struct image_source *s);
 
 #endif

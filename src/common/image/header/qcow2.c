@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * image_header.h: the header of qcow2, versions 2 and 3 (QEMU docs/interop/qcow2.txt). What makes QEMU refuse an image
- * (block/qcow2.c, qcow2_do_open) is a fault here too, and some things that it takes without a word: tables that lie
- * behind the end of the file, which it reads as zeros, and names that two parsers could read in two ways.
+ * image_header.h: the header of qcow2, versions 2 and 3 (QEMU docs/interop/qcow2.txt). Everything that makes QEMU
+ * refuse an image (block/qcow2.c, qcow2_do_open) is a fault here too, and so are two things that QEMU accepts silently:
+ * tables past the end of the file, which it reads as zeros, and names that two parsers could read in two ways.
  */
 #include <unistd.h>
 
@@ -20,7 +20,7 @@ enum {
 	MAX_SNAPSHOTS = 65536,
 	MAX_REFCOUNT_TABLE = 8 << 20, /* bytes */
 	MAX_L1_TABLE = 32 << 20,      /* bytes */
-	WINDOW = 512,                 /* bytes of counts looked at, of what is behind the end of the file */
+	WINDOW = 512,                 /* bytes of counts checked past the end of the file */
 };
 
 #define REFCOUNT_BLOCK_MASK UINT64_C(0xfffffffffffffe00)
@@ -36,7 +36,7 @@ int image_qcow2_check_table(struct image_header *h, uint64_t offset, uint64_t en
 	if (!entries)
 		return 0;
 	if (!offset)
-		return image_fault(h, "%s is said to be where the header is", what);
+		return image_fault(h, "%s overlaps the header", what);
 	if (offset > h->file_size || h->file_size - offset < entries * entry_bytes)
 		return image_truncated(h, what);
 	return 0;
@@ -112,7 +112,7 @@ static int read_encryption(const uint8_t *raw, struct image_header *h)
 	return 0;
 }
 
-/* The L1 table needs an entry for each part of the disk that one L2 table is for. */
+/* The L1 table needs one entry for each part of the disk that an L2 table covers. */
 static int check_l1(struct image_header *h)
 {
 	unsigned entry_bits = h->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2 ? 4 : 3;
@@ -149,7 +149,7 @@ static int read_tables(const struct image_source *s, const uint8_t *raw, struct 
 
 /* --- names ------------------------------------------------------------------------------------------------------ */
 
-/* Where the header extensions end: *end; and the name that may follow them. */
+/* Finds the end of the header extensions, *end, and reads the name that may follow them. */
 static int read_backing_name(const struct image_source *s, const uint8_t *raw, struct image_header *h, uint64_t *end)
 {
 	uint64_t offset = be64_at(raw + 8), cluster = UINT64_C(1) << h->cluster_bits;
@@ -171,17 +171,17 @@ static int read_backing_name(const struct image_source *s, const uint8_t *raw, s
 	return h->fault[0] ? -1 : 0;
 }
 
-/* What the features say must be there, and nothing else. */
+/* Exactly the extensions that the feature bits call for must be there. */
 static int check_extensions(struct image_header *h)
 {
 	bool external = h->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE;
 
 	if (!external && h->autoclear & QCOW2_AUTOCLEAR_DATA_FILE_RAW)
-		return image_fault(h, "it says that its data file is raw, and has none");
+		return image_fault(h, "it says that its data file is raw, but it has none");
 	if (!external && h->data_file)
-		return image_fault(h, "it names a data file, but the feature bit of such is not set");
+		return image_fault(h, "it names a data file, but the data file feature bit is not set");
 	if (h->encryption == IMAGE_ENCRYPTED_LUKS && !h->encryption_offset)
-		return image_fault(h, "it is encrypted, and has no header of that");
+		return image_fault(h, "it is encrypted, but has no encryption header");
 	return 0;
 }
 
@@ -213,7 +213,7 @@ static size_t at_most(uint64_t n, size_t max)
 	return n < max ? (size_t)n : max;
 }
 
-/* Reads and looks at the counts of a block from that of cluster `index` in it on. */
+/* Reads the counts of a block from cluster `index` on and looks for one that is not 0. */
 static bool counts_from(int fd, const struct image_header *h, uint64_t block, uint64_t index)
 {
 	uint64_t bit = index * h->refcount_bits, cluster = UINT64_C(1) << h->cluster_bits;
@@ -233,7 +233,7 @@ void image_header_check_end(int fd, struct image_header *h)
 		return;
 	cluster = UINT64_C(1) << h->cluster_bits;
 	per_block = cluster * 8 / h->refcount_bits;
-	first = h->file_size / cluster + (h->file_size % cluster != 0); /* the first cluster behind the end */
+	first = h->file_size / cluster + (h->file_size % cluster != 0); /* the first cluster past the end */
 	index = first / per_block;
 	left = h->refcount_clusters * cluster;
 	if (index * 8 >= left)

@@ -66,7 +66,7 @@ static int read_bitmaps(const struct image_source *s, struct image_header *h, co
 
 	if (x->length != BITMAPS_LENGTH)
 		return image_fault(h, "the extension of bitmaps has %u bytes instead of %d", x->length, BITMAPS_LENGTH);
-	if (!(h->autoclear & QCOW2_AUTOCLEAR_BITMAPS)) /* they are out of date: QEMU ignores them */
+	if (!(h->autoclear & QCOW2_AUTOCLEAR_BITMAPS)) /* the bitmaps are out of date: QEMU ignores them */
 		return 0;
 	if (image_bytes(s, h, x->offset, raw, sizeof(raw), "the extension of bitmaps") < 0)
 		return -1;
@@ -90,14 +90,14 @@ static int read_encryption(const struct image_source *s, struct image_header *h,
 		return image_fault(h, "the extension of encryption has %u bytes instead of %d", x->length,
 				   ENCRYPTION_LENGTH);
 	if (h->encryption != IMAGE_ENCRYPTED_LUKS || h->encryption_offset)
-		return image_fault(h, "a header of encryption is not expected");
+		return image_fault(h, "an encryption header is not expected");
 	if (image_bytes(s, h, x->offset, raw, sizeof(raw), "the extension of encryption") < 0)
 		return -1;
 	h->encryption_offset = be64_at(raw);
 	return image_qcow2_check_table(h, be64_at(raw), be64_at(raw + 8), 1, INT64_MAX, "the header of encryption");
 }
 
-/* Appends to the list of names of features that are set and that nobody knows. */
+/* Appends to the list of unknown features that are set. */
 static void add_feature(struct image_header *h, const uint8_t entry[FEATURE_BYTES])
 {
 	char *names;
@@ -151,7 +151,7 @@ int image_qcow2_read_extensions(const struct image_source *s, struct image_heade
 		if (i == MAX_EXTENSIONS)
 			return image_fault(h, "more than %d header extensions", MAX_EXTENSIONS);
 		if (end - from < sizeof(raw))
-			return image_fault(h, "a header extension is broken off");
+			return image_fault(h, "a header extension is cut off");
 		if (image_bytes(s, h, from, raw, sizeof(raw), "its header extensions") < 0)
 			return -1;
 		x = (struct extension){ be32_at(raw), be32_at(raw + 4), from + sizeof(raw) };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * image_header.h: the lists in a qcow2 image that are not part of its header: snapshots and bitmaps. Each entry says
- * how long it is, so that all must be gone through to know whether the list ends in the file (QEMU
+ * image_header.h: the lists in a qcow2 image that are not part of its header: snapshots and bitmaps. Each entry gives
+ * its own length, so only a walk through all of them shows whether the list ends inside the file (QEMU
  * docs/interop/qcow2.txt; block/qcow2-snapshot.c, qcow2_do_read_snapshots; block/qcow2-bitmap.c, bitmap_list_load).
  */
 #include <string.h>

@@ -95,9 +95,10 @@ struct proof;
 
 /*
  * Looks around, all renames being done: at the chains, at all images and checkpoints in the directories that they lead
- * to, and at all processes. `strict`: what cannot be read may need everything. To be freed.
+ * to, and at all processes. `strict`: what cannot be read may need everything. NULL with an error where what is to stay is
+ * not whole. To be freed.
  */
-struct proof *proof_read(const struct journal *j, bool strict);
+struct proof *proof_read(const struct journal *j, bool strict, struct err *e);
 void proof_free(struct proof *p);
 
 /* Why the file, which is there, must stay; malloc'd, or NULL. */

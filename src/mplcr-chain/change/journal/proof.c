@@ -39,36 +39,39 @@ static void set_fault(struct proof *p, const char *text)
 
 /* --- looking around --------------------------------------------------------------------------------------------- */
 
-static void read_chains(struct proof *p)
+static int read_chains(struct proof *p, struct err *e)
 {
-	struct err e;
+	int result = 0;
 
 	p->chains = memory_of(p->j->tops.n, sizeof(struct chain *));
 	for (size_t i = 0; i < p->j->tops.n; i++) {
 		_cleanup_free_ char *path = entry_path(p->j, &p->j->tops.list[i]);
 
 		p->chains[i] = chain_read(path, NULL, 0);
-		if (chain_whole(p->chains[i], &e) < 0)
-			set_fault(p, e.text);
+		if (result == 0)
+			result = chain_whole(p->chains[i], e);
 	}
+	return result;
 }
 
 /* Checkpoints that got their names. */
-static void check_renamed(struct proof *p)
+static int check_renamed(const struct proof *p, struct err *e)
 {
 	for (size_t i = 0; i < p->j->n_renames; i++) {
 		const struct renaming *r = &p->j->renames[i];
 		_cleanup_free_ char *path = entry_path(p->j, &r->to);
 		struct manifest *m;
-		struct err e;
+		int result;
 
 		if (!r->from.id.directory)
 			continue;
-		m = manifest_load(path, &e);
-		if (!m || manifest_check_images(m, &e) < 0)
-			set_fault(p, e.text);
+		m = manifest_load(path, e);
+		result = m ? manifest_check_images(m, e) : -1;
 		manifest_free(m);
+		if (result < 0)
+			return -1;
 	}
+	return 0;
 }
 
 /* The directories of all that the operation is about, and of all images that the chains lead to. */
@@ -104,21 +107,23 @@ static void check_unread(struct proof *p)
 					   f->checkpoints[i].fault);
 }
 
-struct proof *proof_read(const struct journal *j, bool strict)
+struct proof *proof_read(const struct journal *j, bool strict, struct err *e)
 {
 	struct proof *p = memory_of(1, sizeof(*p));
 	struct path_list dirs = { 0 };
-	struct err e;
+	struct err why;
 
 	p->j = j;
 	p->dropping = memory_of(j->checkpoints.n, sizeof(*p->dropping));
-	read_chains(p);
-	check_renamed(p);
+	if (read_chains(p, e) < 0 || check_renamed(p, e) < 0) {
+		proof_free(p);
+		return NULL;
+	}
 	directories(p, &dirs);
-	p->forest = forest_read(dirs.paths, dirs.n, true, &e);
+	p->forest = forest_read(dirs.paths, dirs.n, true, &why);
 	path_list_release(&dirs);
 	if (!p->forest)
-		set_fault(p, e.text);
+		set_fault(p, why.text);
 	else if (strict)
 		check_unread(p);
 	return p;

@@ -24,6 +24,7 @@ struct run {
 	struct journal *j;
 	struct journal_result *done;
 	bool strict;
+	bool changed; /* something was done already */
 };
 
 static void stays(const struct run *r, const struct entry *x, const char *why)
@@ -114,11 +115,13 @@ static int rename_one(const struct run *r, const struct renaming *x, struct err 
 	return sync_place(j, x->to.place, e) < 0 ? -1 : sync_place(j, x->from.place, e);
 }
 
-static int rename_all(const struct run *r, const enum rename_state *states, struct err *e)
+static int rename_all(struct run *r, const enum rename_state *states, struct err *e)
 {
-	for (size_t i = 0; i < r->j->n_renames; i++)
+	for (size_t i = 0; i < r->j->n_renames; i++) {
 		if (states[i] == RENAME_PENDING && rename_one(r, &r->j->renames[i], e) < 0)
 			return -1;
+		r->changed = true;
+	}
 	return 0;
 }
 
@@ -195,14 +198,17 @@ static int remove_file(const struct run *r, struct proof *p, const struct entry 
 	return 0;
 }
 
-static int remove_all(const struct run *r, struct err *e)
+static int remove_all(struct run *r, struct err *e)
 {
 	struct proof *p;
 	int result;
 
 	if (r->j->checkpoints.n + r->j->removals.n == 0)
 		return 0;
-	p = proof_read(r->j, r->strict);
+	p = proof_read(r->j, r->strict, e);
+	if (!p)
+		return err_prefix(e, "what is still needed cannot be said");
+	r->changed = true;
 	result = remove_checkpoints(r, p, e);
 	for (size_t i = 0; i < r->j->removals.n && result == 0; i++)
 		result = remove_file(r, p, &r->j->removals.list[i], e);
@@ -234,14 +240,14 @@ static int finish(const struct run *r, struct err *e)
 	return err_hint(e, "all is done but that: rm '%s'", r->j->path);
 }
 
-static int obey(const struct run *r, const enum rename_state *states, struct err *e)
+static int obey(struct run *r, const enum rename_state *states, struct err *e)
 {
 	if (!r->done->obsolete && (rename_all(r, states, e) < 0 || remove_all(r, e) < 0))
 		return -1;
 	return remove_prepared(r, e);
 }
 
-static int run(const struct run *r, struct err *e)
+static int run(struct run *r, struct err *e)
 {
 	_cleanup_free_ enum rename_state *states = memory_of(r->j->n_renames, sizeof(*states));
 
@@ -252,7 +258,7 @@ static int run(const struct run *r, struct err *e)
 		return -1;
 	if (obey(r, states, e) == 0)
 		return finish(r, e);
-	e->status = EXIT_PARTIAL;
+	e->status = r->changed ? EXIT_PARTIAL : EXIT_FAILED;
 	return err_hint(e, "the same command finishes what is left, as '%s' has it", r->j->path);
 }
 
