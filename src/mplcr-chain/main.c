@@ -10,7 +10,8 @@ int main(int argc, char **argv)
 	};
 	static const struct cli cli = {
 		.tool = "mplcr-chain",
-		.about = "Walks, verifies, draws, shortens and prunes backing chains of disk images, and checkpoints.",
+		.about = "Works on backing chains of disk images and on checkpoints: walk, verify, draw, shorten, "
+			 "prune, move.",
 		.verbs = verbs,
 	};
 

@@ -103,7 +103,7 @@ static int read_pieces(struct sums *sums, int fd, char *said, size_t said_size, 
 		if (line.start[0] != '{' && !said[0])
 			snprintf(said, said_size, "%.*s", (int)line.length, line.start);
 		if (line.start[0] == '{' && add_piece(sums, line.start, line.length) < 0) {
-			result = err_set(e, "qemu-img map says what cannot be: '%.*s'",
+			result = err_set(e, "qemu-img map gave an impossible answer: '%.*s'",
 					 (int)(line.length < 200 ? line.length : 200), line.start);
 			break;
 		}
@@ -275,7 +275,7 @@ static int usage(const char *path, bool json, struct err *e)
 
 	/* qemu-img map goes round a cycle for ever. */
 	if (chain_whole(c, e) < 0)
-		return err_hint(e, "mplcr-chain verify tells all that is wrong with the chain");
+		return err_hint(e, "mplcr-chain verify lists all faults of the chain");
 	size_of_files(&u);
 	if (map_top(&u, e) < 0)
 		return -1;
@@ -286,7 +286,7 @@ static int usage(const char *path, bool json, struct err *e)
 	}
 	cli_progress_end();
 	if (add_up(&u).in_use)
-		cli_note("a running VM writes to this chain: the figures are those of a moment");
+		cli_note("a running VM writes to this chain: the figures are a snapshot in time");
 	if (json)
 		return print_json(&u, e);
 	print_table(&u);
@@ -300,7 +300,7 @@ static int usage_main(int argc, char **argv)
 	int first = cli_parse(&verb_usage, argc, argv, &o, NULL, &e), result = first;
 
 	if (first >= 0 && first + 1 != argc)
-		result = err_usage(&e, first == argc ? "which image?" : "one image at a time");
+		result = err_usage(&e, first == argc ? "IMAGE is missing" : "one image at a time");
 	if (result >= 0)
 		result = usage(argv[first], o.json, &e);
 	if (result == 0)

@@ -12,7 +12,7 @@
 #define TIMEOUT_MAX_S 86400
 
 static const struct cli_option option_table[] = {
-	{ NULL, 0, NULL, "How the state is loaded:", CLI_HEADING },
+	{ NULL, 0, NULL, "Loading the state:", CLI_HEADING },
 	{ "lazy", 'l', NULL,
 	  "run at once on the checkpoint's memory file, mapped privately\n(default with layout pages)",
 	  TO_FLAG(struct options, lazy) },
@@ -23,19 +23,19 @@ static const struct cli_option option_table[] = {
 	{ "receiver", 'r', "SOCKET",
 	  "go on in the QEMU that the state was sent to, which waits\nthere paused; SOCKET is its QMP socket",
 	  TO_SOCKET(struct options, receiver) },
-	{ NULL, 0, NULL, "What is made:", CLI_HEADING },
+	{ NULL, 0, NULL, "The run:", CLI_HEADING },
 	{ "name", 'n', "NAME", "name of the run and of the VM (default run-1, run-2, ...)",
 	  TO_TEXT(struct options, name) },
 	{ "dir", 'd', "DIR", "make the run directory CHECKPOINT.NAME/ in DIR\n(default: beside the checkpoint)",
 	  TO_DIRECTORY(struct options, dir) },
 	{ "socket", 's', "PATH", "QMP socket of the new VM (default: qmp.sock in the run\ndirectory)",
 	  TO_SOCKET(struct options, socket) },
-	{ "foreground", 'F', NULL, "stay, with QEMU on this terminal, until it ends; its exit\nstatus becomes ours",
+	{ "foreground", 'F', NULL,
+	  "stay in the foreground with QEMU on this terminal until it\nends, and exit with its status",
 	  TO_FLAG(struct options, foreground) },
-	{ "print", 0, NULL, "make nothing; print the commands that would, for a shell",
-	  TO_FLAG(struct options, print) },
-	{ NULL, 0, NULL, "What is checked:", CLI_HEADING },
-	{ "verify", 0, NULL, "read all files of the checkpoint and compare their sums",
+	{ "print", 0, NULL, "make nothing, only print the commands for a shell", TO_FLAG(struct options, print) },
+	{ NULL, 0, NULL, "Checks:", CLI_HEADING },
+	{ "verify", 0, NULL, "read all files of the checkpoint and compare their checksums",
 	  TO_FLAG(struct options, verify) },
 	{ "force", 'f', NULL,
 	  "go on although an image was changed, QEMU is older than the\n"
@@ -88,7 +88,7 @@ static int hand_over(const struct plan *p, struct vm *vm, double total_ms, struc
 	qmp_close(vm->qmp);
 	vm->qmp = NULL;
 	if (report_run(p, vm, total_ms, e) < 0) {
-		err_hint(e, "the VM runs all the same: process %d, QMP socket %s", (int)vm->pid, p->socket);
+		err_hint(e, "the VM is running nevertheless: process %d, QMP socket %s", (int)vm->pid, p->socket);
 		e->status = EXIT_PARTIAL;
 		return -1;
 	}
@@ -149,8 +149,8 @@ static const struct cli tool = {
 	.tool = "mplcr-restore",
 	.usage = "[OPTION]... CHECKPOINT [-- QEMU ARG...]\n"
 		 "--receiver SOCKET [OPTION]... CHECKPOINT",
-	.about = "Starts a VM from a checkpoint that mplcr-trigger made, as often as wanted: each run gets\n"
-		 "fresh overlays, and neither the checkpoint nor its images are changed. QEMU gets the command\n"
+	.about = "Starts a VM from a checkpoint of mplcr-trigger, any number of times: each run gets\n"
+		 "fresh overlays, and the checkpoint and its images never change. QEMU gets the command\n"
 		 "line that the VM had, or the one after --, in which {disk:DEVICE}, {include:PATH} and\n"
 		 "{ram} stand for the overlay of a disk, this run's copy of a file that the checkpoint\n"
 		 "includes, and the memory file.",

@@ -79,7 +79,7 @@ static int check_layout(const struct plan *p, struct err *e)
 	if (!elsewhere)
 		return err_usage(e, "--receiver: checkpoint '%s' has layout '%s', its state is in files", p->m->name,
 				 p->m->layout->name);
-	err_usage(e, "the state of checkpoint '%s' is in no file, but in the QEMU that it was sent to, at '%s'",
+	err_usage(e, "the state of checkpoint '%s' is not in a file, but in the QEMU that received it at '%s'",
 		  p->m->name, p->m->receiver);
 	return err_hint(e, "mplcr-restore --receiver SOCKET %s, with the QMP socket of that QEMU", p->o->checkpoint);
 }

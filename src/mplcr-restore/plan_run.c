@@ -27,8 +27,8 @@ static int choose_socket(struct plan *p, struct err *e)
 		return err_sys(e, errno, "cannot use socket path '%s'", p->o->socket);
 	if (lstat(p->socket, &st) < 0 || p->o->force)
 		return 0;
-	err_set(e, "'%s' is there already", p->socket);
-	return err_hint(e, "another VM may listen on it; remove it where none does");
+	err_set(e, "'%s' is already there", p->socket);
+	return err_hint(e, "another VM may listen on it; if not, remove it");
 }
 
 /* An overlay is called after its disk; what could not be in a file's name becomes '_'. */

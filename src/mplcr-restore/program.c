@@ -151,7 +151,7 @@ int program_choose(struct plan *p, struct err *e)
 	if (check_version(p, e) == 0 && check_machine(p, e) == 0)
 		return 0;
 	if (!p->o->force)
-		return err_hint(e, "name a newer QEMU: mplcr-restore CKPT -- QEMU ARG…; --force tries it all the same");
+		return err_hint(e, "name a newer QEMU: mplcr-restore CKPT -- QEMU ARG…; --force tries this one");
 	cli_warn("%s", e->text);
 	return 0;
 }

@@ -165,7 +165,9 @@ int vm_explain(struct vm *vm, const struct plan *p, int wait_ms, struct err *e)
 		err_set(e, "QEMU was killed by signal %d%s%s", WTERMSIG(vm->status), *tail ? ": " : "", tail);
 	else
 		err_set(e, "QEMU ended with status %d: %s", WEXITSTATUS(vm->status),
-			p->o->foreground ? "see its words above" : *tail ? tail : "it said nothing");
+			p->o->foreground ? "see its messages above"
+			: *tail          ? tail
+					 : "it gave no reason");
 	hint_at(tail, e);
 	return -1;
 }

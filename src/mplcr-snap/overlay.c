@@ -33,16 +33,16 @@ static const struct cli_option option_table[] = {
 	{ "absolute", 'a', NULL, "name the backing file by its absolute path",
 	  TO_FLAG(struct overlay_options, absolute) },
 	{ "backing-format", 'F', "FORMAT",
-	  "the format of BACKING (default: what its content says,\n"
-	  "where that can be trusted)",
+	  "the format of BACKING (default: by its content,\n"
+	  "if that can be trusted)",
 	  TO_TEXT(struct overlay_options, backing_format, .word = format_word) },
-	{ "force", 0, NULL, "also on an image that a running VM writes to", TO_FLAG(struct overlay_options, force) },
+	{ "force", 0, NULL, "allow an image that a running VM writes to", TO_FLAG(struct overlay_options, force) },
 	{ NULL, 0, NULL, "On a running VM:", CLI_HEADING },
 	{ "socket", 's', "PATH", "the VM's QMP socket", TO_SOCKET(struct overlay_options, socket) },
 	{ "name", 'n', "NAME", "the overlays are IMAGE_NAME.ovl (default: x1, or the next\nfree one)",
 	  TO_TEXT(struct overlay_options, name) },
 	{ "device", 'd', "DEV[=FILE]",
-	  "this disk, repeatable (default: all that can be written);\n"
+	  "only this disk, repeatable (default: all writable disks);\n"
 	  "FILE is its overlay",
 	  TO_CALL(add_device, .repeats = true) },
 	{ NULL, 0, NULL, "Output:", CLI_HEADING },
@@ -55,7 +55,7 @@ static int check_options(const struct overlay_options *o, int n_operands, struct
 {
 	if (o->socket) {
 		if (n_operands > 0)
-			return err_usage(e, "with --socket there are no operands: the VM says which its images are");
+			return err_usage(e, "--socket takes no operands: the VM names its images");
 		if (o->backing_format || o->absolute || o->force)
 			return err_usage(e, "--backing-format, --absolute and --force are not for a running VM");
 		return 0;

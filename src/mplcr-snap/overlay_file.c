@@ -58,7 +58,7 @@ static const char *distrust(const struct chain_image *image)
 
 	switch (image->found) {
 	case IMAGE_RAW:
-		return is_named_qcow2(image->path) ? "it is called qcow2, and is not" : NULL;
+		return is_named_qcow2(image->path) ? "it is named like a qcow2 image, but is not one" : NULL;
 	case IMAGE_QCOW2:
 		if (is_named_raw(image->path))
 			return "it is called raw, and its content says qcow2, which its guest can have written";
@@ -88,8 +88,8 @@ static int check_format(const struct overlay_options *o, const struct chain_imag
 	}
 	why = distrust(image);
 	if (why) {
-		err_set(e, "the format of '%s' has to be said: %s", image->path, why);
-		return err_hint(e, "if you know that it is %s: --backing-format %s", image_format_name(image->found),
+		err_set(e, "the format of '%s' must be given: %s", image->path, why);
+		return err_hint(e, "if it is known to be %s: --backing-format %s", image_format_name(image->found),
 				image_format_name(image->found));
 	}
 	cli_note("backing format %s, by the content of '%s'", image_format_name(image->found), image->path);
@@ -105,7 +105,7 @@ static int check_use(const struct overlay_options *o, const struct chain *chain,
 		if (image_lock_use_path(chain->images[i].path) != IMAGE_WRITTEN)
 			continue;
 		in_use_error(chain->images[i].path, "an overlay on it would be spoilt", e);
-		return err_hint(e, "a running VM is given overlays with --socket; --force makes this one all the same");
+		return err_hint(e, "use --socket to give a running VM overlays; --force makes this one anyway");
 	}
 	return 0;
 }
@@ -127,7 +127,7 @@ static int read_size(const struct chain_image *image, int interrupt, uint64_t *s
 		return -1;
 	info = json_loads(output, 0, NULL);
 	*size = (uint64_t)json_int(info, "virtual-size", 0);
-	return *size ? 0 : err_set(e, "qemu-img does not tell the size of '%s'", image->path);
+	return *size ? 0 : err_set(e, "qemu-img does not report the size of '%s'", image->path);
 }
 
 static int check_backing(const struct overlay_options *o, const struct chain *chain, struct err *e)
@@ -151,7 +151,7 @@ static int make(const struct overlay *o, int interrupt, struct err *e)
 			       OVERLAY_BACKING_MAX);
 	if (overlay_claim(o->path, geteuid(), getegid(), e) < 0) {
 		if (e->sys == EEXIST)
-			err_hint(e, "an overlay is never written over another file");
+			err_hint(e, "an overlay never replaces another file");
 		return -1;
 	}
 	if (overlay_create(o, 1, clock_in_ms(QEMU_IMG_MS), interrupt, e) == 0 && path_sync(o->path, e) == 0 &&
@@ -188,7 +188,7 @@ int overlay_file(const struct overlay_options *options, const char *backing, con
 	if (interrupt < 0)
 		return -1;
 	if (options->backing_format && image_format_named(options->backing_format) < 0)
-		return err_usage(e, "--backing-format: '%s' is no format of images", options->backing_format);
+		return err_usage(e, "--backing-format: '%s' is not an image format", options->backing_format);
 	if (!base)
 		return err_sys(e, errno, "cannot open '%s'", backing);
 	if (!path || !path_base(path)[0])

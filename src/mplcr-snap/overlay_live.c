@@ -109,7 +109,7 @@ static int choose_disks(struct live *l, struct err *e)
 	for (size_t i = 0; i < l->vm.n_disks; i++)
 		if (choose_disk(l, &l->vm.disks[i], e) < 0)
 			return -1;
-	return l->n > 0 ? 0 : err_set(e, "the VM has no disk that it can write to");
+	return l->n > 0 ? 0 : err_set(e, "the VM has no writable disk");
 }
 
 /* --- names ------------------------------------------------------------------------------------------------------ */
@@ -151,7 +151,7 @@ static int try_name(struct live *l, const char *name, const struct frozen **in_u
 static int name_exists(const struct frozen *f, struct err *e)
 {
 	err_set(e, "'%s' exists", f->overlay);
-	return err_hint(e, "an overlay is never written over another file");
+	return err_hint(e, "an overlay never replaces another file");
 }
 
 static int choose_name(struct live *l, struct err *e)

@@ -34,7 +34,7 @@ static struct cli_word ability_word(size_t i)
 
 static const struct cli_option option_table[] = {
 	{ "need", 'n', "WHAT",
-	  "end with status 1 where it cannot do that, repeatable:\n"
+	  "end with status 1 if it cannot do that, repeatable:\n"
 	  "reflink, subvolume, subvolume-root or punch-hole",
 	  TO_WORDS_OF(struct probe, needed, ability_word) },
 	{ "json", 'j', NULL, "print JSON", TO_FLAG(struct probe, json) },
@@ -89,9 +89,9 @@ static int probe_main(int argc, char **argv)
 const struct cli verb_probe = {
 	.tool = "mplcr-snap",
 	.verb = "probe",
-	.summary = "what a filesystem can do",
+	.summary = "the features of a filesystem",
 	.usage = "[--need WHAT]... [OPTION]... DIR",
-	.about = "Tries out what the filesystem of a directory can do, with nameless files in it.",
+	.about = "Tries the features of a directory's filesystem, with nameless files in it.",
 	.options = option_table,
 	.operands = CLI_DIRECTORIES,
 	.most_operands = 1,

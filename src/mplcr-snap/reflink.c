@@ -17,27 +17,26 @@ struct reflink {
 
 /* In the order of enum reflink_when. */
 static const struct cli_word whens[] = {
-	{ "always", "fail where data cannot be shared" },
-	{ "auto", "copy in full then" },
+	{ "always", "fail if data cannot be shared" },
+	{ "auto", "then copy in full" },
 	{ "never", "copy in full" },
 	CLI_WORDS_END,
 };
 
 static const struct cli_option option_table[] = {
-	{ "to", 't', "DIR", "put the copies into DIR, which is made where it does not exist",
-	  TO_DIRECTORY(struct reflink, set.to) },
-	{ "suffix", 's', "SUF", "put each copy beside its file, under its name with SUF at the end",
+	{ "to", 't', "DIR", "put the copies into DIR, made if missing", TO_DIRECTORY(struct reflink, set.to) },
+	{ "suffix", 's', "SUF", "put each copy beside its file, with SUF appended to the name",
 	  TO_TEXT(struct reflink, set.suffix) },
 	{ "reflink", 0, "WHEN",
-	  "always: fail where data cannot be shared (default);\n"
-	  "auto: copy in full then; never: copy in full",
+	  "always: fail if data cannot be shared (default);\n"
+	  "auto: then copy in full; never: copy in full",
 	  TO_WORD(struct reflink, set.when, whens) },
 	{ "chain", 'c', NULL,
 	  "take the whole backing chain of each image, and its data file,\n"
 	  "and name the copies in the headers of the copies",
 	  TO_FLAG(struct reflink, set.chain) },
 	{ "live-ok", 0, NULL, "also copy files that a running VM writes to", TO_FLAG(struct reflink, set.live_ok) },
-	{ "null", '0', NULL, "names end with NUL, on standard input and output",
+	{ "null", '0', NULL, "separate names by NUL on standard input and output",
 	  TO_FLAG(struct reflink, nul_separated) },
 	{ "json", 'j', NULL, "print JSON", TO_FLAG(struct reflink, json) },
 	CLI_COMMON_OPTIONS,
@@ -49,7 +48,7 @@ static int check_options(const struct reflink *r, struct err *e)
 	const struct set_options *o = &r->set;
 
 	if (!o->to == !o->suffix) {
-		err_usage(e, o->to ? "--to and --suffix: one of them" : "where are the copies to go?");
+		err_usage(e, o->to ? "--to and --suffix exclude each other" : "--to or --suffix is missing");
 		return err_hint(e, "--to DIR puts them into a directory, --suffix SUF beside their files");
 	}
 	if (o->to && !o->to[0])

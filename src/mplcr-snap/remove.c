@@ -49,15 +49,15 @@ struct removal {
 static const struct cli_option option_table[] = {
 	{ "set", 's', NULL, "remove the whole set that a file belongs to", TO_FLAG(struct options, set) },
 	{ "in", 'i', "DIR",
-	  "look there, too, for images that use it, and for files of\n"
-	  "the set; repeatable (default: where each PATH is)",
+	  "also look there for images that use it and for files of\n"
+	  "the set; repeatable (default: the directory of each PATH)",
 	  TO_LIST(struct options, in, CLI_DIRECTORIES) },
 	{ "force", 0, NULL,
 	  "also one file of a set, an image that is neither overlay\n"
 	  "nor copy, a writable snapshot",
 	  TO_FLAG(struct options, force) },
-	{ "dry-run", 0, NULL, "check, say what would go, and remove nothing", TO_FLAG(struct options, dry_run) },
-	{ "null", '0', NULL, "names end with NUL, on standard input and output",
+	{ "dry-run", 0, NULL, "check and print what would go, but remove nothing", TO_FLAG(struct options, dry_run) },
+	{ "null", '0', NULL, "separate names by NUL on standard input and output",
 	  TO_FLAG(struct options, nul_separated) },
 	{ "json", 'j', NULL, "print JSON", TO_FLAG(struct options, json) },
 	CLI_COMMON_OPTIONS,
@@ -78,13 +78,13 @@ static int check_file(const struct removal *r, const struct target *t, struct er
 	if (r->options->force)
 		return 0;
 	if (found_set_of(&r->found, t->path)) {
-		err_set(e, "'%s' is one of a set", t->path);
-		return err_hint(e, "--set removes the whole set, --force this file alone");
+		err_set(e, "'%s' belongs to a set", t->path);
+		return err_hint(e, "--set removes the whole set, --force only this file");
 	}
 	if (is_copy_or_overlay(r, t->path))
 		return 0;
-	err_set(e, "'%s' is neither an overlay nor a copy: what is in it would be lost", t->path);
-	return err_hint(e, "--force removes it all the same");
+	err_set(e, "'%s' is neither an overlay nor a copy: its content would be lost", t->path);
+	return err_hint(e, "--force removes it anyway");
 }
 
 /* The files of a set that lie somewhere else are not known. In a directory, others may have come. */
@@ -107,7 +107,7 @@ static int check_snapshot(const struct removal *r, const struct target *t, struc
 	if (r->options->force || subvolume_is_read_only(t->path))
 		return 0;
 	err_set(e, "the subvolume '%s' can be written: these may be the images themselves", t->path);
-	return err_hint(e, "--force removes it all the same");
+	return err_hint(e, "--force removes it anyway");
 }
 
 static int classify_directory(const struct removal *r, struct target *t, struct err *e)
@@ -121,7 +121,7 @@ static int classify_directory(const struct removal *r, struct target *t, struct 
 	else if (t->set)
 		t->kind = KIND_SET;
 	else
-		return err_set(e, "'%s' is no checkpoint, no set and no snapshot", t->path);
+		return err_set(e, "'%s' is not a checkpoint, a set or a snapshot", t->path);
 	return 0;
 }
 
@@ -242,7 +242,7 @@ static int check_needed(struct removal *r, struct err *e)
 			return err_set(e, "'%s' cannot be removed: %s", f->images[i].path, why);
 	}
 	if (f->n_unread > 0)
-		cli_warn("%zu directories could not be read: what is in them is not known", f->n_unread);
+		cli_warn("%zu directories could not be read: their contents are unknown", f->n_unread);
 	return 0;
 }
 
@@ -373,7 +373,7 @@ static int resolve(struct path_list *paths, const struct path_list *operands, st
 			return err_sys(e, errno, "cannot remove '%s'", operands->paths[i]);
 		path_list_add(paths, path);
 	}
-	return paths->n > 0 ? 0 : err_usage(e, "there is nothing to remove");
+	return paths->n > 0 ? 0 : err_usage(e, "nothing to remove");
 }
 
 static int run(const struct options *o, const struct path_list *operands, struct err *e)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The user's command in the pause, and what is said of it. */
+/* The user's command in the pause, and its messages. */
 #include "at_freeze.h"
 #include "freeze/freeze.h"
 
@@ -39,7 +39,7 @@ void at_freeze_show(const char *output)
 			cli_note("at-freeze: %s", line);
 }
 
-/* The list as a file to read from, since a pipe could be too small for it. -1 with an error. */
+/* The list as a file, since a pipe could be too small for it. -1 with an error. */
 static int list_fd(const struct plan *p, struct err *e)
 {
 	_cleanup_free_ char *list = at_freeze_list(p);

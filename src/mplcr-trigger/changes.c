@@ -25,7 +25,7 @@ struct changes *changes_new(struct err *e)
 	return p;
 }
 
-/* The rename that publishes is atomic: the final name is there, and the partial one is not, exactly when it is done. */
+/* The publishing rename is atomic: it is done exactly if the final name exists and the partial one does not. */
 static bool is_published(const struct changes *c)
 {
 	return c->partial[0] && access(c->partial, F_OK) < 0 && access(c->final, F_OK) == 0;
@@ -49,7 +49,7 @@ static json_t *capability_list(const json_t *states)
 	return list;
 }
 
-/* Splits `wanted` into what differs from `now`, and the values of `now` for it. */
+/* Collects the members of `wanted` that differ from `now`, and the values of `now` for them. */
 static void differences(const json_t *now, json_t *wanted, json_t *set, json_t *back)
 {
 	const char *name;
@@ -72,15 +72,16 @@ static int store(char *room, size_t size, const json_t *value, struct err *e)
 
 	if (n == 0 || n >= size) {
 		room[0] = '\0';
-		return err_set(e, "QEMU has more migration settings than can be remembered");
+		return err_set(e, "QEMU has more migration settings than we can store");
 	}
 	room[n] = '\0';
 	return 0;
 }
 
 /*
- * While QEMU still cleans up after an earlier background snapshot its memory is registered with that one's userfaultfd,
- * and a new one is "not compatible with guest memory configuration": for a moment, so that is tried again.
+ * While QEMU still cleans up after an earlier background snapshot, its memory is registered with that one's
+ * userfaultfd, and a new one is "not compatible with guest memory configuration". This passes in a moment, so try
+ * again.
  */
 static int send_capabilities(struct qmp *q, json_t *list, struct err *e)
 {
@@ -119,7 +120,7 @@ int changes_parameters(struct changes *c, struct qmp *q, const json_t *now, json
 	differences(now, wanted, set, back);
 	if (json_object_size(set) == 0)
 		return 0;
-	if (c->parameters[0]) { /* what was changed before is to be put back too */
+	if (c->parameters[0]) { /* earlier changes must be put back, too */
 		_cleanup_json_ json_t *before = json_loads(c->parameters, 0, NULL);
 
 		json_object_update_missing(back, before);
@@ -129,7 +130,7 @@ int changes_parameters(struct changes *c, struct qmp *q, const json_t *now, json
 	return qmp_run(q, "migrate-set-parameters", json_incref(set), NULL, e);
 }
 
-/* What could not be put back stays on the list: where we were only interrupted, whoever undoes the rest does it. */
+/* Settings that could not be put back stay on the list: after an interruption, the undo of the rest handles them. */
 int changes_put_back(struct changes *c, struct qmp *q, struct err *e)
 {
 	int result = 0;
@@ -151,7 +152,7 @@ int changes_put_back(struct changes *c, struct qmp *q, struct err *e)
 	return result;
 }
 
-/* Each is off the list before it is free: then it may be somebody else's. */
+/* Takes each off the list before freeing it: then somebody else may own it. */
 void changes_release_names(struct changes *c)
 {
 	char partial[PATH_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One checkpoint from beginning to end. Whatever fails before the publication is undone by changes_undo, here or in the
- * guardian, from the same list.
+ * One checkpoint from beginning to end. After a failure before the publication, changes_undo takes everything back,
+ * here or in the guardian, from the same list.
  */
 #include "checkpoint.h"
 #include "at_freeze.h"
@@ -33,7 +33,7 @@
 #include "base/number.h"
 #include "checkpoint/store.h"
 
-/* How long another client may sit on the socket before we say so. */
+/* How long another client may hold the socket before we report it. */
 #define GREETING_MS 5000
 
 struct run {
@@ -47,15 +47,15 @@ struct run {
 	struct choice choice;
 	struct plan plan;
 	struct freeze freeze;
-	int64_t freezing; /* our clock, when the freezing of the disks began */
+	int64_t freezing; /* our clock when we began to freeze the disks */
 	int64_t frozen;   /* and when they were frozen */
-	char *said;       /* what the command of --at-freeze printed, or NULL */
+	char *said;       /* output of the command of --at-freeze, or NULL */
 	struct engine_job job;
 	const struct transport *transport;
-	void *state; /* on its way; NULL where nothing comes to us */
+	void *state; /* the transport's; NULL if the state goes elsewhere */
 	struct outcome outcome;
 	struct manifest *manifest;
-	int pipe[2]; /* for the stream, until the receiver has it */
+	int pipe[2]; /* for the stream, until the receiver takes it over */
 	int dirfd;
 	int interrupt;
 	int64_t began;
@@ -75,15 +75,15 @@ static void phase_done(struct run *r, const char *name)
 	r->phase_began = now;
 }
 
-/* --- what the engine calls ------------------------------------------------------------------------------------- */
+/* --- calls of the engine ------------------------------------------------------------------------------------- */
 
-/* What is done in the pause; perhaps on a thread of its own. */
+/* The work in the pause; may run on a thread of its own. */
 static int freeze_disks(void *ctx, struct err *e)
 {
 	struct run *r = ctx;
 
 	r->freezing = clock_ns();
-	/* the includes first: where these fail, no overlay has to be taken back */
+	/* the includes first: if these fail, no overlay has to be taken back */
 	if (clones_make(&r->plan.includes, e) < 0 || freeze_run(&r->freeze, e) < 0)
 		return -1;
 	r->frozen = clock_ns();
@@ -133,7 +133,7 @@ static int make_partial(struct run *r, struct err *e)
 	return 0;
 }
 
-/* Claims the names of the plan: the checkpoint's directory, and the files that the disks are frozen with. */
+/* Claims the names of the plan: the checkpoint's directory, and the files for freezing the disks. */
 static int claim(struct run *r, struct err *e)
 {
 	if (make_partial(r, e) < 0)
@@ -150,7 +150,7 @@ static int claim(struct run *r, struct err *e)
 	return freeze_prepare(&r->freeze, e);
 }
 
-/* Another checkpoint may take the same names at the same time: who comes second takes the next that are free. */
+/* Two checkpoints may choose the same names at the same time: the second takes the next free ones. */
 static int claim_names(struct run *r, struct err *e)
 {
 	while (claim(r, e) < 0) {
@@ -180,7 +180,7 @@ static int survey_and_plan(struct run *r, struct err *e)
 	return 0;
 }
 
-/* Makes ready for the state to come. */
+/* Prepares to receive the state. */
 static int open_transport(struct run *r, struct err *e)
 {
 	const struct transport_ends ends = {
@@ -230,7 +230,7 @@ static int run_engine(struct run *r, struct err *e)
 		const struct err *ours = r->state ? r->transport->failure(r->state) : NULL;
 
 		if (ours && e->sys != EINTR)
-			*e = *ours; /* the reason; what QEMU says of it is only its consequence */
+			*e = *ours; /* the cause; QEMU's error is only its consequence */
 		return -1;
 	}
 	r->outcome.pause_ms =
@@ -239,7 +239,7 @@ static int run_engine(struct run *r, struct err *e)
 	return r->choice.engine->after_pause ? r->choice.engine->after_pause(&r->job, e) : 0;
 }
 
-/* The stream as it was stored; where it went elsewhere, only QEMU knows how much there was. */
+/* Takes the stream as stored; if it went elsewhere, only QEMU knows its size. */
 static int store(struct run *r, struct err *e)
 {
 	if (!r->transport->stores) {
@@ -298,7 +298,7 @@ static int go(struct run *r, struct err *e)
 	return report_checkpoint(r->options, &r->plan, &r->outcome, r->manifest, e);
 }
 
-/* Takes back what was done. A failure of that is added to the message, and decides the exit status. */
+/* Takes everything back. If that fails, adds to the message and sets the exit status. */
 static void undo(struct run *r, struct err *e)
 {
 	struct err why;
@@ -306,7 +306,7 @@ static void undo(struct run *r, struct err *e)
 	cli_progress_end();
 	engines_abandon(&r->engines);
 	if (r->changes && patch_is_stuck(r->changes))
-		r->state = NULL; /* a thread waits for a stream that never ends, until this process does */
+		r->state = NULL; /* a thread waits for a stream that never ends until this process ends */
 	if (!r->changes || !r->q || changes_undo(r->changes, r->q, &why) == 0)
 		return;
 	snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), "; and %s", why.text);

@@ -11,7 +11,7 @@
 #include "qemu/qmp.h"
 #include "survey.h"
 
-/* QEMU's own sampled estimate over one second (calc-dirty-rate, since 5.2), MiB/s; negative where it cannot be had. */
+/* QEMU's own sampled estimate over one second (calc-dirty-rate, since 5.2), MiB/s; negative if unavailable. */
 static int measure_dirty_rate(struct qmp *q, double *mib_s, struct err *e)
 {
 	struct err refused;
@@ -64,7 +64,10 @@ static void predict(struct choice *c, size_t i, const struct options *o, const s
 	c->predicted_ms[i] = s->verdict[i].possible ? c->of->rows[i]->predict_ms(&v) : -1;
 }
 
-/* Every row's verdict and prediction. Returns 0, or -1 where the row `asked` (or NULL) cannot be used, and why. */
+/*
+ * Fills in every row's verdict and prediction. Returns 0, or -1 with the reason if the row `asked` (or NULL) is
+ * unusable.
+ */
 static int judge_all(struct choice *c, const struct options *o, const struct survey *s, const struct engine *asked,
 		     struct err *e)
 {
@@ -90,7 +93,7 @@ static int judge_all(struct choice *c, const struct options *o, const struct sur
 
 /* --- auto ------------------------------------------------------------------------------------------------------- */
 
-/* Whether auto may take row `i`, and no engine of a better rank. */
+/* Whether auto may take row `i`, of that rank. */
 static bool is_candidate(const struct choice *c, size_t i, enum engine_rank rank)
 {
 	return c->verdict[i].automatic && c->of->rows[i]->rank == rank;
@@ -105,7 +108,7 @@ static size_t count_candidates(const struct choice *c, enum engine_rank rank)
 	return n;
 }
 
-/* Whether a candidate whose pause depends on the guest's writing could be better than another one. */
+/* Whether the guest's dirty rate could decide between candidates. */
 static bool writes_decide(const struct choice *c, enum engine_rank rank)
 {
 	for (size_t i = 0; i < c->of->n; i++)
@@ -128,7 +131,7 @@ static void take_shortest(struct choice *c, enum engine_rank rank)
 	}
 }
 
-/* Appends to the reason; what does not fit is dropped. */
+/* Appends to the reason; drops text that does not fit. */
 __attribute__((format(printf, 2, 3))) static void add_why(struct choice *c, const char *fmt, ...)
 {
 	size_t used = strlen(c->why);
@@ -139,7 +142,7 @@ __attribute__((format(printf, 2, 3))) static void add_why(struct choice *c, cons
 	va_end(ap);
 }
 
-/* Several could be used: their predictions. */
+/* Explains the choice between several usable engines by their predictions. */
 static void explain_shortest(struct choice *c, enum engine_rank rank, size_t n)
 {
 	const char *before = "";
@@ -154,14 +157,14 @@ static void explain_shortest(struct choice *c, enum engine_rank rank, size_t n)
 	add_why(c, ")");
 }
 
-/* Whether row `i` would have been as good or better, and is worth a word of why it is not. */
+/* Whether row `i` would have been as good or better, so that the reason against it matters. */
 static bool is_missed(const struct choice *c, size_t i)
 {
 	return i != c->row && c->of->rows[i]->rank <= c->engine->rank && !c->verdict[i].automatic &&
 	       !c->verdict[i].foreign;
 }
 
-/* Why not the others. */
+/* Adds the reasons against the others. */
 static void explain_others(struct choice *c)
 {
 	const char *before = "";
@@ -188,7 +191,7 @@ static void explain(struct choice *c, size_t n)
 		explain_others(c);
 }
 
-/* Of the best rank that there is, the one with the shortest predicted pause. */
+/* Takes the engine with the shortest predicted pause among those of the best rank available. */
 static int choose_auto(struct choice *c, const struct options *o, const struct survey *s, struct qmp *q, struct err *e)
 {
 	enum engine_rank rank = RANK_FIRST;

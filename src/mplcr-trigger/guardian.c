@@ -5,7 +5,7 @@
 
 #include "base/cli.h"
 
-/* The list, which is shared with the guardian, and the connection on which it is undone. */
+/* The list shared with the guardian, and the connection for the undo. */
 struct guarded {
 	struct changes *changes;
 	struct qmp *q;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the guardian of mplcr-trigger does: it takes back what is on the list of changes. */
+/* The guardian of mplcr-trigger: it takes back the changes on the list. */
 #ifndef TRIGGER_GUARDIAN_H
 #define TRIGGER_GUARDIAN_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Other files of the same instant: firmware variables, the state of a TPM, whatever a restored VM needs as it was then.
- * They are cloned in the pause; small ones are copied where the filesystem cannot clone.
+ * Other files of the same instant: firmware variables, the state of a TPM, anything that a restored VM needs from then.
+ * The pause clones them; small ones are copied if the filesystem cannot clone.
  */
 #include "include.h"
 
@@ -21,10 +21,10 @@
 #include "qemu/image_path.h"
 #include "qemu/overlay_name.h"
 
-/* What may be copied in the pause, all files together: tens of milliseconds. */
+/* The most to copy in the pause, all files together: tens of milliseconds. */
 #define COPY_MAX_MIB 64
 
-/* Why the file cannot be included, though it is there. */
+/* Refuses an existing file that cannot be included. */
 static int check_file(const struct plan *p, const char *given, const char *path, const struct stat *st, struct err *e)
 {
 	if (!S_ISREG(st->st_mode))
@@ -39,7 +39,7 @@ static int check_file(const struct plan *p, const char *given, const char *path,
 	return overlay_name_utf8(path, e);
 }
 
-/* The file just added is cloned or, while *copied allows it, copied. */
+/* Clones the file just added or, if *copied allows it, copies it. */
 static int choose_way(struct plan *p, const struct stat *st, uint64_t *copied, struct err *e)
 {
 	struct clone *c = &p->includes.list[p->includes.n - 1];
@@ -55,7 +55,7 @@ static int choose_way(struct plan *p, const struct stat *st, uint64_t *copied, s
 	}
 	err_set(e, "--include: '%s' would have to be copied, and more than %d MiB would make the pause too long; %s",
 		c->from, COPY_MAX_MIB, why.text);
-	return err_hint(e, "put it on the filesystem of '%s', where that can clone, or choose another --dir", p->dir);
+	return err_hint(e, "put it on the filesystem of '%s', if that can clone, or choose another --dir", p->dir);
 }
 
 int include_plan(struct plan *p, const struct options *o, struct err *e)

@@ -29,8 +29,8 @@ static const struct cli tool = {
 	.tool = "mplcr-trigger",
 	.usage = "--socket PATH [OPTION]... [SECONDS]\nend-live --socket PATH",
 	.about = "Takes a checkpoint of a running QEMU VM: memory and disks of one instant, in NAME.ckpt.\n"
-		 "The VM goes on; its disks write to new overlays from that instant on, or, where the\n"
-		 "filesystem can clone them, to the same images (--disks reflink).",
+		 "The VM goes on. From that instant its disks write to new overlays or, with --disks reflink\n"
+		 "on a filesystem that can clone, to the same images.",
 	.options = trigger_options,
 	.run = trigger_main,
 	.verbs = verbs,

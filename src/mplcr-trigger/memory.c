@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory of the VM: how much, and the names of its RAM blocks that get files of their own. */
+/* The memory of the VM: its size, and the names of the RAM blocks that get files of their own. */
 #include "survey.h"
 
 #include <stdio.h>
@@ -39,7 +39,7 @@ static int read_summary(struct survey *s, struct qmp *q, struct err *e)
 }
 
 /*
- * Older QEMUs tell only the human monitor: "info mtree" has, for the machine's own memory,
+ * Older QEMUs only say it in the human monitor: "info mtree" has, for the machine's own memory,
  *
  *   memory-region: pc.ram
  *     0000000000000000-0000000007ffffff (prio 0, ram): pc.ram
@@ -67,7 +67,7 @@ static int read_tree(struct survey *s, struct qmp *q, struct err *e)
 		}
 		at += strlen("memory-region: ");
 	}
-	return err_set(e, "this QEMU does not tell how much memory its VM has");
+	return err_set(e, "this QEMU does not report the memory size of its VM");
 }
 
 int survey_memory(struct survey *s, struct qmp *q, struct err *e)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The options of mplcr-trigger: each one read, and what goes together checked. */
+/* The options of mplcr-trigger: parsing, and checking their combinations. */
 #include "options.h"
 #include "engine/engine.h"
 
@@ -19,7 +19,7 @@
 /* zstd's own default. */
 #define USUAL_LEVEL 3
 
-/* That the value is none of those that there are. Always returns -1. */
+/* Fails: the value is none of the possible ones. Always returns -1. */
 static int not_a_word(const char *option, const char *value, struct cli_word (*word)(size_t), struct err *e)
 {
 	const struct cli_target to = { .word = word };
@@ -162,10 +162,10 @@ static int set_uri(void *options, const char *value, struct err *e)
 	if (number_parse(port + 1, "--uri", 65535, &number, e) < 0)
 		return -1;
 	o->uri = value;
-	return number ? 0 : err_usage(e, "--uri: there is no port 0");
+	return number ? 0 : err_usage(e, "--uri: port 0 is not valid");
 }
 
-/* What the shells offer of values that have more forms than can be listed. */
+/* Completions for values with more forms than a list can have. */
 static const struct cli_word methods[] = {
 	{ "zstd", NULL },   { "zstd:1", NULL },  { "zstd:3", NULL },
 	{ "zstd:9", NULL }, { "zstd:19", NULL }, CLI_WORDS_END,
@@ -186,65 +186,63 @@ const struct cli_option trigger_options[] = {
 	{ "socket", 's', "PATH", "the VM's QMP socket (required)", TO_SOCKET(struct options, socket) },
 	{ "name", 'n', "NAME", "name of the checkpoint (default: the next free of x1, x2, ...)",
 	  TO_TEXT(struct options, name) },
-	{ "dir", 'd', "DIR", "where NAME.ckpt and the overlays go (default: beside the image\nof the VM's first disk)",
+	{ "dir", 'd', "DIR",
+	  "directory for NAME.ckpt and the overlays (default: that of the\nimage of the VM's first disk)",
 	  TO_DIRECTORY(struct options, dir) },
 	{ "layout", 0, "LAYOUT", "pages (default; restores lazily) or stream (one file)",
 	  TO_CALL(set_layout, .word = layout_word) },
 	{ "compress", 0, "METHOD", "zstd or zstd:LEVEL (1 to 19), for layout stream",
 	  TO_CALL(set_compress, .words = methods) },
 	{ "disks", 0, "MODE",
-	  "overlay (default), reflink or subvolume: clones in NAME.ckpt/disks,\nand the chain does not grow; auto: "
-	  "reflink "
-	  "where possible, else\noverlay; none: no disk is frozen",
+	  "overlay (default), reflink or subvolume (clones in\nNAME.ckpt/disks, the chain does not grow), auto (reflink if\n"
+	  "possible, else overlay) or none (no disk is frozen)",
 	  TO_CALL(set_disks, .word = freeze_word) },
-	{ "device", 0, "DEV[=FILE]", "freeze only this disk, its overlay in FILE; repeatable",
+	{ "device", 0, "DEV[=FILE]", "freeze only this disk, with its overlay in FILE; repeatable",
 	  TO_CALL(add_device, .repeats = true) },
 	{ "leave-out", 0, "DEV", "do not freeze this writable disk; repeatable",
 	  TO_LIST(struct options, leave_out, CLI_NO_FILES) },
-	{ "include", 0, "FILE", "keep this file too, as it is in the pause; repeatable",
+	{ "include", 0, "FILE", "also keep this file as it is in the pause; repeatable",
 	  TO_LIST(struct options, include, CLI_FILES) },
-	{ "include-from", 0, "LIST", "the same for the files named in LIST, one a line; - is standard\ninput",
+	{ "include-from", 0, "LIST", "also keep the files named in LIST, one per line; - is standard\ninput",
 	  TO_CALL(add_includes, .files = CLI_FILES, .repeats = true) },
 	{ NULL, 0, NULL, "How:", CLI_HEADING },
 	{ "engine", 'e', "ENGINE", NULL, TO_CALL(set_engine, .word = engine_word) },
 	{ "max-bandwidth", 0, "BYTES",
-	  "per second, at most (K, M, G allowed; default: no limit);\nQEMU does not limit a background snapshot",
+	  "the most per second (K, M, G allowed; default: no limit);\nQEMU ignores it in a background snapshot",
 	  TO_BYTES(struct options, max_bandwidth) },
-	{ "max-pause", 0, "MS", "give up, with the VM running, rather than pause longer",
+	{ "max-pause", 0, "MS", "give up and let the VM run rather than pause longer",
 	  TO_NUMBER(struct options, max_pause_ms, 0, 2000000) },
 	{ "at-freeze", 0, "CMD", "run this shell command in the pause; its failure fails the\ncheckpoint",
 	  TO_COMMAND(struct options, at_freeze) },
-	{ "at-freeze-timeout", 0, "SECONDS", "how long it may take (default 5)",
+	{ "at-freeze-timeout", 0, "SECONDS", "time limit of that command (default 5)",
 	  TO_SECONDS(struct options, at_freeze_ms, 0) },
-	{ "passes", 0, "N", "precopy: passes before the pause may grow (default 8)",
+	{ "passes", 0, "N", "precopy: passes before the pause limit may grow (default 8)",
 	  TO_NUMBER(struct options, passes, 0, 1000000) },
-	{ "accept-unsafe-precopy", 0, NULL, "precopy even where QEMU is known to lose guest writes",
+	{ "accept-unsafe-precopy", 0, NULL, "precopy even if QEMU is known to lose guest writes",
 	  TO_FLAG(struct options, accept_unsafe_precopy) },
-	{ "timeout", 't', "SECONDS", "give up, with the VM running, after this time",
+	{ "timeout", 't', "SECONDS", "give up after this time and let the VM run",
 	  TO_SECONDS(struct options, timeout_ms, 0) },
 	{ "leave-paused", 0, NULL, "leave the VM paused at the instant of the checkpoint",
 	  TO_FLAG(struct options, leave_paused) },
-	{ "dry-run", 0, NULL, "check everything, say what would be done, and do nothing",
-	  TO_FLAG(struct options, dry_run) },
+	{ "dry-run", 0, NULL, "check everything and print the plan, but do nothing", TO_FLAG(struct options, dry_run) },
 	{ NULL, 0, NULL, "With the MPLCR-patched QEMU (engine mplcr):", CLI_HEADING },
 	{ "mplm", 0, "SETTINGS",
 	  "interval=SECONDS,dirty=PERCENT,relax=on|off,\nfirst-nondirty=on|off: how memory is sent",
 	  TO_CALL(set_mplm, .words = mplm_settings) },
-	{ "max-rate", 0, NULL, "no limit of bandwidth; its live stage may then never end",
+	{ "max-rate", 0, NULL, "no bandwidth limit; the live stage may then never end",
 	  TO_FLAG(struct options, max_rate) },
 	{ "extend-live", 0, NULL,
-	  "the live stage lasts SECONDS, where given as argument, or until\n'mplcr-trigger end-live', SIGUSR1 or "
+	  "extend the live stage for SECONDS, if given as argument, or until\n'mplcr-trigger end-live', SIGUSR1 or "
 	  "SIGINT ends it",
 	  TO_FLAG(struct options, extend_live) },
-	{ "uri", 0, "URI", "send the state to tcp:HOST:PORT, where a QEMU waits for it",
-	  TO_CALL(set_uri, .words = uris) },
+	{ "uri", 0, "URI", "send the state to a QEMU waiting at tcp:HOST:PORT", TO_CALL(set_uri, .words = uris) },
 	{ NULL, 0, NULL, "Output:", CLI_HEADING },
 	{ "json", 'j', NULL, "print the manifest as one JSON object", TO_FLAG(struct options, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
 };
 
-/* What only one engine has asks for that engine. */
+/* An option of only one engine selects that engine. */
 static int check_engine(struct options *o, struct err *e)
 {
 	const char *option;
@@ -258,7 +256,7 @@ static int check_engine(struct options *o, struct err *e)
 	return engine->check_options ? engine->check_options(o, e) : 0;
 }
 
-/* Where the state goes elsewhere, what is frozen must be in the VM's own chain. */
+/* If the state goes elsewhere, the frozen images must be in the VM's own chain. */
 static int check_uri(const struct options *o, struct err *e)
 {
 	if (!o->uri)
@@ -276,7 +274,7 @@ static int take_seconds(struct options *o, const char *value, struct err *e)
 	return o->extend_ms ? 0 : err_usage(e, "--extend-live: '%s' is too short", value);
 }
 
-/* The one operand that there can be: how long the live stage lasts. */
+/* The only possible operand: the length of the live stage. */
 static int take_operands(struct options *o, int n, char **operands, struct err *e)
 {
 	if (n == 0)
@@ -284,10 +282,10 @@ static int take_operands(struct options *o, int n, char **operands, struct err *
 	if (n == 1 && o->extend_live)
 		return take_seconds(o, operands[0], e);
 	err_usage(e, "unexpected argument '%s'", operands[n - 1]);
-	return err_hint(e, "the VM is named with --socket; mplcr-trigger --help");
+	return err_hint(e, "name the VM with --socket; see mplcr-trigger --help");
 }
 
-/* Where the state goes, if nothing else was said; and how. */
+/* Sets the default layout, and checks the options for it. */
 static int check_layout(struct options *o, struct err *e)
 {
 	if (!o->layout)
@@ -317,7 +315,7 @@ int options_check(struct options *o, int n_operands, char **operands, struct err
 	if (take_operands(o, n_operands, operands, e) < 0)
 		return -1;
 	if (!o->socket) {
-		err_usage(e, "which VM? --socket is missing");
+		err_usage(e, "no VM given: --socket is missing");
 		return err_hint(e,
 				"mplcr-trigger --socket PATH, the socket of QEMU's -qmp unix:PATH,server=on,wait=off");
 	}

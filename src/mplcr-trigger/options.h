@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the user asks for: the command line of mplcr-trigger, read and checked. */
+/* The user's wishes: the command line of mplcr-trigger, parsed and checked. */
 #ifndef TRIGGER_OPTIONS_H
 #define TRIGGER_OPTIONS_H
 
@@ -32,8 +32,8 @@ struct options {
 	const struct freeze_method *disks; /* NULL: auto */
 	struct device_choice *devices;
 	size_t n_devices;
-	struct path_list leave_out; /* --leave-out: writable disks that are not frozen, by the user's wish */
-	struct path_list include;   /* --include, --include-from: as they were given */
+	struct path_list leave_out; /* --leave-out: writable disks not to freeze */
+	struct path_list include;   /* --include, --include-from: as given */
 	uint64_t max_bandwidth;     /* bytes per second, 0: no limit */
 	uint64_t max_pause_ms;      /* 0: no limit */
 	uint64_t timeout_ms;        /* for the whole checkpoint, 0: no limit */
@@ -42,8 +42,8 @@ struct options {
 	struct mplm mplm;
 	bool max_rate;         /* the patched QEMU: no limit at all */
 	bool extend_live;      /* the live stage lasts until it is ended */
-	uint64_t extend_ms;    /* or so long, 0: until it is ended */
-	const char *uri;       /* where the state goes instead of into the checkpoint, or NULL */
+	uint64_t extend_ms;    /* or this long, 0: until it is ended */
+	const char *uri;       /* destination of the state instead of the checkpoint, or NULL */
 	const char *at_freeze; /* shell command to run in the pause, or NULL */
 	uint64_t at_freeze_ms; /* its time limit */
 	bool dry_run;
@@ -59,7 +59,7 @@ struct options {
 /* The rows of its table (base/options.h), for a struct options. */
 extern const struct cli_option trigger_options[];
 
-/* Takes the operands, and checks what goes together. Returns 0 or -1. */
+/* Takes the operands, and checks that all options go together. Returns 0 or -1. */
 int options_check(struct options *o, int n_operands, char **operands, struct err *e);
 void options_release(struct options *o);
 

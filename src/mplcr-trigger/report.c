@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the user is told: data on standard output, the rest on standard error. */
+/* Reports to the user: data on standard output, the rest on standard error. */
 #include "report.h"
 #include "freeze/freeze.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What the user is told in the end. */
+/* The final report to the user. */
 #ifndef TRIGGER_REPORT_H
 #define TRIGGER_REPORT_H
 
 #include "plan.h"
 #include "record.h"
 
-/* Says on stderr what was done, and prints the checkpoint (it stands by now, whatever happens). Returns 0 or -1. */
+/* Reports on stderr, and prints the checkpoint (which is complete by now, whatever happens). Returns 0 or -1. */
 int report_checkpoint(const struct options *o, const struct plan *p, const struct outcome *out,
 		      const struct manifest *m, struct err *e);
 /* The same for --dry-run. */

@@ -10,10 +10,10 @@
 #include "base/text.h"
 #include "base/json.h"
 
-/* No single question of the survey may keep us waiting longer. */
+/* The time limit for a single question of the survey. */
 #define SURVEY_MS 10000
 
-/* But QEMU takes its time to list the nodes of deep chains: it grows with the square of their depth. */
+/* Listing the nodes of deep chains takes QEMU longer: the time grows with the square of the depth. */
 #define DISKS_MS 60000
 
 static int read_run_state(struct survey *s, struct qmp *q, struct err *e)
@@ -30,11 +30,11 @@ static int read_run_state(struct survey *s, struct qmp *q, struct err *e)
 			return 0;
 	err_set(e, "the VM is in the state '%s': only a running or paused VM can be checkpointed", s->run_state);
 	if (strcmp(s->run_state, "postmigrate") == 0)
-		return err_hint(e, "it was left so by an earlier migration: 'cont' makes it run again");
+		return err_hint(e, "an earlier migration left it so: 'cont' resumes it");
 	return -1;
 }
 
-/* A migration that someone else has under way, or that cannot be: refused. */
+/* Refuses a VM with a migration under way, or one that cannot be migrated. */
 static int check_migration(struct qmp *q, struct err *e)
 {
 	static const char *const busy[] = {
@@ -80,7 +80,7 @@ static int check_jobs(struct qmp *q, struct err *e)
 	return err_hint(e, "wait until it has ended: query-block-jobs");
 }
 
-/* A property of the machine; NULL in *value where it has none of that name. */
+/* A property of the machine; NULL in *value if it has none of that name. */
 static int read_property(struct qmp *q, const char *property, json_t **value, struct err *e)
 {
 	struct err refused;
@@ -112,7 +112,7 @@ static int read_machine(struct survey *s, struct qmp *q, struct err *e)
 	s->undescribed = json_is_true(undescribed);
 	type = json_string_value(machine);
 	if (!type)
-		return err_set(e, "QEMU does not tell its machine type");
+		return err_set(e, "QEMU does not report its machine type");
 	s->machine = text_of("%.*s", (int)(strlen(type) - (strstr(type, "-machine") ? strlen("-machine") : 0)), type);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What QEMU and the host say of the VM: what it is, and what it can do. */
+/* The survey: facts about the VM from QEMU and the host. */
 #ifndef TRIGGER_SURVEY_H
 #define TRIGGER_SURVEY_H
 
@@ -24,7 +24,7 @@ struct survey {
 	bool kvm;
 	bool undescribed;   /* its stream has no description at the end (machine property suppress-vmdesc) */
 	uint64_t memory;    /* bytes of guest memory */
-	uint64_t populated; /* of these, an upper bound of what was ever touched */
+	uint64_t populated; /* of these, an upper bound of the memory ever touched */
 	char **ram;         /* names of the memory backends: RAM blocks that get files of their own */
 	size_t n_ram;
 	json_t *capabilities; /* object: name -> bool */
@@ -39,8 +39,8 @@ struct survey {
 struct changes;
 
 /*
- * Asks QEMU (whose socket is at `socket`) and the host, and has each engine ask what it must know; what is tried for
- * that is put back. Returns 0 or -1.
+ * Asks QEMU (whose socket is at `socket`) and the host, and lets each engine probe; takes back anything tried for that.
+ * Returns 0 or -1.
  */
 int survey_vm(struct survey *s, struct engines *all, const char *socket, struct qmp *q, struct changes *c,
 	      struct err *e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Taking back what the list of changes tells: after a failure, a signal, or in the guardian. */
+/* Takes back the list of changes: after a failure, after a signal, or in the guardian. */
 #include "changes.h"
 #include "patched/patched.h"
 
@@ -22,7 +22,7 @@
 #include "base/text.h"
 #include "base/json.h"
 
-/* How long each step of the undoing may take. */
+/* Time limits for the steps of the undo. */
 #define CANCEL_MS 15000
 #define STUCK_MS 1000
 #define DRAIN_MS 300000
@@ -36,8 +36,8 @@ static bool is_over(const char *status)
 }
 
 /*
- * Ends the migration: by cancelling it, or, where QEMU does not survive that (`unbreakable`), by waiting until it has
- * ended by itself; its data are read and dropped meanwhile, by our own thread or by the guardian's.
+ * Ends the migration: cancels it or, if QEMU does not survive that (`unbreakable`), waits for its end while our own
+ * thread or the guardian's reads and drops its data.
  */
 static int undo_migration(const struct changes *c, struct qmp *q, struct err *e)
 {
@@ -60,9 +60,9 @@ static int undo_migration(const struct changes *c, struct qmp *q, struct err *e)
 }
 
 /*
- * The VM runs, or stands, as it did before; a migration that was cancelled may still be about to change it.
- * A guest that QEMU stopped for an I/O error (its overlay's disk is full) goes on only at last, when there is room
- * again: a retried write that fails a second time is lost on IDE disks (measured on 7.2).
+ * Resumes or pauses the VM as before; a cancelled migration may still be about to change its state. A guest that QEMU
+ * stopped for an I/O error (its overlay's disk is full) only resumes at the very end, when there is space again: a
+ * retried write that fails a second time is lost on IDE disks (measured on 7.2).
  */
 static int undo_run_state(struct qmp *q, bool was_running, bool at_last, struct err *e)
 {
@@ -88,8 +88,8 @@ static int undo_run_state(struct qmp *q, bool was_running, bool at_last, struct 
 }
 
 /*
- * Whether QEMU uses an overlay. *node (malloc'd; may be NULL) gets the name of its node: ours, or the one that QEMU
- * gave to what it made by itself.
+ * Whether QEMU uses an overlay. *node (malloc'd; may be NULL) gets the name of its node: ours, or QEMU's for an overlay
+ * that it made itself.
  */
 static int overlay_in_use(struct qmp *q, const struct changed_overlay *o, char **node, bool *used, struct err *e)
 {
@@ -109,7 +109,7 @@ static int overlay_in_use(struct qmp *q, const struct changed_overlay *o, char *
 
 #define COMMIT_JOB "mplcr-undo"
 
-/* Writes what the overlay holds back into the image under it, and makes that one the VM's active image again. */
+/* Commits the overlay into its backing file, and makes that the VM's active image again. */
 static int commit_overlay(struct qmp *q, const struct changed_overlay *o, const char *node, struct err *e)
 {
 	bool by_node = qmp_version(q) >= QEMU_COMMIT_BASE_NODE;
@@ -139,7 +139,7 @@ static int undo_overlay(struct qmp *q, const struct changed_overlay *o, struct e
 	return 0;
 }
 
-/* Collects what could not be undone. */
+/* Collects the failed steps of the undo. */
 struct remains {
 	char text[700];
 	char hint[500];
@@ -176,7 +176,7 @@ static bool is_locked(const struct changed_overlay *o)
 	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-/* The undoing's own result: 0 where nothing remains. */
+/* The result of the undo: 0 if nothing remains. */
 static int remains_tell(const struct remains *r, struct err *e)
 {
 	if (!r->text[0])
@@ -187,8 +187,8 @@ static int remains_tell(const struct remains *r, struct err *e)
 }
 
 /*
- * QEMU cannot be talked to any more. Mostly it has ended, and nothing uses the overlays; but one that the guest wrote
- * to, or that some process has open, stays.
+ * QEMU no longer answers. Usually it has ended, and nothing uses the overlays; an overlay that the guest wrote to, or
+ * that some process has open, stays.
  */
 static int qemu_is_gone(struct changes *c, struct err *e)
 {
@@ -238,7 +238,7 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 					   : "send migrate_cancel to its QMP socket");
 	if (patch_off(c, q, &why) < 0)
 		remains_add(&r, &why, "send live-checkpointing-disable to its QMP socket");
-	if (c->run_state) /* as early as can be; whether it holds is looked at in the end */
+	if (c->run_state) /* as early as possible; checked again at the end */
 		(void)!undo_run_state(q, c->was_running, false, &why);
 	if (!qmp_alive(q))
 		return qemu_is_gone(c, e);
@@ -246,16 +246,16 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 		dir_remove(c->patch.job);
 	if (changes_put_back(c, q, &why) < 0 && !c->patch.stuck)
 		remains_add(&r, &why, "query-migrate-capabilities and query-migrate-parameters show what is set");
-	if (c->pipe) /* fails where the migration has taken it, as it should */
+	if (c->pipe) /* fails if the migration has taken it, as it should */
 		(void)!qmp_run(q, "closefd", json_of("{s:s}", "fdname", PIPE_NAME), NULL, &why);
 	if (c->partial[0] && checkpoint_dir_remove(c->partial, &why) < 0)
 		remains_add(&r, &why, "rm -r %s", c->partial);
-	for (size_t i = c->n_overlays; i-- > 0;) /* the last first, so that a chain of ours would come down in order */
+	for (size_t i = c->n_overlays; i-- > 0;) /* the last first, so that a chain of ours comes down in order */
 		if (undo_overlay(q, &c->overlays[i], &why) < 0)
 			remains_add(&r, &why,
 				    "the VM writes to '%s'; undo it with the QMP command block-commit, base '%s'",
 				    c->overlays[i].path, c->overlays[i].below_path);
-	/* a guest that wrote to an overlay while the disk was full of our state was stopped by QEMU (io-error) */
+	/* QEMU stopped a guest that wrote to an overlay while our state filled the disk (io-error) */
 	if (c->run_state && undo_run_state(q, c->was_running, true, &why) < 0)
 		remains_add(&r, &why, "send '%s' to its QMP socket", c->was_running ? "cont" : "stop");
 	*c = (struct changes){ 0 };

@@ -122,7 +122,7 @@ connected() {
     refused 3 "QMP connection closed" query-status=close
     refused 3 "QEMU refused 'query-status': no \\x1b[31mway" $'query-status=error:no \e[31mway'
     refused 3 "QEMU does not tell the run state of its VM" 'query-status=return:{"running": 7}'
-    refused 3 "QEMU does not tell its machine type" 'qom-get=return:[1]'
+    refused 3 "QEMU does not report its machine type" 'qom-get=return:[1]'
     refused 0 "" query-status=event
 }
 
@@ -343,7 +343,7 @@ hint: choose another --name, or none: then the next free one is taken"
     vm_save "$T/vm.qmp" /dev/null
     trigger 3
     says "mplcr-trigger: the VM is in the state 'postmigrate': only a running or paused VM can be checkpointed"
-    says "hint: it was left so by an earlier migration: 'cont' makes it run again"
+    says "hint: an earlier migration left it so: 'cont' resumes it"
     qmp vm cont >/dev/null
     trigger 0
     vm_assert_counting vm 8

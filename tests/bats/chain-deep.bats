@@ -130,7 +130,7 @@ paused_vm() {
     two_layers
     run_tool 0 mplcr-chain seal --quiet "$T/base.qcow2"
     run_tool 3 mplcr-chain seal "$T/top.ovl" "$T/base.qcow2"
-    [[ $stderr == *"'$T/base.qcow2' is sealed already"* && $stderr == *--force* ]]
+    [[ $stderr == *"'$T/base.qcow2' is already sealed"* && $stderr == *--force* ]]
     assert_not_exists "$T/top.ovl.seal"
     find "$T" -maxdepth 1 -type f -print0 | grep -zE 'top.ovl$' | mplcr-chain seal -q0 --force --read-only -
     assert_equal "$(stat -c %a "$T/top.ovl" "$T/base.qcow2" | tr '\n' ' ')" '444 444 '
@@ -222,7 +222,7 @@ paused_vm() {
     two_layers
     paused_vm "$T/top.ovl"
     run_tool 0 mplcr-chain usage "$T/top.ovl"
-    [[ $stderr == *'the figures are those of a moment' ]]
+    [[ $stderr == *'the figures are a snapshot in time' ]]
     vm_kill vm1
     qemu-img create -q -u -f qcow2 -b y.ovl -F qcow2 "$T/x.ovl" 1M
     qemu-img create -q -u -f qcow2 -b x.ovl -F qcow2 "$T/y.ovl" 1M

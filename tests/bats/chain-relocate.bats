@@ -70,7 +70,7 @@ all() { (cd "$1" && find . -type f -exec md5sum {} + -printf '%p %T@ %m\n' | sor
     run_tool 3 mplcr-chain relocate --to "$T/new" "$T/old/top.qcow2"
     [[ $stderr == *"mid.qcow2' must stay where it is: "*"it is the backing file of '"*"other.qcow2'"*'hint: --copy'* ]]
     run_tool 3 mplcr-chain relocate --to "$T/old" "$T/old/top.qcow2"
-    [[ $stderr == *'is there already'* ]]
+    [[ $stderr == *'is already there'* ]]
     mkdir -p "$T/new"
     echo mine >"$T/new/mid.qcow2"
     run_tool 3 mplcr-chain relocate --copy --to "$T/new" "$T/old/top.qcow2"

@@ -115,7 +115,7 @@ load restore
     run_tool 3 mplcr-restore --name clone --dir "$T/elsewhere" "$T/x1.ckpt"
     [[ $stderr == *'choose another --name'* ]]
     run_tool 3 mplcr-restore --socket "$T/own.qmp" "$T/x1.ckpt"
-    [[ $stderr == *'is there already'* ]]
+    [[ $stderr == *'is already there'* ]]
     assert_equal "$(processes_of_test)" "$(<"$T/c1.pid")"
 }
 

@@ -404,7 +404,7 @@ backing() { qemu-img info -U --output=json -f qcow2 "$1" | jq -r '"\(."backing-f
     qemu-img create -q -f qcow2 -u -F raw -b /etc/passwd evil 1M
     dd if=evil of=vm.raw conv=notrunc status=none && dd if=evil of=guest.img status=none
     snap 3 overlay vm.raw e.ovl
-    says 'has to be said' && says '--backing-format'
+    says 'must be given' && says '--backing-format'
     snap 3 overlay guest.img e.ovl
     snap 0 overlay --backing-format raw guest.img e.ovl
     [[ $(backing e.ovl) == 'guest.img raw' ]] && says 'qcow2 header'

@@ -360,7 +360,7 @@ field() { jq -r "$1" <<<"$json"; }
     echo $! >"$T/vm.pid"
     vm_wait_monitor vm
     trigger 3 --engine background # measured on 10.0: "invalid runstate transition", and QEMU aborts
-    says "no background snapshot of this VM: the VM has never run, and that would end QEMU"
+    says "no background snapshot of this VM: the VM has never run; a snapshot would crash QEMU"
     trigger 0 --json
     assert_equal "$(jq -r '.engine + " " + .run_state' <<<"$output")" "stop prelaunch"
     run vm_running "$T/vm.qmp"
@@ -375,7 +375,7 @@ field() { jq -r "$1" <<<"$json"; }
     boot
     if [ "$(qemu_major)" -lt 9 ]; then
         trigger 3 --leave-paused --engine background
-        says "QEMU before 9.0 lets the VM run after a background snapshot, and it is to stay paused"
+        says "QEMU before 9.0 resumes the VM after a background snapshot, but it is to stay paused"
         says "hint: --engine stop keeps it paused"
         nothing_left
     else

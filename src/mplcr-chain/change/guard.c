@@ -50,7 +50,7 @@ int guard_image(const struct chain_image *image, bool goes, struct err *e)
 				image->path, st.st_mode & 0222 ? SEAL : "");
 	}
 	if (st.st_nlink > 1)
-		return err_set(e, "'%s' has another name (hard link), which would be left behind", image->path);
+		return err_set(e, "'%s' has another hard link, which would keep the old content", image->path);
 	if (image->header.encryption != IMAGE_NOT_ENCRYPTED)
 		return err_set(e, "'%s' is encrypted, and its data would be stored in clear", image->path);
 	if (lost)

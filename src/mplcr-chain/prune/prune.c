@@ -39,11 +39,11 @@ static int set_within(void *options, const char *value, struct err *e)
 
 static const struct cli_option option_table[] = {
 	{ "keep", 'k', "N", "keep the newest N checkpoints", TO_CALL(set_keep) },
-	{ "keep-within", 'w', "TIME", "keep those that are not older: 12h, 7d, 4w (s, m, h, d, w)",
+	{ "keep-within", 'w', "TIME", "keep checkpoints up to that age: 12h, 7d, 4w (s, m, h, d, w)",
 	  TO_CALL(set_within) },
-	{ "dry-run", 'n', NULL, "only say what would be done", TO_FLAG(struct prune, dry_run) },
+	{ "dry-run", 'n', NULL, "only print what would be done", TO_FLAG(struct prune, dry_run) },
 	{ "socket", 's', "PATH",
-	  "let the running VM merge what it may into the image that it\nwrites to; PATH is its QMP socket",
+	  "let the running VM merge overlays into the image that it\nwrites to; PATH is its QMP socket",
 	  TO_SOCKET(struct prune, socket) },
 	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct prune, json) },
 	CLI_COMMON_OPTIONS,
@@ -57,11 +57,11 @@ static int parse(int argc, char **argv, struct prune *p, struct err *e)
 	if (i < 0)
 		return -1;
 	if (i == argc)
-		return err_usage(e, "where? DIR is missing");
+		return err_usage(e, "DIR is missing");
 	if (i + 1 < argc)
 		return err_usage(e, "one directory at a time: '%s' is one too many", argv[i + 1]);
 	if (!p->keep_given && !p->within) {
-		err_usage(e, "which are to stay? --keep or --keep-within is missing");
+		err_usage(e, "--keep or --keep-within is missing");
 		return err_hint(e, "--keep 3 --keep-within 7d --dry-run shows what would go");
 	}
 	p->dir = argv[i];
@@ -79,8 +79,8 @@ static int recover(const struct prune *p, struct err *e)
 	for (size_t i = 0; i < done.left.n; i++)
 		cli_note("%s", done.left.paths[i]);
 	if (result == 0 && done.found)
-		cli_note(done.obsolete ? "an interrupted run had left files of no use any more: they are gone"
-				       : "what an interrupted run had left to do is done");
+		cli_note(done.obsolete ? "removed useless files of an interrupted run"
+				       : "finished the work of an interrupted run");
 	journal_result_release(&done);
 	return result;
 }
@@ -356,8 +356,9 @@ const struct cli verb_prune = {
 	.verb = "prune",
 	.summary = "drop old checkpoints and merge their overlays",
 	.usage = "--keep N|--keep-within TIME [OPTION]... DIR",
-	.about = "Drops the old checkpoints below DIR, and merges the overlays that nothing else needs. What other\n"
-		 "checkpoints, images or running VMs need stays. With both options, those stay that either keeps.",
+	.about = "Drops the old checkpoints below DIR and merges the overlays that nothing else needs. Keeps\n"
+		 "everything that other checkpoints, images or running VMs need, and, with both options, the\n"
+		 "checkpoints that either one keeps.",
 	.options = option_table,
 	.operands = CLI_DIRECTORIES,
 	.most_operands = 1,

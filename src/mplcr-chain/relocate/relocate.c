@@ -22,8 +22,8 @@
 #include "tool.h"
 
 static const struct cli_option option_table[] = {
-	{ "to", 't', "DIR", "the directory that it goes to (required)", TO_DIRECTORY(struct set, to) },
-	{ "copy", 'c', NULL, "copy; what is there stays", TO_FLAG(struct set, copy) },
+	{ "to", 't', "DIR", "the new directory (required)", TO_DIRECTORY(struct set, to) },
+	{ "copy", 'c', NULL, "copy, and leave the original in place", TO_FLAG(struct set, copy) },
 	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct set, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
@@ -36,11 +36,11 @@ static int parse(int argc, char **argv, struct set *s, struct err *e)
 	if (i < 0)
 		return -1;
 	if (i == argc)
-		return err_usage(e, "what? CHECKPOINT or IMAGE is missing");
+		return err_usage(e, "CHECKPOINT or IMAGE is missing");
 	if (i + 1 < argc)
 		return err_usage(e, "one set at a time: '%s' is one too many", argv[i + 1]);
 	if (!s->to)
-		return err_usage(e, "where to? --to is missing");
+		return err_usage(e, "--to is missing");
 	s->operand = argv[i];
 	return 0;
 }
@@ -75,7 +75,7 @@ static int find_operand(struct set *s, struct err *e)
 		return e->sys == ENOENT && access(there, F_OK) == 0 ? err_hint(e, "'%s' is there", there) : -1;
 	}
 	if (S_ISLNK(st.st_mode))
-		return err_set(e, "'%s' is a link: name what it leads to", s->operand);
+		return err_set(e, "'%s' is a link: give its target", s->operand);
 	s->from = path_real(s->operand);
 	if (!s->from)
 		return err_sys(e, errno, "cannot open '%s'", s->operand);
@@ -83,7 +83,7 @@ static int find_operand(struct set *s, struct err *e)
 	if (!S_ISDIR(st.st_mode))
 		return 0;
 	if (strcmp(s->from, s->dest) == 0 || path_below(s->from, s->dest))
-		return err_set(e, "'%s' lies in what is to go there", s->to);
+		return err_set(e, "'%s' is inside of the set to be moved", s->to);
 	s->m = manifest_load(s->from, e);
 	return s->m ? 0 : -1;
 }
@@ -156,7 +156,8 @@ static int check_copy(const struct set *s, struct err *e)
 		if (image_lock_use_path(s->files[i].from) != IMAGE_WRITTEN)
 			continue;
 		err_set(e, "a running VM writes to '%s'", s->files[i].from);
-		return err_hint(e, "mplcr-snap overlay --socket gives the VM a new overlay: copy what is below that");
+		return err_hint(e,
+				"mplcr-snap overlay --socket gives the VM a new overlay: then copy its backing file");
 	}
 	return 0;
 }
@@ -230,7 +231,7 @@ static int recover(const struct set *s, bool *found, struct err *e)
 		cli_warn("%s", done.left.paths[i]);
 	journal_result_release(&done);
 	if (*found)
-		cli_note("what an interrupted run had left to do in '%s' is done", s->to);
+		cli_note("finished the work of an interrupted run in '%s'", s->to);
 	return result;
 }
 

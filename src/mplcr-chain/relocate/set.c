@@ -153,7 +153,7 @@ static int add_checkpoint_files(struct set *s, struct err *e)
 		if (entry->fts_info == FTS_F)
 			add(s, entry->fts_path);
 		else if (entry->fts_info != FTS_D && entry->fts_info != FTS_DP)
-			result = err_set(e, "'%s' is no file of a checkpoint", entry->fts_path);
+			result = err_set(e, "'%s' is not a file of a checkpoint", entry->fts_path);
 	}
 	if (walk)
 		fts_close(walk);
@@ -165,7 +165,7 @@ static int add_checkpoint(struct set *s, struct err *e)
 	if (manifest_check_images(s->m, e) < 0)
 		return -1;
 	if (s->m->receiver)
-		return err_set(e, "the state of checkpoint '%s' is in no file, but in a QEMU", s->m->name);
+		return err_set(e, "the state of checkpoint '%s' is in a QEMU, not in a file", s->m->name);
 	for (size_t d = 0; d < s->m->n_disks; d++) {
 		const struct manifest_disk *disk = &s->m->disks[d];
 
@@ -182,7 +182,7 @@ static int check_place(const struct set *s, size_t i, struct err *e)
 	const struct set_file *f = &s->files[i];
 
 	if (access(f->to, F_OK) == 0)
-		return strcmp(f->from, f->to) == 0 ? err_set(e, "'%s' is there already", f->from)
+		return strcmp(f->from, f->to) == 0 ? err_set(e, "'%s' is already there", f->from)
 						   : err_set(e, "'%s' exists already", f->to);
 	for (size_t k = 0; k < i; k++)
 		if (strcmp(s->files[k].to, f->to) == 0)

@@ -30,7 +30,7 @@ static void check_image(struct findings *f, const struct chain_image *image, con
 	if (image->state != CHAIN_OK || !check_file(f, image->path, s, &then->id))
 		return;
 	if (strcmp(then->format, image_format_name(image->format)) != 0)
-		findings_add(f, E_BACKING_CHANGED, image->path, "it was sealed as %s at %s, and is opened as %s now",
+		findings_add(f, E_BACKING_CHANGED, image->path, "it was sealed as %s at %s, but is opened as %s now",
 			     then->format, s->sealed, image_format_name(image->format));
 	if (then->has_data && image->data_path && !findings_has(f, E_UNTRUSTED_PATH, image->path))
 		check_file(f, image->data_path, s, &then->data);

@@ -70,10 +70,10 @@ static const char *read_seal(struct seal *s, const json_t *json)
 	if (json_array_size(images) == 0)
 		return "it has no list of images";
 	if (sum && !is_sum(sum))
-		return "'guest_xxh3' is not a sum";
+		return "'guest_xxh3' is not a checksum";
 	s->sealed = text_copy(json_text(json, "sealed"));
 	if (!s->sealed)
-		return "it does not say when it was made";
+		return "it has no time of making";
 	if (sum)
 		strcpy(s->guest_xxh3, sum);
 	s->images = memory_of(json_array_size(images), sizeof(*s->images));
@@ -138,6 +138,6 @@ int seal_store(const struct seal *s, const char *image, bool replace, struct err
 		return 0;
 	if (e->sys != EEXIST || access(path, F_OK) < 0)
 		return -1;
-	err_set(e, "'%s' is sealed already", image);
+	err_set(e, "'%s' is already sealed", image);
 	return err_hint(e, "--force seals it anew, as it is now");
 }

@@ -26,12 +26,11 @@ struct options {
 };
 
 static const struct cli_option option_table[] = {
-	{ "digest", 0, NULL, "record a sum of what a guest reads, too: all of it is read",
+	{ "digest", 0, NULL, "also record a checksum of the guest data, which reads all of it",
 	  TO_FLAG(struct options, digest) },
-	{ "read-only", 'r', NULL, "take away the right to write to the images, from everybody",
-	  TO_FLAG(struct options, read_only) },
-	{ "force", 'f', NULL, "replace a seal that is there", TO_FLAG(struct options, force) },
-	{ "null", '0', NULL, "- reads paths that end with NUL, not with a line feed",
+	{ "read-only", 'r', NULL, "make the images read-only for everybody", TO_FLAG(struct options, read_only) },
+	{ "force", 'f', NULL, "replace an existing seal", TO_FLAG(struct options, force) },
+	{ "null", '0', NULL, "- reads paths separated by NUL instead of line feeds",
 	  TO_FLAG(struct options, nul_separated) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
@@ -56,7 +55,7 @@ static int refuse_written_file(const char *path, struct err *e)
 		err_set(e, "'%s' is being written to by process %d", path, pid);
 	else
 		err_set(e, "'%s' is being written to by a running VM", path);
-	return err_hint(e, "seal it when the VM has ended, or after a checkpoint: then it is frozen");
+	return err_hint(e, "seal it after the VM has ended, or after a checkpoint, which freezes it");
 }
 
 static int refuse_written(const struct chain *c, struct err *e)
@@ -86,11 +85,11 @@ static int prepare(struct job *job, const struct options *o, struct err *e)
 	char now[32];
 
 	if (chain_whole(job->chain, e) < 0)
-		return err_hint(e, "mplcr-chain verify tells all that is wrong with the chain");
+		return err_hint(e, "mplcr-chain verify lists all faults of the chain");
 	if (refuse_written(job->chain, e) < 0)
 		return -1;
 	if (!o->force && access(sidecar, F_OK) == 0) {
-		err_set(e, "'%s' is sealed already", job->image);
+		err_set(e, "'%s' is already sealed", job->image);
 		return err_hint(e, "--force seals it anew, as it is now");
 	}
 	job->seal.sealed = text_copy(clock_utc(now));
@@ -218,7 +217,7 @@ static int seal_main(int argc, char **argv)
 const struct cli verb_seal = {
 	.tool = "mplcr-chain",
 	.verb = "seal",
-	.summary = "record what images are now, for verify",
+	.summary = "record the state of images for verify",
 	.usage = "[OPTION]... IMAGE...",
 	.about = "Records what each image of the chains is now, in a file IMAGE.seal beside it: verify tells "
 		 "from then on\n"

@@ -131,7 +131,7 @@ static int job_failed(struct live *l, struct err *e)
 {
 	int64_t until = clock_in_ms(EVENT_MS);
 
-	err_set(e, "QEMU's job ended before its time");
+	err_set(e, "QEMU's job ended too early");
 	for (;;) {
 		_cleanup_json_ json_t *event = NULL;
 		const json_t *data;
@@ -144,7 +144,7 @@ static int job_failed(struct live *l, struct err *e)
 		    json_text(data, "error"))
 			err_set(e, "QEMU's job failed: %s", json_text(data, "error"));
 	}
-	return err_hint(e, "the VM runs on, on the chain that it had");
+	return err_hint(e, "the VM runs on with its old chain");
 }
 
 /* Runs a command about the job with the guest held, and the guardian knowing of it. */

@@ -23,7 +23,7 @@ static const struct cli_option option_table[] = {
 	{ "keep", 'k', "N",
 	  "merge the images between the N - 1 lowest and IMAGE into IMAGE;\n1 leaves it without a backing file",
 	  TO_NUMBER(struct shorten, keep, 1, UINT32_MAX) },
-	{ "into", 'i', "BASE", "merge what is between IMAGE and BASE, an image of its chain,\ninto BASE",
+	{ "into", 'i', "BASE", "merge the images between IMAGE and BASE, an image of its chain,\ninto BASE",
 	  TO_FILE(struct shorten, into) },
 	{ "leave", 'l', NULL, "leave the files of merged layers where they are", TO_FLAG(struct shorten, leave) },
 	{ "socket", 's', "PATH", "let the running VM do it; PATH is its QMP socket",
@@ -40,15 +40,15 @@ static int parse(int argc, char **argv, struct shorten *s, struct err *e)
 	if (i < 0)
 		return -1;
 	if (i == argc)
-		return err_usage(e, "which image? IMAGE is missing");
+		return err_usage(e, "IMAGE is missing");
 	if (i + 1 < argc)
 		return err_usage(e, "one image at a time: '%s' is one too many", argv[i + 1]);
 	if (s->keep && s->into)
-		return err_usage(e, "--keep and --into are two ways: choose one");
+		return err_usage(e, "--keep and --into exclude each other");
 	if (!s->keep && !s->into) {
-		err_usage(e, "how short? --keep or --into is missing");
+		err_usage(e, "--keep or --into is missing");
 		return err_hint(e, "--keep 2 leaves IMAGE and its base, --keep 1 only IMAGE; mplcr-chain usage IMAGE "
-				   "says what it would save");
+				   "shows the saving");
 	}
 	s->image = argv[i];
 	return 0;
@@ -191,8 +191,8 @@ static int recover(const struct shorten *s, struct journal_result *done, struct 
 	if (journal_recover(s->journal, done, e) < 0)
 		return -1;
 	if (done->found)
-		cli_note(done->obsolete ? "an interrupted run had left files of no use any more: they are gone"
-					: "what an interrupted run had left to do is done");
+		cli_note(done->obsolete ? "removed useless files of an interrupted run"
+					: "finished the work of an interrupted run");
 	return remove_partial(s, e);
 }
 

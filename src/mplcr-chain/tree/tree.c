@@ -97,7 +97,7 @@ static void tell(const struct forest *f)
 	cli_note("%zu image%s (%s stored), %zu checkpoint%s, %zu broken", f->n_images, f->n_images == 1 ? "" : "s",
 		 number_bytes(stored, bytes), f->n_checkpoints, f->n_checkpoints == 1 ? "" : "s", broken);
 	if (f->n_unread > 0)
-		cli_warn("%zu director%s could not be read: the picture is not whole", f->n_unread,
+		cli_warn("%zu director%s could not be read: the picture is incomplete", f->n_unread,
 			 f->n_unread == 1 ? "y" : "ies");
 }
 

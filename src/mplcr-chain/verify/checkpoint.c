@@ -55,7 +55,7 @@ static void check_layout(const struct checkpoint *c)
 	for (size_t i = 0; m->layout->missing(m, i); i++)
 		findings_add(f, E_STATE_INCOMPLETE, m->checkpoint, "its manifest lists no %s", m->layout->missing(m, i));
 	for (char **name = m->left_out; name && *name; name++)
-		findings_add(f, N_LEFT_OUT, m->checkpoint, "disk '%s' is not in it, by the user's wish", *name);
+		findings_add(f, N_LEFT_OUT, m->checkpoint, "disk '%s' is not in it, at the user's request", *name);
 }
 
 /* --- its disks -------------------------------------------------------------------------------------------------- */

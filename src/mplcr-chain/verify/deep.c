@@ -261,8 +261,8 @@ static void report(struct findings *f, const struct job *job)
 			findings_add(f, E_NOT_CHECKED, path, "qemu-img check met %lld error%s in it",
 				     (long long)job->errors, job->errors == 1 ? "" : "s");
 		if (job->leaks)
-			findings_add(f, W_LEAKS, path, "it holds %lld cluster%s that nothing uses",
-				     (long long)job->leaks, job->leaks == 1 ? "" : "s");
+			findings_add(f, W_LEAKS, path, "it has %lld cluster%s that nothing uses", (long long)job->leaks,
+				     job->leaks == 1 ? "" : "s");
 		break;
 	case JOB_DIFFERS:
 		findings_add(f, E_GUEST_DATA, path, "a guest reads other data from it than when it was sealed at %s",

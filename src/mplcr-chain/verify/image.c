@@ -143,8 +143,7 @@ static bool check_format(const struct place *p)
 	if (!recorded || strcmp(recorded, image_format_name(image->found)) == 0 || is_guests_own(image))
 		return true;
 	if (image_format_named(recorded) < 0 && image->format != IMAGE_RAW)
-		findings_add(f, E_FORMAT, image->path, "it is recorded as '%s', which is no format that is known",
-			     recorded);
+		findings_add(f, E_FORMAT, image->path, "it is recorded as '%s', which is not a known format", recorded);
 	else if (image->format != image->found)
 		findings_add(f, E_FORMAT, image->path, "it is recorded as %s, its content is %s%s",
 			     image_format_name(image->format), image_format_name(image->found),
@@ -172,7 +171,7 @@ static void check_header(const struct place *p)
 		findings_add(f, W_DIRTY, image->path,
 			     "it was not closed: its reference counts are out of date (qemu-img check -r all)");
 	if (image->format != IMAGE_RAW && image->format > IMAGE_QED && !h->fault[0])
-		findings_add(f, N_OTHER_FORMAT, image->path, "of the format %s only the name is known here",
+		findings_add(f, N_OTHER_FORMAT, image->path, "only the name of the format %s is known here",
 			     image_format_name(image->format));
 }
 

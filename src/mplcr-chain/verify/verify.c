@@ -21,13 +21,13 @@
 /* clang-format off */
 static const struct cli_option option_table[] = {
 	MAX_DEPTH_OPTION(struct verify_options),
-	{ "trust-paths", 't', NULL, "open files that names lead to outside of the image's tree", TO_FLAG(struct verify_options, trust_paths) },
+	{ "trust-paths", 't', NULL, "also open files outside of the image's tree", TO_FLAG(struct verify_options, trust_paths) },
 	{ "follow-remote", 0, NULL, "ask QEMU whether it can open images that are not local files", TO_FLAG(struct verify_options, follow_remote) },
-	{ "sums", 'S', NULL, "read the files of a checkpoint, and compare their sums", TO_FLAG(struct verify_options, sums) },
-	{ "deep", 'D', NULL, "read the whole of each image: qemu-img check, and sums of guest data", TO_FLAG(struct verify_options, deep) },
+	{ "sums", 'S', NULL, "read the files of a checkpoint and compare their checksums", TO_FLAG(struct verify_options, sums) },
+	{ "deep", 'D', NULL, "read each image as a whole: qemu-img check, checksums of guest data", TO_FLAG(struct verify_options, deep) },
 	{ "timeout", 'T', "SECONDS", "longest time that --deep spends on an image (default: 600)", TO_SECONDS(struct verify_options, timeout_ms, 0) },
-	{ "strict", 's', NULL, "a warning is a fault", TO_FLAG(struct verify_options, strict) },
-	{ "null", '0', NULL, "paths on standard input end with NUL, not with a line feed", TO_FLAG(struct verify_options, nul_separated) },
+	{ "strict", 's', NULL, "count warnings as faults", TO_FLAG(struct verify_options, strict) },
+	{ "null", '0', NULL, "paths on standard input are separated by NUL, not by line feeds", TO_FLAG(struct verify_options, nul_separated) },
 	{ "json", 'j', NULL, "print JSON", TO_FLAG(struct verify_options, json) },
 	{ NULL, 0, NULL, "General:", CLI_HEADING },
 	CLI_COMMON_OPTIONS,

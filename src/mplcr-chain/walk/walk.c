@@ -22,8 +22,8 @@ struct walk_options {
 /* clang-format off */
 static const struct cli_option option_table[] = {
 	MAX_DEPTH_OPTION(struct walk_options),
-	{ "null", '0', NULL, "paths end with NUL, not with a line feed, those on standard input as well", TO_FLAG(struct walk_options, nul_separated) },
-	{ "json", 'j', NULL, "print all that is known of each image, a JSON object for each chain", TO_FLAG(struct walk_options, json) },
+	{ "null", '0', NULL, "separate paths by NUL, not by line feeds, on standard input, too", TO_FLAG(struct walk_options, nul_separated) },
+	{ "json", 'j', NULL, "print all facts about each image, one JSON object per chain", TO_FLAG(struct walk_options, json) },
 	{ NULL, 0, NULL, "General:", CLI_HEADING },
 	CLI_COMMON_OPTIONS,
 	CLI_END,

@@ -148,7 +148,7 @@ static int check_own(const struct args *a, struct err *e)
 	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++) {
 		if (!args_find(a, ours[i]))
 			continue;
-		err_usage(e, "the command line after -- has -%s, which mplcr-restore sees to itself", ours[i]);
+		err_usage(e, "the command line after -- has -%s, which mplcr-restore sets itself", ours[i]);
 		return err_hint(e, "leave it out");
 	}
 	return 0;

@@ -269,8 +269,10 @@ int commandline_outside(const struct commandline_request *r, struct args *a, str
 		struct arg *arg = &a->items[i];
 
 		if (is_inherited(arg)) {
-			err_set(e, "the VM got an open descriptor from whoever started it, which cannot be had "
-				"again: -%s %s", arg->name ? arg->name : "", arg->value ? arg->value : "");
+			err_set(e,
+				"the VM got an open descriptor from whoever started it, which is not available "
+				"again: -%s %s",
+				arg->name ? arg->name : "", arg->value ? arg->value : "");
 			return err_hint(e, "give the whole command line yourself: mplcr-restore CKPT -- QEMU ARG…, "
 					   "with {disk:DEVICE} where images belong");
 		}

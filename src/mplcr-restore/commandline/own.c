@@ -36,7 +36,7 @@ static int ram_path(const struct commandline_request *r, const char **path, bool
 	const struct manifest_file *file = memory_main_file(r->m);
 
 	if (!file || !r->lazy)
-		return err_usage(e, "{ram} needs a lazy restore, which this is not");
+		return err_usage(e, "{ram} needs a lazy restore");
 	*ram = true;
 	*path = file->name;
 	return 0;

@@ -51,7 +51,7 @@ static int look_at_source(const struct set *s, struct copy *c, struct err *e)
 	if (c->in_use && !s->options->live_ok && !in_frozen_pause()) {
 		in_use_error(c->source, "a copy would be torn", e);
 		return err_hint(e, "freeze it first: mplcr-trigger, or mplcr-snap overlay --socket; or stop the VM. "
-				   "--live-ok takes what is there");
+				   "--live-ok copies it as it is");
 	}
 	if (fd <= s->max_fd)
 		c->fd = steal_fd(&fd);
@@ -104,7 +104,7 @@ static int add_sources(struct set *s, const struct path_list *sources, struct er
 		if (added < 0)
 			return -1;
 	}
-	return s->n > 0 ? 0 : err_usage(e, "there are no files to copy");
+	return s->n > 0 ? 0 : err_usage(e, "no files to copy");
 }
 
 /* --- names ------------------------------------------------------------------------------------------------------ */
@@ -141,8 +141,7 @@ static int name_copy(struct set *s, struct copy *c, struct err *e)
 	if (s->dir_partial || lstat(c->path, &st) < 0)
 		return 0;
 	err_set(e, "'%s' exists", c->path);
-	return err_hint(e, "a copy is never written over another file: choose another %s",
-			s->dir ? "directory" : "suffix");
+	return err_hint(e, "a copy never replaces another file: choose another %s", s->dir ? "directory" : "suffix");
 }
 
 static int compare_paths(const void *a, const void *b)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine "background": memory is write-protected (userfaultfd) while the guest stands still, and written out as it
- * was at that instant while the guest runs on. QEMU migration/migration.c, bg_migration_thread.
+ * The engine "background": QEMU write-protects memory (userfaultfd) in the pause, and saves it as of that instant while
+ * the guest runs on. QEMU migration/migration.c, bg_migration_thread.
  */
 #include "engine/predict.h"
 #include "engine/steps.h"
@@ -17,7 +17,7 @@
 
 #define CAPABILITY "background-snapshot"
 
-/* Looks whether memory is protected take QEMU's lock: one every 0.5 ms at first, then every twentieth of the pause. */
+/* Asking whether memory is protected takes QEMU's lock: ask every 0.5 ms at first, then at twentieths of the pause. */
 static int64_t next_look(const struct engine_job *j)
 {
 	int64_t now = clock_ns(), paused = j->pause_began ? now - j->pause_began : 0;
@@ -25,16 +25,16 @@ static int64_t next_look(const struct engine_job *j)
 	return now + (paused > 10 * NS_PER_MS ? paused / 20 : NS_PER_MS / 2);
 }
 
-/* Pages of RAM that were saved: none before all memory is protected. */
+/* Whether RAM pages were saved: none are before all memory is protected. */
 static bool pages_saved(const json_t *info)
 {
 	return vm_pages_sent(json_object_get(info, "ram")) > 0;
 }
 
 /*
- * The status "active" comes before memory is protected: to let the guest run then would corrupt the checkpoint. Up to
- * QEMU 8.2 the VM starts by itself when it is safe (RESUME); from 9.0 on it stays paused and only the first saved page
- * tells.
+ * The status "active" comes before memory is protected: resuming the guest then would corrupt the checkpoint. Up to
+ * QEMU 8.2 the VM resumes by itself when it is safe (RESUME); from 9.0 on it stays paused, and only the first saved
+ * page shows that it is safe.
  */
 static int wait_armed(struct engine_job *j, struct err *e)
 {
@@ -56,8 +56,8 @@ static int wait_armed(struct engine_job *j, struct err *e)
 }
 
 /*
- * Whether QEMU takes a background snapshot of this VM: it alone knows (userfaultfd, memory that cannot be
- * write-protected), and says so when the capability is set. The capability is put back at once.
+ * Whether QEMU can take a background snapshot of this VM: only QEMU knows (userfaultfd, memory that cannot be
+ * write-protected), and it says so when the capability is set. Puts the capability back at once.
  */
 static int try_it(const struct engine_probe *p, struct verdict *v, struct err *e)
 {
@@ -81,7 +81,7 @@ static int probe(const struct engine_probe *p, struct verdict *v, void **state, 
 	if (!json_object_get(p->survey->capabilities, CAPABILITY))
 		snprintf(v->why, sizeof(v->why), "this QEMU has no background snapshots (6.0 and later do)");
 	else if (strcmp(p->survey->run_state, "prelaunch") == 0) /* measured on 10.0: QEMU aborts */
-		snprintf(v->why, sizeof(v->why), "the VM has never run, and that would end QEMU");
+		snprintf(v->why, sizeof(v->why), "the VM has never run; a snapshot would crash QEMU");
 	else
 		return try_it(p, v, e);
 	return 0;
@@ -91,16 +91,17 @@ static int judge(const struct engine_view *v, struct verdict *verdict, struct er
 {
 	if (!verdict->possible) {
 		err_set(e, "no background snapshot of this VM: %s", verdict->why);
-		return err_hint(e, "it needs root, vm.unprivileged_userfaultfd=1 or access to /dev/userfaultfd for "
-				   "QEMU, and guest memory that is not a file; --engine auto takes what is possible");
+		return err_hint(e,
+				"it needs root, vm.unprivileged_userfaultfd=1 or access to /dev/userfaultfd for "
+				"QEMU, and guest memory that is not a file; --engine auto takes an engine that works");
 	}
 	if (!vm_stays_paused(v))
 		return 0;
 	if (v->survey->version < QEMU_BACKGROUND_STAYS_PAUSED) {
-		err_set(e, "QEMU before 9.0 lets the VM run after a background snapshot, and it is to stay paused");
+		err_set(e, "QEMU before 9.0 resumes the VM after a background snapshot, but it is to stay paused");
 		return err_hint(e, "--engine stop keeps it paused");
 	}
-	verdict->because = "the VM is to stay paused, and this leaves its disks in QEMU's hands";
+	verdict->because = "the VM is to stay paused, and this engine leaves its disks active";
 	return 0;
 }
 

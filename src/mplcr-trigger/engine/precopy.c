@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine "precopy": memory is written in passes while the guest runs; when what is left fits into the downtime
- * limit the guest is stopped, the disks are frozen (status pre-switchover) and the rest is written. The limit is tight
- * at first and is relaxed only when the guest does not converge within the passes allowed: a bounded live stage.
+ * The engine "precopy": QEMU sends memory in passes while the guest runs. Once the rest fits into the downtime limit,
+ * it stops the guest, we freeze the disks (status pre-switchover), and QEMU sends the rest. The limit is tight at
+ * first; we relax it only if the guest does not converge within the passes allowed, which bounds the live stage.
  */
 #include "engine/predict.h"
 #include "engine/steps.h"
@@ -16,7 +16,7 @@
 
 #define CAPABILITY "pause-before-switchover"
 
-/* Memory may go over the pipe so often before the limit is relaxed. */
+/* So many copies of memory may go over the pipe before the limit is relaxed. */
 #define MAX_COPIES 3
 
 /* QEMU's own bound of downtime-limit, ms. */
@@ -27,7 +27,7 @@ static bool live_stage_is_over(const struct engine_job *j)
 	return (uint64_t)j->passes_done > j->passes || j->transferred > (double)MAX_COPIES * (double)j->survey->memory;
 }
 
-/* Doubles the limit, up to --max-pause. A pass more is then allowed for each step. */
+/* Doubles the limit, up to --max-pause. Each step allows one more pass. */
 static int relax(struct engine_job *j, int64_t *limit_ms, struct err *e)
 {
 	int64_t most = j->options->max_pause_ms ? (int64_t)j->options->max_pause_ms : LONGEST_LIMIT_MS;
@@ -35,7 +35,7 @@ static int relax(struct engine_job *j, int64_t *limit_ms, struct err *e)
 	if (*limit_ms >= most) {
 		err_set(e, "gave up after %" PRId64 " passes: the guest writes too fast for a pause of %" PRId64 " ms",
 			j->passes_done, *limit_ms);
-		return err_hint(e, "allow more with --max-pause, or take another engine");
+		return err_hint(e, "allow more with --max-pause, or use another engine");
 	}
 	*limit_ms = 2 * *limit_ms < most ? 2 * *limit_ms : most;
 	j->passes = (uint64_t)j->passes_done;
@@ -43,7 +43,7 @@ static int relax(struct engine_job *j, int64_t *limit_ms, struct err *e)
 		       e);
 }
 
-/* The live stage: ends when the guest stands still with its disks drained. */
+/* The live stage: ends when the guest is paused with its disks drained. */
 static int live_stage(struct engine_job *j, int64_t limit_ms, struct err *e)
 {
 	int64_t relaxed_at = 0;
@@ -60,7 +60,7 @@ static int live_stage(struct engine_job *j, int64_t limit_ms, struct err *e)
 	return 0;
 }
 
-/* It needs a pause before the switchover, and a dirty bitmap that sees every store. */
+/* Needs a pause before the switchover, and a dirty bitmap that sees every store. */
 static int probe(const struct engine_probe *p, struct verdict *v, void **state, struct err *e)
 {
 	(void)state;
@@ -87,7 +87,7 @@ static int judge(const struct engine_view *v, struct verdict *verdict, struct er
 			   "checkpoint with wrong memory");
 }
 
-/* Until the dirty rate is measured, at its best. */
+/* The best case, until the dirty rate is measured. */
 static double predict_ms(const struct engine_view *v)
 {
 	double bandwidth = predict_bandwidth(v->options);
@@ -98,7 +98,7 @@ static double predict_ms(const struct engine_view *v)
 				  bandwidth, v->options->passes);
 }
 
-/* Throttling helps the user's guest to converge, if that is the wish. */
+/* Keeps the user's choice of throttling, which helps the guest to converge. */
 static void capabilities(const struct engine_job *j, json_t *wanted)
 {
 	(void)j;

@@ -4,7 +4,7 @@
 #include "engine/steps.h"
 #include "options.h"
 
-/* Bytes per second into files, where nothing is known of the storage. */
+/* Bytes per second into files, if nothing is known about the storage. */
 #define USUAL_BANDWIDTH (600 * MIB)
 
 double predict_bandwidth(const struct options *o)
@@ -22,7 +22,7 @@ double predict_precopy_ms(uint64_t populated, double dirty_rate, double bandwidt
 	double ratio = dirty_rate / bandwidth, left = (double)populated;
 
 	if (ratio > 1)
-		ratio = 1; /* a pass cannot dirty more than all */
+		ratio = 1; /* a pass cannot dirty more than all memory */
 	for (uint64_t i = 0; i < passes && left / bandwidth > TIGHT_LIMIT_MS / 1000.0; i++)
 		left *= ratio;
 	return PRECOPY_BEST_MS + left / bandwidth * 1000;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What all engines share: the settings of a run, and the steps that they are made of. Facts of QEMU:
+ * Shared by all engines: the settings of a run, and the steps that they are made of. Facts of QEMU:
  * qapi/migration.json, qapi/run-state.json and migration/migration.c.
  */
 #include "engine/steps.h"
@@ -16,13 +16,13 @@
 #include "qemu/versions.h"
 #include "options.h"
 
-/* What query-migrate counts in. */
+/* The unit of query-migrate. */
 #define PAGE_BYTES 4096
 
-/* Between two looks at a migration, for progress and trace, which has one at least every 100 ms. */
+/* Between two samples of a migration, for progress and the trace, which has one at least every 100 ms. */
 #define SAMPLE_MS 50
 
-/* --- what engines judge by -------------------------------------------------------------------------------------- */
+/* --- verdicts ------------------------------------------------------------------------------------------------ */
 
 bool vm_stays_paused(const struct engine_view *v)
 {
@@ -53,7 +53,7 @@ json_t *engine_capabilities(const char *capability, const json_t *now)
 	return wanted;
 }
 
-/* No limit, for QEMU's max-bandwidth: bytes per second that nothing reaches. */
+/* No limit for QEMU's max-bandwidth: an unreachable number of bytes per second. */
 #define NO_BANDWIDTH_LIMIT (100LL << 30)
 
 static json_t *capabilities_wanted(const struct engine *engine, const struct engine_job *j)
@@ -150,7 +150,7 @@ static int take_events(struct engine_job *j, int64_t until, bool first, struct e
 		take_event(j, event);
 		json_decref(event);
 		if (first)
-			until = 0; /* only what is there already */
+			until = 0; /* only events already there */
 	}
 }
 
@@ -195,9 +195,9 @@ int vm_sample(struct engine_job *j, const char *phase, json_t **info, struct err
 	if (vm_status_is(j, "failed")) {
 		const char *why = json_text(got, "error-desc");
 
-		err_set(e, "QEMU could not save the state: %s", why ? why : "it gives no reason");
+		err_set(e, "QEMU could not save the state: %s", why ? why : "it gave no reason");
 		json_decref(got);
-		return j->options->uri ? err_hint(e, "does a QEMU wait at '%s', and has it room?", j->options->uri)
+		return j->options->uri ? err_hint(e, "is a QEMU waiting at '%s', with enough space?", j->options->uri)
 				       : -1;
 	}
 	if (vm_status_is(j, "cancelled") || vm_status_is(j, "cancelling")) {
@@ -283,8 +283,8 @@ int vm_wait_status(struct engine_job *j, const char *status, const char *phase, 
 }
 
 /*
- * "completed" comes before QEMU has left the state finish-migrate, in which it refuses cont ("Migration is not
- * finalized yet").
+ * "completed" comes before QEMU leaves the state finish-migrate, in which it refuses cont ("Migration is not finalized
+ * yet").
  */
 static int wait_postmigrate(struct engine_job *j, struct err *e)
 {
@@ -312,12 +312,12 @@ int vm_resume(struct engine_job *j, struct err *e)
 		return 0;
 	if (vm_run_state(j, state, sizeof(state), &running, e) < 0 || take_events(j, 0, false, e) < 0)
 		return -1;
-	return running ? 0 : err_set(e, "the VM did not run again after 'cont': it is in the state '%s'", state);
+	return running ? 0 : err_set(e, "the VM did not resume after 'cont': it is in the state '%s'", state);
 }
 
 /*
- * A completed migration leaves a VM in postmigrate, with its images handed over; only cont takes them back. So a VM
- * that was paused is made to run and stopped at once, to be what it was; the checkpoint is complete by then.
+ * A completed migration leaves the VM in postmigrate, with its images inactive; only cont takes them back. So we resume
+ * a VM that was paused and stop it at once, to restore its state; the checkpoint is complete by then.
  */
 static int pause_again(struct engine_job *j, struct err *e)
 {

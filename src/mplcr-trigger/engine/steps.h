@@ -8,20 +8,20 @@
 #include "qemu/qmp.h"
 #include "survey.h"
 
-/* precopy begins with this downtime-limit (ms) and relaxes it only when the guest does not converge. */
+/* precopy begins with this downtime-limit (ms) and relaxes it only if the guest does not converge. */
 #define TIGHT_LIMIT_MS 5
 
-/* Whether the VM is to stand still when all is done, so that no pause counts. */
+/* Whether the VM stays paused in the end, so that the length of the pause does not matter. */
 bool vm_stays_paused(const struct engine_view *v);
 /*
  * The verdict on an engine whose live stage follows the guest's writes: not safe where QEMU misses some of them, under
- * TCG before 9.0. `where` is its word for the live stage.
+ * TCG before 9.0. `where` names the live stage in the message.
  */
 void vm_judge_dirty_log(const struct survey *s, const char *where, struct verdict *v);
 
 /*
  * The capabilities for a run, given those of the VM (object name -> bool): `capability` (or NULL) and "events" on, and
- * every other that is on now off, since most change the stream or what happens to the VM. The caller's.
+ * every other one off, since most change the stream or the fate of the VM. The caller's.
  */
 json_t *engine_capabilities(const char *capability, const json_t *now);
 

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The engine "stop": the guest stands still while all its memory is written. The baseline, and the one for paused VMs.
- */
+/* The engine "stop": QEMU pauses the guest while it saves all memory. The baseline, and the engine for paused VMs. */
 #include "engine/predict.h"
 #include "engine/steps.h"
 #include "options.h"
 #include "transport/transport.h"
 
-/* Every QEMU can. */
+/* Every QEMU can do this. */
 static int probe(const struct engine_probe *p, struct verdict *v, void **state, struct err *e)
 {
 	(void)p;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The engines that there are, in the order in which they are listed. Here alone they are named. */
+/* All engines, in the order in which they are listed. Only this file names them. */
 #include "engine/engine.h"
 #include "survey.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files that are cloned in the pause. Both ends of each are opened before it, and what is dirty of the original is
- * written back, so that in the pause there is one ioctl for each file. They are cloned one after the other: side by
- * side is slower (measured on btrfs and XFS, of whole files and of fragmented ones: a filesystem makes one at a time).
+ * Clones files in the pause. We open both ends and write dirty data back before the pause, which leaves one ioctl per
+ * file. We clone one file after the other: in parallel is slower (measured on btrfs and XFS, with whole and with
+ * fragmented files: a filesystem makes one clone at a time).
  */
 #include "freeze/clones.h"
 
@@ -28,7 +28,7 @@ static bool is_taken(const struct clones *c, const char *to)
 	return false;
 }
 
-/* The file's name, without control bytes, which no path in a manifest may have. */
+/* The file's name without control bytes, which paths in a manifest must not have. */
 static char *plain_name(const char *path)
 {
 	char *name = text_copy(path_base(path));
@@ -84,7 +84,7 @@ int clones_open(struct clones *c, const char *in, int dirfd, const char *sub, st
 	for (size_t i = 0; i < c->n; i++)
 		if (open_ends(&c->list[i], dirfd, e) < 0)
 			return -1;
-	for (size_t i = 0; i < c->n; i++) /* what is written back now costs nothing in the pause */
+	for (size_t i = 0; i < c->n; i++) /* data written back now cost nothing in the pause */
 		if (fsync(c->list[i].from_fd) < 0)
 			return err_sys(e, errno, "cannot write back '%s'", c->list[i].from);
 	return 0;
@@ -104,8 +104,8 @@ static int make_one(const struct clones *all, const struct clone *c, struct err 
 }
 
 /*
- * After a failure nothing is shared any more when the guest runs again: where there is no space, it could otherwise not
- * even write where it has written before.
+ * After a failure no clone remains when the guest resumes: with a full filesystem, the guest could not even overwrite
+ * its own shared data.
  */
 int clones_make(const struct clones *c, struct err *e)
 {
@@ -135,7 +135,7 @@ int clones_close(struct clones *c, const char *sub, struct err *e)
 	if (c->n == 0)
 		return 0;
 	for (size_t i = 0; i < c->n; i++) {
-		/* nobody is to write to it again */
+		/* nobody may write to it again */
 		if (fchmod(c->list[i].to_fd, 0400) < 0 || fsync(c->list[i].to_fd) < 0)
 			return err_sys(e, errno, "cannot make '%s' durable", c->list[i].to);
 		close_ends(&c->list[i]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files that are cloned in the pause. */
+/* Clones files in the pause. */
 #ifndef TRIGGER_CLONES_H
 #define TRIGGER_CLONES_H
 
@@ -11,7 +11,7 @@
 struct clone {
 	char *from;         /* absolute */
 	char *to;           /* below the checkpoint's directory: "disks/vm1.qcow2" */
-	bool copy;          /* the filesystem cannot clone it: it is copied */
+	bool copy;          /* copy it: the filesystem cannot clone it */
 	int from_fd, to_fd; /* from clones_open on, else -1 */
 };
 
@@ -22,15 +22,15 @@ struct clones {
 };
 
 /*
- * Adds the file at `from`, to be cloned to DIR/NAME, where NAME is that of the file; or TAG-NAME, or TAG-NUMBER-NAME
- * where another of the list has that. Returns its `to`, the list's.
+ * Adds the file at `from`, to be cloned to DIR/NAME with the file's own name, or TAG-NAME or TAG-NUMBER-NAME if that is
+ * taken in the list. Returns its `to`, the list's.
  */
 const char *clones_add(struct clones *c, const char *dir, const char *from, const char *tag);
 /* Whether the filesystem of the directory `dir` can clone the file. Returns 0, or -1 with the reason. */
 int clone_possible(const char *from, const char *dir, struct err *e);
 /*
- * Makes `sub` below the directory `in`, which is `dirfd`, and the empty files in it; opens both ends and writes back
- * what is dirty.
+ * Makes `sub` below the directory `in`, which is `dirfd`, and the empty files in it; opens both ends and writes dirty
+ * data back.
  */
 int clones_open(struct clones *c, const char *in, int dirfd, const char *sub, struct err *e);
 /* In the pause: clones them all. */

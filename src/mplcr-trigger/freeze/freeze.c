@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The disks at the pause: the way of freezing them that was chosen, and what more than one way does. */
+/* Freezing disks in the pause: calls the chosen method, and the code that several methods share. */
 #include "freeze/freeze.h"
 #include "plan.h"
 #include "qemu/qmp.h"
@@ -38,11 +38,11 @@ int freeze_check_same(const struct freeze *f, const struct disk_plan *dp, const 
 	(void)f;
 	if (file && strcmp(file, dp->disk->shown) == 0)
 		return 0;
-	return err_set(e, "disk '%s' writes to '%s' and no longer to '%s': someone else changed that meanwhile",
+	return err_set(e, "disk '%s' writes to '%s' and no longer to '%s': someone else changed it meanwhile",
 		       dp->disk->device, file ? file : "nothing", dp->disk->shown);
 }
 
-/* Every disk is looked at: the user must know of each where it writes to. */
+/* Checks every disk: the user must know where each one writes. */
 static int check_all(const struct freeze *f, const json_t *blocks, struct err *e)
 {
 	const struct plan *p = f->plan;
@@ -74,7 +74,7 @@ int freeze_check(const struct freeze *f, struct err *e)
 
 /* --- the names in the headers of clones ------------------------------------------------------------------------- */
 
-/* How the clone is to name the file at `path`: from its own directory, where both are in one tree; malloc'd. */
+/* The clone's name for the file at `path`: relative to its own directory if both are in one tree; malloc'd. */
 static char *name_from_clone(const struct plan *p, const struct disk_plan *dp, const char *path)
 {
 	_cleanup_free_ char *clone = path_join(p->final, dp->clone), *dir = path_dir(clone);
@@ -82,7 +82,7 @@ static char *name_from_clone(const struct plan *p, const struct disk_plan *dp, c
 	return path_below(p->dir, path) ? relative_name(dir, path) : text_copy(path);
 }
 
-/* The backing file's name. A sealed header keeps its own, which leads there from anywhere: see vm_disks.c. */
+/* Rewrites the backing file's name. A sealed header keeps its own, which is valid anywhere: see vm_disks.c. */
 static int relink_backing(const struct plan *p, const struct disk_plan *dp, const struct qemu_img_header *h,
 			  struct err *e)
 {
@@ -95,7 +95,7 @@ static int relink_backing(const struct plan *p, const struct disk_plan *dp, cons
 	return qemu_img_set_backing(h, name, d->chain[1].format, e);
 }
 
-/* The data file's name, which QEMU takes as relative to its own working directory: so it is absolute. */
+/* Rewrites the data file's name: absolute, since QEMU takes it relative to its own working directory. */
 static int relink_data(const struct plan *p, const struct disk_plan *dp, const struct qemu_img_header *h, struct err *e)
 {
 	_cleanup_free_ char *data = dp->data ? path_join(p->final, dp->data) : NULL;
@@ -103,7 +103,7 @@ static int relink_data(const struct plan *p, const struct disk_plan *dp, const s
 	return data ? qemu_img_set_data(h, data, e) : 0;
 }
 
-/* The clone is opened with the clone of its data file, whatever its header says. */
+/* Opens the clone with the clone of its data file, whatever its header says. */
 static int relink(const struct freeze *f, const struct disk_plan *dp, struct err *e)
 {
 	const struct plan *p = f->plan;
@@ -126,6 +126,6 @@ int freeze_relink(const struct freeze *f, struct err *e)
 
 	for (size_t i = 0; i < p->n_disks; i++)
 		if (p->disks[i].clone && relink(f, &p->disks[i], e) < 0)
-			return err_prefix(e, "cannot put right the names in the clone '%s'", p->disks[i].clone);
+			return err_prefix(e, "cannot correct the names in the clone '%s'", p->disks[i].clone);
 	return 0;
 }

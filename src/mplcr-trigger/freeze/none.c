@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* No disk is frozen, by the user's wish. */
+/* Freezes no disk, at the user's request. */
 #include "freeze/freeze.h"
 
 static int plan(struct plan *p, struct err *e)

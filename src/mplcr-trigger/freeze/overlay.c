@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Disks frozen by overlays: the overlay files are made before the pause (qemu-img), put on top of all images in one
- * transaction inside it (blockdev-snapshot-sync with mode "existing"), and checked after it.
+ * Freezes disks with overlays: makes the files before the pause (qemu-img), puts them on top of all images in one
+ * transaction inside it (blockdev-snapshot-sync with mode "existing"), and checks them after it.
  */
 #include "freeze/freeze.h"
 #include "plan.h"
@@ -64,7 +64,7 @@ static int note_time(struct changed_overlay *o, struct err *e)
 	return 0;
 }
 
-/* An encrypted image, for one, can only be frozen by a clone. */
+/* Some images, such as encrypted ones, can only be frozen by a clone. */
 static int plan(struct plan *p, struct err *e)
 {
 	for (size_t i = 0; i < p->n_disks; i++)
@@ -73,7 +73,7 @@ static int plan(struct plan *p, struct err *e)
 	return 0;
 }
 
-/* Makes the overlay files; where QEMU makes them itself, claims their names with empty files. */
+/* Makes the overlay files; if QEMU makes them itself, claims their names with empty files. */
 static int prepare(const struct freeze *f, struct err *e)
 {
 	struct overlay_set set = set_of(f->plan);
@@ -87,7 +87,7 @@ static int prepare(const struct freeze *f, struct err *e)
 	for (size_t i = 0; i < c->n_overlays; i++)
 		if (note_time(&c->overlays[i], e) < 0)
 			return -1;
-	/* what the host writes back now, QEMU need not flush inside the pause */
+	/* written back now, QEMU need not flush it inside the pause */
 	for (size_t i = 0; i < set.n; i++)
 		if (path_sync(list[i].disk->chain[0].path, e) < 0)
 			return -1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Disks frozen by clones: in the pause, when QEMU has written everything into the images ("stop" drains and flushes all
- * disks, and qcow2's caches with them), each image and its external data file is cloned into the checkpoint. The VM
- * goes on with the same images.
+ * Freezes disks with clones: in the pause, when QEMU has written everything into the images ("stop" drains and flushes
+ * all disks, qcow2's caches included), clones each image and its external data file into the checkpoint. The VM goes on
+ * with the same images.
  */
 #include "freeze/freeze.h"
 #include "plan.h"
@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "qemu/overlay_name.h"
 
-/* Into the checkpoint's directory, as `*to` (malloc'd), below it. */
+/* Plans a clone in the checkpoint's directory; `*to` (malloc'd) gets its path below that. */
 static int plan_clone(struct plan *p, const struct disk *d, const char *from, char **to, struct err *e)
 {
 	char *tag;

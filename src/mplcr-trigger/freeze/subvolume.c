@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Disks frozen by one snapshot of the btrfs subvolume that all their images lie in, at disks/ in the checkpoint. It is
- * writable until the names in the headers of the images are put right, and read-only from then on. (A snapshot holds
- * nothing of the subvolumes below its source, so the checkpoint may lie in that, too.)
+ * Freezes disks with one snapshot of the btrfs subvolume of all their images, at disks/ in the checkpoint. The snapshot
+ * is writable until the names in the image headers are corrected, and read-only from then on. (A snapshot leaves out
+ * the subvolumes below its source, so the checkpoint may lie in the source, too.)
  */
 #include "freeze/freeze.h"
 #include "plan.h"
@@ -19,20 +19,21 @@
 #include "base/text.h"
 #include "image/subvolume.h"
 
-/* The file is in the subvolume of the others, in which `*to` (malloc'd) becomes its place in the checkpoint. */
+/* Checks that the file is in the same subvolume as the others; `*to` (malloc'd) gets its path in the checkpoint. */
 static int plan_file(struct plan *p, const struct disk *d, const char *path, char **to, struct err *e)
 {
 	_cleanup_free_ char *dir = path_dir(path);
 	_cleanup_free_ char *subvolume = subvolume_of(dir);
 
 	if (!subvolume) {
-		err_set(e, "disk '%s': '%s' is not on btrfs, which alone has subvolumes", d->device, path);
+		err_set(e, "disk '%s': '%s' is not on btrfs; only btrfs has subvolumes", d->device, path);
 		return err_hint(e, "--disks reflink works on XFS too, overlay on every filesystem");
 	}
 	if (p->subvolume && strcmp(p->subvolume, subvolume) != 0) {
-		err_set(e, "disk '%s': '%s' is not in the subvolume of the other images: that is '%s', and not '%s'",
+		err_set(e, "disk '%s': '%s' is not in the subvolume of the other images: it is in '%s', not in '%s'",
 			d->device, path, subvolume, p->subvolume);
-		return err_hint(e, "no snapshot holds them all: move them into one, or say --disks reflink");
+		return err_hint(
+			e, "one snapshot cannot hold them all: move them into one subvolume, or use --disks reflink");
 	}
 	*to = text_of("%s/%s", CLONES_DIR, path_below(subvolume, path));
 	if (!p->subvolume)
@@ -62,7 +63,7 @@ static int plan(struct plan *p, struct err *e)
 	return err_hint(e, "choose a directory on that filesystem with --dir");
 }
 
-/* Writes back all that is dirty in the filesystem. */
+/* Writes back all dirty data of the filesystem. */
 static int sync_all(const char *path, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -82,7 +83,7 @@ static int run(const struct freeze *f, struct err *e)
 	return f->plan->subvolume ? subvolume_snapshot(f->plan->subvolume, snapshot, false, e) : 0;
 }
 
-/* Where the checkpoint lies in the subvolume itself, the snapshot has half of it, which is no part of any disk. */
+/* If the checkpoint lies in the subvolume itself, the snapshot contains half of it, which is not part of any disk. */
 static void drop_half_checkpoint(const struct plan *p, const char *snapshot)
 {
 	const char *below = path_below(p->subvolume, p->partial);

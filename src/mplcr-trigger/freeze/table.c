@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The ways of freezing disks that there are, in the order in which they are listed. */
+/* All methods of freezing disks, in the order in which they are listed. */
 #include "freeze/freeze.h"
 
 #include <stdlib.h>
@@ -22,7 +22,7 @@ const struct freeze_method *freeze_named(const char *name)
 	return NULL;
 }
 
-/* The last row is none, which is no way of freezing: auto stands before it. */
+/* The last row, none, freezes nothing, so auto comes before it. */
 struct cli_word freeze_word(size_t i)
 {
 	static const struct cli_word automatic = { "auto", "reflink, or overlay" };
@@ -39,7 +39,7 @@ static int plan_method(struct plan *p, const struct freeze_method *method, struc
 	return method->plan(p, e);
 }
 
-/* What a method planned that cannot be. */
+/* Drops the plan of an impossible method. */
 static void forget_clones(struct plan *p)
 {
 	clones_release(&p->clones);
@@ -50,7 +50,7 @@ static void forget_clones(struct plan *p)
 	}
 }
 
-/* The first that can be of those that leave the chain as it is; else the default. */
+/* Takes the first possible method that does not grow the chain; else the default. */
 static int plan_auto(struct plan *p, struct err *e)
 {
 	for (size_t i = 0; i < N_ROWS; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The state goes to a QEMU that waits for it (--uri), and the checkpoint does not have it. */
+/* Sends the state to a waiting QEMU (--uri); the checkpoint does not contain it. */
 #include "transport/transport.h"
 
 #include "engine/engine.h"

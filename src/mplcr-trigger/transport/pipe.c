@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The migration stream comes through a pipe; a thread reads it, and the sink stores it. */
+/* Receives the migration stream through a pipe: a thread reads it, the sink stores it. */
 #include "transport/transport.h"
 
 #include <errno.h>
@@ -20,12 +20,10 @@
 #include "state/sink.h"
 #include "survey.h"
 
-/*
- * Larger than the default 64 KiB, so that QEMU need not wait for us at each buffer; what cannot be had is not needed.
- */
+/* Larger than the default 64 KiB, so that QEMU need not wait for us at each buffer; works without, too. */
 #define PIPE_BYTES (1 << 20)
 
-/* More RAM blocks than memory alone (video memory, ROMs) may be in the stream: this much is plausible for those. */
+/* A plausible total for the RAM blocks in the stream that are not main memory (video memory, ROMs). */
 #define OTHER_BLOCKS (16ULL << 30)
 
 /* How long QEMU may take to close its end of the pipe after the migration has ended or was cancelled. */
@@ -92,7 +90,7 @@ static void join(struct receiver *r)
 	r->joined = true;
 }
 
-/* Whether QEMU closes its end soon: where it cannot be reached any more, it may hold the pipe for good. */
+/* Whether QEMU closes its end soon: a QEMU that no longer answers may hold the pipe for good. */
 static bool ends_soon(const struct receiver *r)
 {
 	struct pollfd p = { .fd = r->fd };
@@ -105,7 +103,7 @@ static void release(void *own)
 	struct receiver *r = own;
 
 	if (!ends_soon(r))
-		return; /* the thread needs it until the process ends, which it is about to */
+		return; /* the thread needs it until the process ends, very soon */
 	join(r);
 	sink_free(r->sink);
 	free(r);
@@ -118,7 +116,7 @@ static const char *uri(const void *own, const struct options *o)
 	return "fd:" PIPE_NAME;
 }
 
-/* Hands QEMU its end of the pipe. */
+/* Passes QEMU its end of the pipe. */
 static int give_end(const struct transport_ends *ends, int to_qemu, struct err *e)
 {
 	(void)!fcntl(to_qemu, F_SETPIPE_SZ, PIPE_BYTES);
@@ -134,7 +132,7 @@ static int start_thread(struct receiver *r, struct err *e)
 	return failed ? err_sys(e, failed, "cannot start a thread") : 0;
 }
 
-/* The thread reads to the end in any case: what comes after a failure is dropped. */
+/* The thread always reads to the end and drops everything after a failure. */
 static void *open_pipe(const struct transport_ends *ends, struct err *e)
 {
 	struct receiver *r = memory_of(1, sizeof(*r));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How the state gets from QEMU into the checkpoint. A transport is a row; the engine says which one it uses, and the
- * user may have the state sent elsewhere instead (--uri). Order of calls: open and uri before the
- * pause, failure as often as wanted while the engine runs, finish after it, release always.
+ * The way of the state from QEMU into the checkpoint. A transport is a row; the engine names its own, and the user may
+ * have the state sent elsewhere instead (--uri). Order of calls: open and uri before the pause, failure any number of
+ * times while the engine runs, finish after it, release always.
  */
 #ifndef TRIGGER_TRANSPORT_H
 #define TRIGGER_TRANSPORT_H
@@ -18,9 +18,9 @@ struct qmp;
 struct sink_result;
 struct survey;
 
-/* What a transport works with; borrowed. */
+/* The means of a transport; borrowed. */
 struct transport_ends {
-	int *pipe; /* [0] to read; the guardian has it, too. An end that is taken over is -1 from then on */
+	int *pipe; /* [0] to read; the guardian has it, too. An end taken over becomes -1 */
 	int dirfd; /* the checkpoint's directory */
 	const struct options *options;
 	const struct survey *survey;
@@ -29,21 +29,21 @@ struct transport_ends {
 };
 
 struct transport {
-	bool stores; /* the state is stored in the checkpoint. Where it is not, `uri` is all that is needed */
-	/* Makes ready for the state to come. Returns what the other calls take as `own`, or NULL with an error. */
+	bool stores; /* it stores the state in the checkpoint; if not, it only needs `uri` */
+	/* Prepares to receive the state. Returns the `own` of the other calls, or NULL with an error. */
 	void *(*open)(const struct transport_ends *ends, struct err *e);
 	/* The URI for QEMU's "migrate"; borrowed from `own` or the options. */
 	const char *(*uri)(const void *own, const struct options *o);
-	/* Why our side failed while QEMU was still sending (the transport's), or NULL where it did not. */
+	/* Why our side failed while QEMU was still sending (the transport's), or NULL if it did not. */
 	const struct err *(*failure)(const void *own);
-	/* Waits until the state is there, and makes it durable. Returns the result (the transport's), or NULL. */
+	/* Waits for the end of the state, and makes it durable. Returns the result (the transport's), or NULL. */
 	const struct sink_result *(*finish)(void *own, struct err *e);
 	void (*release)(void *own);
 };
 
 extern const struct transport transport_pipe, transport_elsewhere;
 
-/* That of the engine, or, where the user wishes so, elsewhere. */
+/* The engine's transport, or elsewhere if the user asked for it. */
 const struct transport *transport_for(const struct engine *engine, const struct options *o);
 
 /* The pipe for a transport that needs one, [0] to read; made before the guardian is. Returns 0 or -1. */
