@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
+#include "base/escape.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -39,13 +40,6 @@ const char *columns_at(const char *text, size_t column)
 	return text;
 }
 
-char *columns_escape(const char *text)
-{
-	size_t size = 4 * strlen(text) + 8;
-
-	return cli_escape(text, memory_of(size, 1), size);
-}
-
 char *columns_fit(const char *text, size_t width)
 {
 	static const char cut[] = "...";
@@ -63,7 +57,7 @@ char *columns_fit(const char *text, size_t width)
 
 char *columns_fit_escaped(const char *text, size_t width)
 {
-	_cleanup_free_ char *clean = columns_escape(text);
+	_cleanup_free_ char *clean = escape(text);
 
 	return columns_fit(clean, width);
 }

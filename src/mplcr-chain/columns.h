@@ -15,9 +15,6 @@ size_t columns_of(const char *text);
 /* Where the column of that number begins. */
 const char *columns_at(const char *text, size_t column);
 
-/* The text with control bytes escaped. Malloc'd. */
-char *columns_escape(const char *text);
-
 /* The text in at most `width` columns: a longer one loses its middle. Malloc'd. */
 char *columns_fit(const char *text, size_t width);
 

@@ -6,9 +6,27 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
+#include "base/escape.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "restore.h"
+
+/*
+ * A character of a word in '…'. What could command a terminal is made by printf(1) in the shell that reads it, so that the
+ * word is still the same. (Not a line feed: $(…) would drop it, and it does no harm.)
+ */
+static size_t print_quoted(const char *word)
+{
+	size_t n = *word == '\n' ? 1 : escape_plain(word);
+
+	if (*word == '\'')
+		fputs("'\\''", stdout);
+	else if (n)
+		fwrite(word, 1, n, stdout);
+	else
+		printf("'\"$(printf '\\%03o')\"'", (unsigned char)*word);
+	return n ? n : 1;
+}
 
 /* Prints `word` so that a POSIX shell reads it as one word. */
 static void print_word(const char *word)
@@ -20,12 +38,8 @@ static void print_word(const char *word)
 		return;
 	}
 	putchar('\'');
-	for (; *word; word++) {
-		if (*word == '\'')
-			fputs("'\\''", stdout);
-		else
-			putchar(*word);
-	}
+	while (*word)
+		word += print_quoted(word);
 	putchar('\'');
 }
 

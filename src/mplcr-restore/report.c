@@ -2,9 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/cli.h"
+#include "base/escape.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "restore.h"
 
 static json_t *disks_json(const struct plan *p)
@@ -87,10 +90,16 @@ static int report_json(const struct plan *p, const struct vm *vm, double total_m
 
 static void report_text(const struct plan *p, const struct vm *vm)
 {
-	printf("pid %d\nqmp %s\n", (int)vm->pid, p->socket);
-	for (size_t i = 0; i < p->m->n_disks; i++)
-		if (p->overlays[i] && p->c.used[i])
-			printf("disk %s %s\n", p->m->disks[i].device, p->overlays[i]);
+	printf("pid %d\nqmp ", (int)vm->pid);
+	escape_path(p->socket, false);
+	for (size_t i = 0; i < p->m->n_disks; i++) {
+		_cleanup_free_ char *line = NULL;
+
+		if (!p->overlays[i] || !p->c.used[i])
+			continue;
+		line = text_of("disk %s %s", p->m->disks[i].device, p->overlays[i]);
+		escape_path(line, false);
+	}
 }
 
 int report_run(const struct plan *p, const struct vm *vm, double total_ms, struct err *e)

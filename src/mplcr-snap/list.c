@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -34,14 +35,12 @@ static bool is_listed(const struct found *f, const struct forest_image *image)
 
 /* --- lines ------------------------------------------------------------------------------------------------------ */
 
-/* The path from `dir` on, control bytes escaped; malloc'd. */
+/* The path from `dir` on, escaped; malloc'd. */
 static char *shown(const char *dir, const char *path)
 {
 	const char *below = path_below(dir, path);
-	size_t size = 4 * strlen(path) + 8;
-	char *text = memory_of(size, 1);
 
-	return cli_escape(below ? below : path, text, size);
+	return escape(below ? below : path);
 }
 
 static void print_set(const char *dir, const struct found_set *s)
@@ -74,11 +73,12 @@ static void print_overlay(const char *dir, const struct found *f, size_t i)
 static void print_checkpoint(const char *dir, const struct forest_checkpoint *c)
 {
 	_cleanup_free_ char *name = shown(dir, c->dir), *fault = c->fault ? shown("", c->fault) : NULL;
+	_cleanup_free_ char *created = escape(c->m ? c->m->created : "");
 
 	if (fault)
 		printf("checkpoint  %s: %s\n", name, fault);
 	else
-		printf("checkpoint  %s: %zu disks, made %s\n", name, c->m->n_disks, c->m->created);
+		printf("checkpoint  %s: %zu disks, made %s\n", name, c->m->n_disks, created);
 }
 
 static void print_snapshot(const char *dir, const char *path)

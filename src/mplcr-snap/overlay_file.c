@@ -11,6 +11,7 @@
 #include "image/chain.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/file.h"
 #include "base/path.h"
 #include "image/lock.h"
@@ -166,7 +167,7 @@ static int report(const struct overlay_options *options, const struct overlay *o
 	_cleanup_json_ json_t *json = NULL;
 
 	if (!options->json) {
-		puts(o->path);
+		escape_path(o->path, false);
 		return cli_flush(e);
 	}
 	json = json_of("{s:s, s:o, s:o, s:o, s:s, s:b, s:I}", "schema", "mplcr.snap.overlay/1", "overlay",

@@ -9,9 +9,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/memory.h"
 #include "base/interrupt.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "qemu/overlay.h"
 #include "qemu/overlay_name.h"
 #include "qemu/overlay_set.h"
@@ -250,8 +252,11 @@ static int report(const struct live *l, struct err *e)
 		const struct frozen *f = &l->frozen[i];
 		const char *frozen = f->disk->chain[0].path;
 
-		if (!l->options->json)
-			printf("%s: frozen '%s', active '%s'\n", f->disk->device, frozen, f->overlay);
+		if (!l->options->json) {
+			_cleanup_free_ char *line = text_of("%s: frozen '%s', active '%s'", f->disk->device, frozen, f->overlay);
+
+			escape_path(line, false);
+		}
 		json_array_append_new(disks,
 				      json_of("{s:s, s:s, s:o, s:o}", "device", f->disk->device, "node", f->disk->node,
 					      "frozen", json_string_of(frozen), "active", json_string_of(f->overlay)));

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/escape.h"
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "set/set.h"
@@ -81,10 +82,8 @@ static int print_json(const struct set *s, struct err *e)
 
 static int print_paths(const struct set *s, bool nul_separated, struct err *e)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		fputs(s->copies[i].path, stdout);
-		putchar(nul_separated ? '\0' : '\n');
-	}
+	for (size_t i = 0; i < s->n; i++)
+		escape_path(s->copies[i].path, nul_separated);
 	return cli_flush(e);
 }
 

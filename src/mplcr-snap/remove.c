@@ -10,6 +10,7 @@
 
 #include "checkpoint/remove.h"
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/path.h"
@@ -318,10 +319,8 @@ static int report(const struct removal *r, struct err *e)
 	for (size_t i = 0; i < r->n; i++) {
 		const struct target *t = &r->targets[i];
 
-		if (!r->options->json) {
-			fputs(target_path(t), stdout);
-			putchar(r->options->nul_separated ? '\0' : '\n');
-		}
+		if (!r->options->json)
+			escape_path(target_path(t), r->options->nul_separated);
 		json_array_append_new(removed, json_of("{s:s, s:o, s:I}", "kind", kinds[t->kind], "path",
 						       json_string_of(target_path(t)), "files",
 						       (json_int_t)(t->set ? t->set->files.n : 1)));

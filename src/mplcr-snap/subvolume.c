@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "image/lock.h"
@@ -79,7 +80,7 @@ static int snapshot(const struct options *o, const char *source, const char *des
 		return -1;
 	path = path_real(dest);
 	if (!o->json) {
-		puts(path ? path : dest);
+		escape_path(path ? path : dest, false);
 		return cli_flush(e);
 	}
 	json = json_of("{s:s, s:o, s:o, s:b}", "schema", "mplcr.snap.subvolume/1", "source", json_string_of(source),

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cli.h"
+#include "base/escape.h"
 #include "base/memory.h"
 #include "base/json.h"
 #include "model/measures.h"
@@ -141,10 +142,10 @@ static void print_table(const struct comparison *c)
 		const struct column *column = &c->columns[i];
 		char clean[512], status[32];
 
-		printf("[%zu] %s, checkpoint %" PRIu64, i + 1, cli_escape(column->model->path, clean, sizeof(clean)),
+		printf("[%zu] %s, checkpoint %" PRIu64, i + 1, escape_into(column->model->path, clean, sizeof(clean)),
 		       column->checkpoint->number);
 		if (column->checkpoint->status)
-			printf(", %s", cli_escape(column->checkpoint->status, status, sizeof(status)));
+			printf(", %s", escape_into(column->checkpoint->status, status, sizeof(status)));
 		putchar('\n');
 	}
 	do {

@@ -7,7 +7,9 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
+#include "base/escape.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/number.h"
 
 static void note_checkpoint(const struct plan *p, const struct outcome *out, const struct manifest *m)
@@ -36,7 +38,7 @@ static int print_checkpoint(const struct options *o, const struct manifest *m, s
 	int result;
 
 	if (!o->json) {
-		printf("%s\n", m->checkpoint);
+		escape_path(m->checkpoint, false);
 		return 0;
 	}
 	json = manifest_to_json(m);
@@ -56,22 +58,37 @@ int report_checkpoint(const struct options *o, const struct plan *p, const struc
 	return -1;
 }
 
+/* One line of the plan: "KEY …", names in it escaped for a terminal. */
+__attribute__((format(printf, 1, 2))) static void print_line(const char *fmt, ...)
+{
+	_cleanup_free_ char *line = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	line = text_of_args(fmt, ap);
+	va_end(ap);
+	escape_path(line, false);
+}
+
+static void print_disk(const struct plan *p, const struct disk_plan *dp)
+{
+	print_line("freeze %s %s", dp->disk->device, dp->disk->chain[0].path);
+	if (dp->overlay)
+		print_line("overlay %s %s", dp->disk->device, dp->overlay);
+	else
+		print_line("%s %s %s/%s", p->method->name, dp->disk->device, p->final, dp->clone);
+}
+
 static void print_plan(const struct choice *ch, const struct plan *p)
 {
-	printf("checkpoint %s\nengine %s\npredicted_pause_ms %.0f\n", p->final, ch->engine->name,
-	       choice_predicted_ms(ch));
-	for (size_t i = 0; i < p->n_disks; i++) {
-		const struct disk_plan *dp = &p->disks[i];
-
-		if (dp->freeze && dp->overlay)
-			printf("freeze %s %s\noverlay %s %s\n", dp->disk->device, dp->disk->chain[0].path,
-			       dp->disk->device, dp->overlay);
-		else if (dp->freeze)
-			printf("freeze %s %s\n%s %s %s/%s\n", dp->disk->device, dp->disk->chain[0].path,
-			       p->method->name, dp->disk->device, p->final, dp->clone);
-	}
+	print_line("checkpoint %s", p->final);
+	print_line("engine %s", ch->engine->name);
+	print_line("predicted_pause_ms %.0f", choice_predicted_ms(ch));
+	for (size_t i = 0; i < p->n_disks; i++)
+		if (p->disks[i].freeze)
+			print_disk(p, &p->disks[i]);
 	for (size_t i = 0; i < p->includes.n; i++)
-		printf("include %s %s/%s\n", p->includes.list[i].from, p->final, p->includes.list[i].to);
+		print_line("include %s %s/%s", p->includes.list[i].from, p->final, p->includes.list[i].to);
 }
 
 int report_plan(const struct options *o, const struct survey *s, const struct choice *ch, const struct plan *p,

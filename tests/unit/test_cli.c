@@ -80,13 +80,6 @@ static void bad(const char *line, const char *text)
 	   e.text);
 }
 
-static void escaped(const char *text, const char *expected)
-{
-	char buf[32];
-
-	ok(strcmp(cli_escape(text, buf, sizeof(buf)), expected) == 0, "escaped: %s", buf);
-}
-
 static int verb_ran;
 
 static int run_verb(int argc, char **argv)
@@ -120,7 +113,6 @@ static void verbs(void)
 int main(void)
 {
 	struct err e = { 0 };
-	char small[8];
 	bool dashes;
 
 	good("", 1, "");
@@ -145,10 +137,5 @@ int main(void)
 	ok(cli_progress(), "--progress always");
 
 	verbs();
-	escaped("plain \xc3\xa4", "plain \xc3\xa4");
-	escaped("\x1b[2J\n\x7f\t", "\\x1b[2J\\x0a\\x7f\\x09");
-	escaped("", "");
-	cli_escape("\x01\x02\x03", small, sizeof(small));
-	ok(strcmp(small, "\\x01") == 0, "what does not fit is cut, never half escaped: %s", small);
 	return done();
 }

@@ -69,7 +69,7 @@ static void failures(void)
 	   "its own words: %s", e.text);
 	free(output);
 	ok(process_start(&p, argv, -1, &e) == 0 &&
-		   process_finish(&p, "it", clock_in_ms(10000), -1, &output, &e) == -1 &&
+		   process_finish(&p, "it", clock_in_ms(60000), -1, &output, &e) == -1 &&
 		   strstr(e.text, "No such file or directory"),
 	   "a program that is not there: %s", e.text);
 	free(output);
@@ -153,7 +153,7 @@ static int run_as(const char *script, struct process_setup setup, char **output,
 	*output = NULL;
 	if (process_start_as(&p, argv, &setup, e) < 0)
 		return -1;
-	return process_finish(&p, "the script", clock_in_ms(10000), -1, output, e);
+	return process_finish(&p, "the script", clock_in_ms(60000), -1, output, e);
 }
 
 static void setups(void)

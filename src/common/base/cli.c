@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cli.h"
+#include "base/escape.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -37,28 +38,12 @@ bool cli_progress(void)
 	return state.progress == CLI_AUTO ? !state.quiet && isatty(STDERR_FILENO) : state.progress == CLI_ALWAYS;
 }
 
-char *cli_escape(const char *text, char *buf, size_t size)
-{
-	size_t used = 0;
-
-	for (; *text && used + 5 < size; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c < 0x20 || c == 0x7f)
-			used += (size_t)sprintf(buf + used, "\\x%02x", c);
-		else
-			buf[used++] = (char)c;
-	}
-	buf[used] = '\0';
-	return buf;
-}
-
 static void message(const char *kind, const char *text)
 {
 	char safe[4 * sizeof(((struct err *)0)->text) + 8];
 
 	cli_progress_end();
-	fprintf(stderr, "%s%s%s\n", state.tool, kind, cli_escape(text, safe, sizeof(safe)));
+	fprintf(stderr, "%s%s%s\n", state.tool, kind, escape_into(text, safe, sizeof(safe)));
 }
 
 int cli_report(const struct err *e)
@@ -67,7 +52,7 @@ int cli_report(const struct err *e)
 
 	message(": ", e->text);
 	if (e->hint[0])
-		fprintf(stderr, "hint: %s\n", cli_escape(e->hint, safe, sizeof(safe)));
+		fprintf(stderr, "hint: %s\n", escape_into(e->hint, safe, sizeof(safe)));
 	return e->status;
 }
 
@@ -109,7 +94,7 @@ void cli_progress_line(const char *fmt, ...)
 	va_end(ap);
 	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 1)
 		columns = (size_t)w.ws_col - 1;
-	fprintf(stderr, "\r\033[K%.*s", (int)columns, cli_escape(text, safe, sizeof(safe)));
+	fprintf(stderr, "\r\033[K%.*s", (int)columns, escape_into(text, safe, sizeof(safe)));
 	fflush(stderr);
 	state.line_shown = true;
 }

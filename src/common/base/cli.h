@@ -46,9 +46,4 @@ void cli_progress_end(void);
  */
 int cli_flush(struct err *e);
 
-/*
- * Copies `text` into `buf` with control bytes written as \xNN, so that a name cannot command a terminal. Returns buf.
- */
-char *cli_escape(const char *text, char *buf, size_t size);
-
 #endif

@@ -51,6 +51,12 @@ json_t *json_string_of(const char *bytes);
 /* The same of `length` bytes, NULs among them. */
 json_t *json_bytes_of(const char *bytes, size_t length);
 
+/*
+ * `value` (of any type) in one line as it is to be printed: order kept, and without a byte that a terminal obeys, which means
+ * ASCII alone where standard output is one. Malloc'd.
+ */
+char *json_line(const json_t *value);
+
 /* Writes `value` and a line feed to standard output, order kept. Returns 0 or -1. */
 int json_print(const json_t *value, struct err *e) __attribute__((warn_unused_result));
 

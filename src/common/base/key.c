@@ -143,7 +143,7 @@ static char *signed_text(const char *kind, const json_t *object)
 	_cleanup_free_ char *text = NULL;
 
 	json_object_del(bare, "mac");
-	text = memory_checked(json_dumps(bare, JSON_COMPACT | JSON_SORT_KEYS));
+	text = memory_checked(json_dumps(bare, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(15)));
 	return text_of("%s\n%s", kind, text);
 }
 

@@ -11,6 +11,7 @@
 
 #include "checkpoint/remove.h"
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -234,24 +235,30 @@ static uint64_t freed_in_all(const struct prune *p)
 static void report_text(const struct prune *p)
 {
 	const char *would = p->dry_run ? "would be " : "";
-	char escaped[4096], bytes[16];
+	_cleanup_free_ char *root = escape(p->dir);
+	char bytes[16];
 
 	for (size_t i = 0; i < p->n; i++) {
 		const struct prune_checkpoint *c = &p->checkpoints[i];
 
-		cli_escape(p->forest->checkpoints[c->index].dir, escaped, sizeof(escaped));
+		_cleanup_free_ char *dir = escape(p->forest->checkpoints[c->index].dir);
+		_cleanup_free_ char *why = escape(c->why ? c->why : "");
+
 		if (c->drop)
-			printf("%s: %sdropped, %s\n", escaped, would, number_bytes(c->stored, bytes));
+			printf("%s: %sdropped, %s\n", dir, would, number_bytes(c->stored, bytes));
 		else
-			printf("%s: kept, %s\n", escaped, c->why);
+			printf("%s: kept, %s\n", dir, why);
 	}
-	for (size_t i = 0; i < p->n_runs; i++)
-		for (size_t k = 1; k < p->runs[i].base; k++)
-			printf("%s: %smerged into %s\n",
-			       cli_escape(p->runs[i].chain->images[k].path, escaped, sizeof(escaped)), would,
-			       path_base(p->runs[i].chain->images[0].path));
-	printf("%s: %s%s freed\n", cli_escape(p->dir, escaped, sizeof(escaped)), would,
-	       number_bytes(freed_in_all(p), bytes));
+	for (size_t i = 0; i < p->n_runs; i++) {
+		_cleanup_free_ char *into = escape(path_base(p->runs[i].chain->images[0].path));
+
+		for (size_t k = 1; k < p->runs[i].base; k++) {
+			_cleanup_free_ char *layer = escape(p->runs[i].chain->images[k].path);
+
+			printf("%s: %smerged into %s\n", layer, would, into);
+		}
+	}
+	printf("%s: %s%s freed\n", root, would, number_bytes(freed_in_all(p), bytes));
 }
 
 static json_t *checkpoint_to_json(const struct prune *p, const struct prune_checkpoint *c)

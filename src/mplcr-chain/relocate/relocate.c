@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/file.h"
 #include "image/clone.h"
 #include "base/path.h"
@@ -259,7 +260,7 @@ static int report(const struct set *s, struct err *e)
 			 s->copy, "files", files);
 	if (s->json)
 		return json_print(object, e) < 0 ? -1 : cli_flush(e);
-	puts(to);
+	escape_path(to, false);
 	return cli_flush(e);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
+#include "base/escape.h"
 #include "base/memory.h"
 #include "base/json.h"
 #include "base/number.h"
@@ -18,10 +19,8 @@
 static void print_quoted(const char *text)
 {
 	_cleanup_json_ json_t *valid = json_string_of(text);
-	size_t size = 4 * json_string_length(valid) + 8;
-	_cleanup_free_ char *clean = memory_of(size, 1);
+	_cleanup_free_ char *clean = escape(json_string_value(valid));
 
-	cli_escape(json_string_value(valid), clean, size);
 	for (const char *c = clean; *c; c++) {
 		if (*c == '"' || *c == '\\')
 			putchar('\\');

@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "columns.h"
+#include "base/escape.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/number.h"
@@ -218,7 +219,7 @@ static void print_notes(const struct notes *notes, size_t *done, size_t room)
 /* A sentence, over as many lines as it takes, each behind `before`. */
 static void print_wrapped(const char *before, const char *text)
 {
-	_cleanup_free_ char *clean = columns_escape(text);
+	_cleanup_free_ char *clean = escape(text);
 	size_t start = columns_of(before) + 2, used = 0;
 	char *rest = clean, *word;
 
@@ -272,7 +273,7 @@ static size_t width_of_names(const struct picture *p)
 
 	for (size_t i = 0; i < p->n_rows; i++) {
 		const char *path = p->tree->forest->images[p->rows[i].image].path;
-		_cleanup_free_ char *clean = columns_escape(tree_name(p->tree, path));
+		_cleanup_free_ char *clean = escape(tree_name(p->tree, path));
 		size_t need = columns_of(p->rows[i].first) + columns_of(clean);
 
 		if (need > width)
@@ -311,7 +312,7 @@ static void print_checkpoints(const struct picture *p)
 		const struct forest_checkpoint *c = &f->checkpoints[i];
 		_cleanup_free_ char *name = columns_fit_escaped(forest_checkpoint_name(c), 20);
 		_cleanup_free_ char *dir = columns_fit_escaped(tree_name(p->tree, c->dir), 34);
-		_cleanup_free_ char *clean = columns_escape(c->m && c->m->created ? c->m->created : "");
+		_cleanup_free_ char *clean = escape(c->m && c->m->created ? c->m->created : "");
 		_cleanup_free_ char *time = text_of("%.*s", (int)(columns_at(clean, 19) - clean), clean);
 
 		fputs(c->fault ? p->pen->broken : p->pen->checkpoint, stdout);

@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/cli.h"
+#include "base/escape.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/json.h"
@@ -74,10 +75,9 @@ void findings_print(const struct findings *f)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		const struct finding *one = &f->items[i];
-		size_t size = 4 * (strlen(one->path) + strlen(one->text)) + 16;
-		_cleanup_free_ char *line = text_of("%s: %s", one->path, one->text), *safe = memory_of(size, 1);
+		_cleanup_free_ char *line = text_of("%s: %s", one->path, one->text), *safe = escape(line);
 
-		printf("%s %s\n", code_name(one->code), cli_escape(line, safe, size));
+		printf("%s %s\n", code_name(one->code), safe);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/json.h"
 #include "base/number.h"
 #include "base/path_list.h"
@@ -36,7 +37,7 @@ static void print_path(const char *path, json_t *printed, bool nul_separated)
 	if (json_object_get(printed, path))
 		return;
 	json_object_set_new_nocheck(printed, path, json_true());
-	printf("%s%c", path, nul_separated ? '\0' : '\n');
+	escape_path(path, nul_separated);
 }
 
 /* The files of a chain that are there. */

@@ -87,7 +87,7 @@ static int put_whole(struct event_writer *w, int64_t value, struct err *e)
 
 static int put_json(struct event_writer *w, json_t *value, struct err *e)
 {
-	char *text = memory_checked(json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY));
+	char *text = json_line(value);
 	int result;
 
 	json_decref(value);

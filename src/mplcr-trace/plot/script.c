@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/escape.h"
+
 /* Pixels. */
 enum {
 	WIDTH = 800,
@@ -45,10 +47,15 @@ static const struct {
 void plot_put_text(FILE *f, const char *text)
 {
 	fputc('"', f);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	while (*text) {
+		size_t n = escape_plain(text);
 
-		fprintf(f, "\\%03o", c < 0x20 || c == 0x7f ? '?' : c);
+		if (n == 0) {
+			fputc('?', f);
+			text++;
+		}
+		for (; n > 0; n--)
+			fprintf(f, "\\%03o", (unsigned char)*text++);
 	}
 	fputc('"', f);
 }

@@ -8,19 +8,24 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/escape.h"
+#include "base/text.h"
+
 /* Quotes the text if necessary. */
 static void print_text(const char *text)
 {
 	if (!text[strcspn(text, ",\"\r\n")]) {
-		fputs(text, stdout);
+		escape_data(text);
 		return;
 	}
 	putchar('"');
-	for (; *text; text++) {
-		if (*text == '"')
-			putchar('"');
-		putchar(*text);
+	for (const char *quote; (quote = strchr(text, '"')) != NULL; text = quote + 1) {
+		_cleanup_free_ char *part = text_of("%.*s\"\"", (int)(quote - text), text);
+
+		escape_data(part);
 	}
+	escape_data(text);
 	putchar('"');
 }
 

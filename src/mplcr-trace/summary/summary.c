@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cli.h"
+#include "base/escape.h"
 #include "base/json.h"
 #include "model/measures.h"
 #include "tool.h"
@@ -32,7 +33,7 @@ static void print_wrapped(const char *head, const char *text, int indent)
 	char clean[2048], *at = clean;
 	int column = printf("%s", head);
 
-	cli_escape(text, clean, sizeof(clean));
+	escape_into(text, clean, sizeof(clean));
 	while (*at) {
 		size_t room = (size_t)(WIDTH - column), n = strlen(at), cut = n;
 
@@ -83,7 +84,7 @@ static void print_phases(const struct checkpoint *c)
 	for (size_t i = 0; i < c->n_steps; i++) {
 		char name[21];
 
-		printf("  %-20s %15s\n", cli_escape(c->steps[i].name, name, sizeof(name)),
+		printf("  %-20s %15s\n", escape_into(c->steps[i].name, name, sizeof(name)),
 		       ms_text(c->steps[i].ended_ms, took));
 	}
 }
@@ -204,7 +205,7 @@ static void print_checkpoint(const struct checkpoint *c)
 
 	printf("\ncheckpoint %" PRIu64 ": %s, lines %" PRIu64 " to %" PRIu64 ", iterations: %" PRIu64
 	       ", bitmap syncs: %" PRIu64 "\n",
-	       c->number, cli_escape(c->status ? c->status : end, status, sizeof(status)), c->first_line, c->last_line,
+	       c->number, escape_into(c->status ? c->status : end, status, sizeof(status)), c->first_line, c->last_line,
 	       c->count[EVENT_iteration], c->count[EVENT_sync]);
 	if (c->uri)
 		print_wrapped("  to ", c->uri, 5);
