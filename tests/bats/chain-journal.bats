@@ -156,19 +156,33 @@ interrupted() {
 }
 
 @test "relocate: an overlay on the old place, made after the interruption, keeps its backing file" {
+    local name mine
     require strace "kills at certain system calls"
     for name in base mid top; do
         rm -rf "$T/v" "$T/new"
         layers "$T/v"
-        interrupted unlinkat:2 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
-        [[ -e $T/v/$name.qcow2 && -e $T/new/$name.qcow2 ]] || continue
+        interrupted unlinkat:3 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+        [[ -f $T/v/$name.qcow2 && -f $T/new/$name.qcow2 && -f $T/new/.mplcr-relocate ]] || fail "killed elsewhere"
         qemu-img create -q -f qcow2 -F qcow2 -b "$name.qcow2" "$T/v/mine.qcow2"
         mine=$(sees "$T/v/mine.qcow2")
-        run_tool 3 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2" ||
-            run_tool 0 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+        mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2" >"$T/said.log" 2>&1 || true
+        grep -q "v/$name.qcow2' stays: .*backing file of '.*v/mine.qcow2'" "$T/said.log" || fail "$(cat "$T/said.log")"
         assert_equal "$(sees "$T/v/mine.qcow2")" "$mine"
         assert_equal "$(sees "$T/new/top.qcow2")" "$seen"
     done
+}
+
+@test "relocate: the old set stays where the new one is not whole" {
+    require strace "kills at certain system calls"
+    layers "$T/v"
+    interrupted unlinkat:3 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+    mv "$T/new/base.qcow2" "$T/away"
+    run_tool 3 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+    assert_equal "$(sees "$T/v/top.qcow2")" "$seen"
+    mv "$T/away" "$T/new/base.qcow2"
+    run_tool 0 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+    assert_equal "$(find "$T/v" -name '*.qcow2')" ''
+    assert_equal "$(sees "$T/new/top.qcow2")" "$seen"
 }
 
 @test "relocate: only a directory that it made itself is removed" {
@@ -179,15 +193,51 @@ interrupted() {
     run_tool 3 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
     [[ $stderr == *'did not make this one'* && -f $T/new/.mplcr-relocate.partial/file ]] || fail "$stderr"
     rm -r "$T/new"
-    ln -s "$T/home" "$T/v/link" # links in it are removed, not followed
+    # killed when all is staged; then it is another directory, and a link
     interrupted unlinkat:2 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
-    mv "$T/new/.mplcr-relocate.partial" "$T/gone" 2>/dev/null || true
+    mv "$T/new/.mplcr-relocate.partial" "$T/own"
+    cp -a "$T/home" "$T/new/.mplcr-relocate.partial"
+    run_tool 3 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+    assert_equal "$(<"$T/new/.mplcr-relocate.partial/file")" precious
+    rm -r "$T/new/.mplcr-relocate.partial"
     ln -s "$T/home" "$T/new/.mplcr-relocate.partial"
     run_tool 3 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
     assert_equal "$(<"$T/home/file")" precious
+    # its own goes, but what is mounted in it, or a link leads to, does not
     rm "$T/new/.mplcr-relocate.partial"
-    run_tool 0 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2" || run_tool 3 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+    mv "$T/own" "$T/new/.mplcr-relocate.partial"
+    ln -s "$T/home" "$T/new/.mplcr-relocate.partial/link"
+    if [[ $(id -u) == 0 ]]; then
+        mkdir "$T/new/.mplcr-relocate.partial/sub"
+        mount --bind "$T/home" "$T/new/.mplcr-relocate.partial/sub"
+        mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2" >"$T/said.log" 2>&1 && fail 'a mount was removed'
+        umount "$T/new/.mplcr-relocate.partial/sub"
+    fi
+    run_tool 0 mplcr-chain relocate --to "$T/new" "$T/v/top.qcow2"
+    assert_equal "$(<"$T/home/file")" precious
+    assert_not_exist "$T/new/.mplcr-relocate.partial"
     assert_equal "$(sees "$T/new/top.qcow2")" "$seen"
+}
+
+@test "a directory that was replaced by a link to another meanwhile is not followed" {
+    require strace "kills at certain system calls"
+    layers "$T/v"
+    mkdir "$T/top"
+    rm "$T/v/top.qcow2"
+    qemu-img create -q -f qcow2 -F qcow2 -b "$T/v/mid.qcow2" "$T/top/top.qcow2"
+    interrupted unlinkat:2 mplcr-chain shorten --keep 2 "$T/top/top.qcow2"
+    [[ -f $T/v/mid.qcow2 ]]
+    mv "$T/v" "$T/moved"
+    cp -a "$T/moved" "$T/copy"
+    for what in link directory; do
+        if [[ $what == link ]]; then ln -s "$T/copy" "$T/v"; else cp -a "$T/copy" "$T/v"; fi
+        run_tool 3 mplcr-chain shorten --keep 2 "$T/top/top.qcow2"
+        [[ $stderr == *"'$T/v'"* && -f $T/copy/mid.qcow2 && -f $T/v/mid.qcow2 ]] || fail "$what: $stderr"
+        rm -r "$T/v"
+    done
+    mv "$T/moved" "$T/v"
+    run_tool 0 mplcr-chain shorten --keep 2 "$T/top/top.qcow2"
+    assert_not_exist "$T/v/mid.qcow2"
 }
 
 @test "names of unfinished files are no reason to remove what something needs" {
@@ -314,4 +364,50 @@ guard_gone() {
     assert_equal "$(sees "$T/v/a_x3.ovl")" "$seen"
     run_tool 0 mplcr-chain verify "$T/v/a_x3.ovl"
     assert_equal "$(find "$T/v" -name '*.shorten*' -o -name '.mplcr*')" ''
+}
+
+@test "prune: what is needed again since the interruption stays" {
+    local n what dir=$T/v
+    require strace "kills at certain system calls"
+    make_disk "$dir/a.qcow2" qcow2 16M
+    GUEST_WORDS='ws=4M rate=1M' vm_start vm -m 64M -drive "file=$dir/a.qcow2,format=qcow2,if=virtio"
+    for n in 1 2 3; do
+        vm_wait_count vm +4
+        run_tool 0 mplcr-trigger --socket "$T/vm.qmp" --dir "$dir" --quiet
+    done
+    vm_kill vm
+    cp -a "$dir" "$T/safe"
+    for what in overlay memory both; do
+        rm -rf "$dir"
+        cp -a "$T/safe" "$dir"
+        seen=$(sees "$dir/a_x3.ovl")
+
+        # all is renamed, and no checkpoint gone yet
+        for ((n = 2; n < 12; n++)); do
+            rm -rf "$dir"
+            cp -a "$T/safe" "$dir"
+            interrupted "renameat:$n" mplcr-chain prune --keep 1 "$dir"
+            [[ $(qemu-img info "$dir/a_x2.ovl") != *'backing file: '*a.qcow2* || ! -d $dir/x2.ckpt ]] || break
+        done
+        [[ -d $dir/x1.ckpt && -d $dir/x2.ckpt && -f $dir/a_x1.ovl && -f $dir/.mplcr-prune ]] || fail "killed elsewhere: $(ls "$dir")"
+        if [[ $what != memory ]]; then
+            qemu-img create -q -f qcow2 -F qcow2 -b "$dir/a_x1.ovl" "$dir/mine.ovl"
+            mine=$(sees "$dir/mine.ovl")
+        fi
+        if [[ $what != overlay ]]; then
+            sleep 60 <"$dir/x1.ckpt/ram/pc.ram" 3>&- &
+            sleeper=$!
+        fi
+        mplcr-chain prune --keep 1 "$dir" >"$T/said.log" 2>&1 3>&- || fail "$(cat "$T/said.log")"
+        if [[ $what != memory ]]; then
+            assert_equal "$(sees "$dir/mine.ovl")" "$mine"
+            grep -q "a_x1.ovl' stays: .*backing file of '.*mine.ovl'" "$T/said.log" || fail "$(cat "$T/said.log")"
+        fi
+        if [[ $what != overlay ]]; then
+            kill_and_wait "$sleeper"
+            [[ -f $dir/x1.ckpt/ram/pc.ram && -f $dir/a.qcow2 ]] || fail "x1 is gone: $(cat "$T/said.log")"
+        fi
+        assert_equal "$(sees "$dir/a_x3.ovl")" "$seen"
+        run_tool 0 mplcr-chain verify --trust-paths "$dir/x3.ckpt"
+    done
 }

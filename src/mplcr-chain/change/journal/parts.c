@@ -20,11 +20,11 @@ int file_id_at(int dirfd, const char *name, struct file_id *id)
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -1;
-	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
-		errno = EINVAL;
-		return -1;
-	}
-	*id = (struct file_id){ .device = st.st_dev, .inode = st.st_ino, .directory = S_ISDIR(st.st_mode) };
+	*id = (struct file_id){ .directory = S_ISDIR(st.st_mode) };
+	if (!S_ISREG(st.st_mode) && !id->directory)
+		return 0;
+	id->device = st.st_dev;
+	id->inode = st.st_ino;
 	if (id->directory)
 		return 0;
 	id->size = (uint64_t)st.st_size;
@@ -34,7 +34,7 @@ int file_id_at(int dirfd, const char *name, struct file_id *id)
 
 bool file_id_same(const struct file_id *a, const struct file_id *b)
 {
-	return a->device == b->device && a->inode == b->inode && a->directory == b->directory;
+	return a->inode != 0 && a->device == b->device && a->inode == b->inode && a->directory == b->directory;
 }
 
 bool file_id_unchanged(const struct file_id *then, const struct file_id *now)

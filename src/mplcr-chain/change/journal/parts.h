@@ -56,7 +56,10 @@ struct journal {
 	bool stored;
 };
 
-/* What `name` in the directory is, a link itself. Returns 0, or -1 with errno: EINVAL for what is no file or directory. */
+/*
+ * What `name` in the directory is, a link itself. What is no file or directory has inode 0, and is the same as nothing.
+ * Returns 0, or -1 with errno.
+ */
 int file_id_at(int dirfd, const char *name, struct file_id *id);
 /* Whether it is the same one; and whether nobody has changed it. */
 bool file_id_same(const struct file_id *a, const struct file_id *b);
@@ -66,7 +69,7 @@ bool file_id_unchanged(const struct file_id *then, const struct file_id *now);
 char *entry_path(const struct journal *j, const struct entry *x);
 /* The same through the opened directory, whatever its path leads to now; malloc'd. */
 char *entry_anchored(const struct journal *j, const struct entry *x);
-/* What is there now. Returns whether there is anything that an entry can be. */
+/* What is there now. Returns whether there is anything. */
 bool entry_now(const struct journal *j, const struct entry *x, struct file_id *now);
 
 /* Removes the directory that the operation made, if it is there. Returns 0 or -1. */

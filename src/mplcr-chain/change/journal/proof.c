@@ -28,6 +28,7 @@ struct proof {
 	struct in_use use;
 	char *fault;    /* why nothing can be said, or NULL */
 	bool moved;     /* the file that is asked for has its new name already */
+	char *stayed;   /* what was asked for and must stay, or NULL */
 	bool *dropping; /* checkpoints of the journal: this one goes, so it needs nothing */
 };
 
@@ -139,6 +140,7 @@ void proof_free(struct proof *p)
 	forest_free(p->forest);
 	in_use_release(&p->use);
 	free(p->fault);
+	free(p->stayed);
 	free(p->dropping);
 	free(p);
 }
@@ -214,30 +216,43 @@ static const char *in_chain(const struct proof *p, const struct file_id *id)
 	return NULL;
 }
 
-char *proof_file(struct proof *p, const struct entry *x)
+static char *file_needed(struct proof *p, const struct entry *x, const char *path, const struct file_id *now)
 {
-	_cleanup_free_ char *path = entry_path(p->j, x);
-	struct file_id now;
 	enum image_use use;
 	size_t i;
 	char *who;
 
-	if (p->fault)
-		return text_copy(p->fault);
-	if (!entry_now(p->j, x, &now))
-		return text_of("it is not a file any more");
-	p->moved = is_renamed(p, now.device, now.inode);
 	/* its other name, which it keeps, was given to it after this was written down */
-	if (p->moved ? !file_id_same(&x->id, &now) : !file_id_unchanged(&x->id, &now))
+	if (p->moved ? !file_id_same(&x->id, now) : !file_id_unchanged(&x->id, now))
 		return text_of("it was changed");
 	i = forest_find(p->forest, path);
 	who = i == FOREST_NONE ? NULL : forest_needed_by(p->forest, i, ignored, p);
 	if (who)
 		return who;
-	if (!p->moved && in_chain(p, &now))
-		return text_of("it is in the chain of '%s'", in_chain(p, &now));
+	/* of an inode with two names nobody can say by which of them an image above it means it */
+	if (p->moved && p->stayed)
+		return text_of("'%s' stays, and may be above it", p->stayed);
+	if (!p->moved && in_chain(p, now))
+		return text_of("it is in the chain of '%s'", in_chain(p, now));
 	use = in_use_path(&p->use, path);
 	return use == IMAGE_UNUSED ? NULL : in_use_words_path(&p->use, path, use);
+}
+
+char *proof_file(struct proof *p, const struct entry *x)
+{
+	_cleanup_free_ char *path = entry_path(p->j, x);
+	struct file_id now;
+	char *why;
+
+	if (p->fault)
+		return text_copy(p->fault);
+	if (!entry_now(p->j, x, &now) || now.inode == 0)
+		return text_of("it is not a file any more");
+	p->moved = is_renamed(p, now.device, now.inode);
+	why = file_needed(p, x, path, &now);
+	if (why && !p->stayed)
+		p->stayed = steal_ptr(path);
+	return why;
 }
 
 /* --- checkpoints ------------------------------------------------------------------------------------------------ */
@@ -272,6 +287,8 @@ void proof_checkpoints(struct proof *p, char **why)
 			changed |= !p->dropping[i];
 		}
 	}
+	for (size_t i = 0; i < l->n && !p->stayed; i++)
+		p->stayed = why[i] ? entry_path(p->j, &l->list[i]) : NULL;
 	p->moved = false;
 	memset(p->dropping, 0, l->n * sizeof(*p->dropping));
 }

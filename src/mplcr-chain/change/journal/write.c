@@ -77,6 +77,8 @@ static int identify(const struct journal *j, struct entry *x, bool directory, st
 	if (file_id_at(j->places[x->place].fd, x->name, &x->id) < 0)
 		return err_sys(e, errno, "cannot open '%s'", path);
 	x->known = true;
+	if (x->id.inode == 0)
+		return err_set(e, "'%s' is not a regular file", path);
 	return x->id.directory == directory ? 0 : err_set(e, "'%s' is %sa directory", path, directory ? "not " : "");
 }
 
