@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,6 +86,16 @@ int scratch_remove(const struct journal *j, struct err *e)
 		if (remove_directory(j, &j->scratch.list[i], e) < 0)
 			return -1;
 	return 0;
+}
+
+void places_allow_many(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)!setrlimit(RLIMIT_NOFILE, &files);
 }
 
 const char *journal_name(const struct journal *j)

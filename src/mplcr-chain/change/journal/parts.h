@@ -75,6 +75,9 @@ bool entry_now(const struct journal *j, const struct entry *x, struct file_id *n
 /* Removes the directory that the operation made, if it is there. Returns 0 or -1. */
 int scratch_remove(const struct journal *j, struct err *e) __attribute__((warn_unused_result));
 
+/* A journal has each of its directories open, of which there may be thousands: as many as the system lets us have. */
+void places_allow_many(void);
+
 /* The last part of its path. */
 const char *journal_name(const struct journal *j);
 /* This host, by machine-id(5), "" where it has none; malloc'd. */
