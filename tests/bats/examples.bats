@@ -2,20 +2,11 @@
 # qemu: 10
 # SPDX-License-Identifier: MIT
 #
-# The examples of README.md, docs and the manual pages, run as they stand there; and the runner itself is tested, so that
-# a wrong example is found.
+# The examples of README.md, CONTRIBUTING.md and docs, run as they stand there (those of the manual pages:
+# examples-man.bats); and the runner itself is tested, so that a wrong example is found.
 
 load helpers
-
-examples() {
-    local expected=$1
-    shift
-    require root "a world of its own for the examples"
-    require loop "btrfs on a loop device"
-    require userfaultfd "checkpoints with the engine background"
-    [[ -d /srv ]] || skip "there is no /srv"
-    TOOL_TIMEOUT=600 run_tool "$expected" "$project/tests/examples/run" "$@"
-}
+load examples
 
 @test "README.md and CONTRIBUTING.md" { examples 0 "$project/README.md" "$project/CONTRIBUTING.md"; }
 

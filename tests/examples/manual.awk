@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The displayed commands and scenes of an mdoc page, each a file of its own in dir: NUMBER-LINE.KIND
-# Under EXAMPLES and PIPELINES every display is one, elsewhere those that begin with "$ ".
+# Under EXAMPLES and PIPELINES every display is one, elsewhere those that begin with "$ "; but for one after a line
+# `.\" no example: REASON`.
 
 function plain(line) {
 	gsub(/\\e/, "\\", line)
@@ -16,7 +17,7 @@ function command(line) {
 	sub(/^\$ /, "", line)
 	print line >file
 }
-function wanted(line) { return section == "EXAMPLES" || section == "PIPELINES" || line ~ /^\$ / }
+function wanted(line) { return !skip && (section == "EXAMPLES" || section == "PIPELINES" || line ~ /^\$ /) }
 
 /^\.Sh / { section = $2 }
 /^\.\\" scene: [a-z0-9]+$/ {
@@ -25,6 +26,7 @@ function wanted(line) { return section == "EXAMPLES" || section == "PIPELINES" |
 	close(file)
 	next
 }
+/^\.\\" no example: ./ { skip = 1; next }
 /^\.Dl / {
 	line = plain(substr($0, 5))
 	if (wanted(line)) {
@@ -35,6 +37,7 @@ function wanted(line) { return section == "EXAMPLES" || section == "PIPELINES" |
 	next
 }
 /^\.Bd .*-literal/ { display = 1; first = 1; next }
+/^\.Ed/ { skip = 0 }
 /^\.Ed/ { if (display && !first) close(file); display = 0; shown = 0; next }
 display {
 	line = plain($0)

@@ -9,7 +9,9 @@
 #     x3          and x2, x3; x1 was restored and runs, too
 #     broken      chain, and: x1 of a VM whose base was changed since, stranger.qcow2 on /etc/shadow; no VM
 #     chain       /srv/vm1: base.qcow2 <- snap_x1.ovl <- snap_x2.ovl, of no VM
-#     layers      /srv/vm1: the images ub1604-mplcr-qcow2.img and, on it, ub1604-mplcr-qcow2.ovl
+#     layers      /srv/vm1: the images ub1604-mplcr-qcow2.img and, on it, ub1604-mplcr-qcow2.ovl; and ub1604.img, ub1604.ovl
+#     set         and copies of the last two with the suffix .layer2
+#     overlays    vm1, its disks on two overlays each, made by mplcr-snap
 #     patched     vm1 on the MPLCR-patched QEMU; clone.sh
 #     receiver    and a second one, which waits for its state at 127.0.0.1:4444: /run/rx.qmp
 #     migration   vm1, with a second QMP socket /run/spare.qmp, and a migration of it that begins in a second
@@ -18,23 +20,23 @@
 #
 # shellcheck shell=bash disable=SC2154  # T, PROJECT, QMP …: run
 
-# scene_set NAME
-scene_set() {
+# begin_scene NAME
+begin_scene() {
     declare -F "scene_$1" >/dev/null || { echo "no scene '$1'" >&2; return 1; }
-    scene_end
+    end_scene
     # each in a new subvolume, since one that holds read-only snapshots is not easily emptied
     scenes=$((${scenes:-0} + 1))
     btrfs subvolume create "$T/world/srv/$scenes" >/dev/null
     mount --bind "$T/world/srv/$scenes" /srv
     btrfs subvolume create /srv/vm1 >/dev/null
-    mkdir -p /srv/backup /srv/archive /run/lock
+    mkdir -p /srv/backup /srv/archive /srv/fast /run/lock
     echo /srv/vm1 >"$T/world/cwd"
     cd /srv/vm1 || return
     "scene_$1"
 }
 
-# scene_end: no process, no file is left of it.  (This is process 1 of its namespace, which kill -1 spares.)
-scene_end() {
+# end_scene: no process, no file is left of it.  (This is process 1 of its namespace, which kill -1 spares.)
+end_scene() {
     local i
     cd / || return
     kill -KILL -1 2>/dev/null
@@ -106,8 +108,21 @@ scene_chain() {
 }
 
 scene_layers() {
+    qemu-img create -q -f qcow2 ub1604.img 64M
+    qemu-img create -q -f qcow2 -F qcow2 -b ub1604.img ub1604.ovl
     qemu-img create -q -f qcow2 ub1604-mplcr-qcow2.img 64M
     qemu-img create -q -f qcow2 -F qcow2 -b ub1604-mplcr-qcow2.img ub1604-mplcr-qcow2.ovl
+}
+
+scene_set() {
+    scene_layers
+    mplcr-snap reflink --quiet --suffix .layer2 ub1604.img ub1604.ovl >/run/snap.log
+}
+
+scene_overlays() {
+    scene_vm1
+    mplcr-snap overlay --quiet --socket /run/vm1.qmp >/run/snap.log
+    mplcr-snap overlay --quiet --socket /run/vm1.qmp >/run/snap.log
 }
 
 # patched_start NAME ROOT DATA DATA_FORMAT [QEMU ARGUMENT…]: two disks on IDE, which that QEMU knows by name.
