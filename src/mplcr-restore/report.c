@@ -91,14 +91,14 @@ static int report_json(const struct plan *p, const struct vm *vm, double total_m
 static void report_text(const struct plan *p, const struct vm *vm)
 {
 	printf("pid %d\nqmp ", (int)vm->pid);
-	escape_path(p->socket, false);
+	escape_line(p->socket);
 	for (size_t i = 0; i < p->m->n_disks; i++) {
 		_cleanup_free_ char *line = NULL;
 
 		if (!p->overlays[i] || !p->c.used[i])
 			continue;
 		line = text_of("disk %s %s", p->m->disks[i].device, p->overlays[i]);
-		escape_path(line, false);
+		escape_line(line);
 	}
 }
 

@@ -255,7 +255,7 @@ static int report(const struct live *l, struct err *e)
 		if (!l->options->json) {
 			_cleanup_free_ char *line = text_of("%s: frozen '%s', active '%s'", f->disk->device, frozen, f->overlay);
 
-			escape_path(line, false);
+			escape_line(line);
 		}
 		json_array_append_new(disks,
 				      json_of("{s:s, s:s, s:o, s:o}", "device", f->disk->device, "node", f->disk->node,

@@ -58,7 +58,7 @@ int report_checkpoint(const struct options *o, const struct plan *p, const struc
 	return -1;
 }
 
-/* One line of the plan: "KEY …", names in it escaped for a terminal. */
+/* One line of the plan: "KEY …". */
 __attribute__((format(printf, 1, 2))) static void print_line(const char *fmt, ...)
 {
 	_cleanup_free_ char *line = NULL;
@@ -67,7 +67,7 @@ __attribute__((format(printf, 1, 2))) static void print_line(const char *fmt, ..
 	va_start(ap, fmt);
 	line = text_of_args(fmt, ap);
 	va_end(ap);
-	escape_path(line, false);
+	escape_line(line);
 }
 
 static void print_disk(const struct plan *p, const struct disk_plan *dp)

@@ -94,7 +94,9 @@ void cli_progress_line(const char *fmt, ...)
 	va_end(ap);
 	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 1)
 		columns = (size_t)w.ws_col - 1;
-	fprintf(stderr, "\r\033[K%.*s", (int)columns, escape_into(text, safe, sizeof(safe)));
+	escape_into(text, safe, sizeof(safe));
+	columns = escape_fit(safe, strnlen(safe, columns));
+	fprintf(stderr, "\r\033[K%.*s", (int)columns, safe);
 	fflush(stderr);
 	state.line_shown = true;
 }

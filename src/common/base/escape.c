@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/memory.h"
 
 /* One byte becomes at most "\xNN". */
@@ -77,6 +78,38 @@ char *escape(const char *text)
 	size_t size = WIDEST * strlen(text) + WIDEST + 1;
 
 	return escape_into(text, memory_of(size, 1), size);
+}
+
+void escape_line(const char *text)
+{
+	_cleanup_free_ char *line = escape(text);
+
+	puts(line);
+}
+
+char *escape_json(const char *json)
+{
+	static const size_t widest = sizeof("\\uNNNN"); /* of one byte, DEL */
+	char *to, *clean = memory_of(strlen(json) + 1, widest);
+
+	for (to = clean; *json;) {
+		uint32_t point;
+		size_t n = decode((const unsigned char *)json, &point);
+
+		if (n && is_control(point) && *json != '\n') /* which stands between the values of an indented one */
+			to += sprintf(to, "\\u%04x", (unsigned)point);
+		else
+			to = mempcpy(to, json, n ? n : 1);
+		json += n ? n : 1;
+	}
+	return clean;
+}
+
+size_t escape_fit(const char *text, size_t n)
+{
+	while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+		n--;
+	return n;
 }
 
 void escape_data(const char *text)

@@ -20,6 +20,15 @@ char *escape_into(const char *text, char *buf, size_t size);
 /* Prints `text` on stdout as data, which scripts read: as it is, but escaped where stdout is a terminal. */
 void escape_data(const char *text);
 
+/* Prints `text` and a line feed on stdout, always escaped: lines for people, and those of several words. */
+void escape_line(const char *text);
+
+/* A copy of JSON text in which characters that a terminal obeys are \uNNNN, so that its meaning is the same; malloc'd. */
+char *escape_json(const char *json);
+
+/* The length of the longest start of `text` of at most `n` bytes that ends between two characters. */
+size_t escape_fit(const char *text, size_t n);
+
 /* Prints a path as one item of a list: so, and a line feed; or with `nul_separated` as it is, and a NUL. */
 void escape_path(const char *path, bool nul_separated);
 

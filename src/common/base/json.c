@@ -6,11 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/memory.h"
-#include "base/text.h"
 
 const char *json_text(const json_t *object, const char *key)
 {
@@ -108,34 +107,12 @@ json_t *json_string_of(const char *bytes)
 	return json_bytes_of(bytes, strlen(bytes));
 }
 
-/* `text` with each DEL as \u007f: jansson leaves it as it is. It can only be in strings. Takes over `text`. */
-static char *without_del(char *text)
-{
-	char *at, *rest = text, *clean;
-
-	if (!strchr(text, '\177'))
-		return text;
-	clean = text_copy("");
-	while ((at = strchr(rest, '\177')) != NULL) {
-		char *longer = text_of("%s%.*s\\u007f", clean, (int)(at - rest), rest);
-
-		free(clean);
-		clean = longer;
-		rest = at + 1;
-	}
-	at = text_of("%s%s", clean, rest);
-	free(clean);
-	free(text);
-	return at;
-}
-
 char *json_line(const json_t *value)
 {
-	size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
+	_cleanup_free_ char *text =
+		memory_checked(json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)));
 
-	if (isatty(STDOUT_FILENO))
-		flags |= JSON_ENSURE_ASCII;
-	return without_del(memory_checked(json_dumps(value, flags)));
+	return escape_json(text);
 }
 
 int json_print(const json_t *value, struct err *e)

@@ -52,8 +52,8 @@ json_t *json_string_of(const char *bytes);
 json_t *json_bytes_of(const char *bytes, size_t length);
 
 /*
- * `value` (of any type) in one line as it is to be printed: order kept, and without a byte that a terminal obeys, which means
- * ASCII alone where standard output is one. Malloc'd.
+ * `value` (of any type) in one line as it is to be printed: order kept, and without a character that a terminal obeys
+ * (escape.h). Malloc'd.
  */
 char *json_line(const json_t *value);
 

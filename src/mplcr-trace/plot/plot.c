@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
+#include "base/escape.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/path.h"
@@ -204,8 +205,11 @@ static void print_text(const char *bytes, size_t size)
 		for (stop = next; stop > line && (stop[-1] == ' ' || stop[-1] == '\f');)
 			stop--;
 		begun |= stop > line;
-		if (begun)
-			printf("%.*s\n", (int)(stop - line), line);
+		if (begun) {
+			_cleanup_free_ char *one = text_of("%.*s", (int)(stop - line), line);
+
+			escape_line(one);
+		}
 	}
 }
 

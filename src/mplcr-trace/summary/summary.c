@@ -42,6 +42,7 @@ static void print_wrapped(const char *head, const char *text, int indent)
 				cut--;
 		if (cut == 0)
 			cut = n < room ? n : room;
+		cut = escape_fit(at, cut);
 		printf("%.*s\n", (int)cut, at);
 		at += cut + (at[cut] == ' ');
 		column = *at ? printf("%*s", indent, "") : 0;
