@@ -315,7 +315,7 @@ int options_check(struct options *o, int n_operands, char **operands, struct err
 	if (take_operands(o, n_operands, operands, e) < 0)
 		return -1;
 	if (!o->socket) {
-		err_usage(e, "no VM given: --socket is missing");
+		err_usage(e, "which VM? --socket is missing");
 		return err_hint(e,
 				"mplcr-trigger --socket PATH, the socket of QEMU's -qmp unix:PATH,server=on,wait=off");
 	}

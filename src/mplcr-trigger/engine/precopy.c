@@ -35,7 +35,7 @@ static int relax(struct engine_job *j, int64_t *limit_ms, struct err *e)
 	if (*limit_ms >= most) {
 		err_set(e, "gave up after %" PRId64 " passes: the guest writes too fast for a pause of %" PRId64 " ms",
 			j->passes_done, *limit_ms);
-		return err_hint(e, "allow more with --max-pause, or use another engine");
+		return err_hint(e, "allow more with --max-pause, or take another engine");
 	}
 	*limit_ms = 2 * *limit_ms < most ? 2 * *limit_ms : most;
 	j->passes = (uint64_t)j->passes_done;
