@@ -261,7 +261,7 @@ static void report(struct findings *f, const struct job *job)
 			findings_add(f, E_NOT_CHECKED, path, "qemu-img check met %lld error%s in it",
 				     (long long)job->errors, job->errors == 1 ? "" : "s");
 		if (job->leaks)
-			findings_add(f, W_LEAKS, path, "it has %lld cluster%s that nothing uses", (long long)job->leaks,
+			findings_add(f, W_LEAKS, path, "it holds %lld cluster%s that nothing uses", (long long)job->leaks,
 				     job->leaks == 1 ? "" : "s");
 		break;
 	case JOB_DIFFERS:
