@@ -18,7 +18,6 @@
 #include "checkpoint/remove.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/text.h"
 #include "base/json.h"
 
@@ -41,7 +40,7 @@ static bool is_over(const char *status)
  */
 static int undo_migration(const struct changes *c, struct qmp *q, struct err *e)
 {
-	int64_t until = clock_in_ms(c->unbreakable ? DRAIN_MS : c->patch.stuck ? STUCK_MS : CANCEL_MS);
+	int64_t until = clock_in_ms(c->unbreakable ? DRAIN_MS : patch_is_stuck(c) ? STUCK_MS : CANCEL_MS);
 	bool cancelled = c->unbreakable;
 
 	for (;; clock_sleep_ms(2)) {
@@ -197,8 +196,7 @@ static int qemu_is_gone(struct changes *c, struct err *e)
 
 	if (c->partial[0] && checkpoint_dir_remove(c->partial, &why) < 0)
 		remains_add(&r, &why, "rm -r %s", c->partial);
-	if (c->patch.job[0])
-		dir_remove(c->patch.job);
+	patch_remove_job(c);
 	for (size_t i = 0; i < c->n_overlays; i++) {
 		const struct changed_overlay *o = &c->overlays[i];
 
@@ -233,7 +231,7 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 		return qemu_is_gone(c, e);
 	if (c->migration && undo_migration(c, q, &why) < 0)
 		remains_add(&r, &why,
-			    c->patch.stuck ? "the VM runs on; but this QEMU cannot migrate or be checkpointed "
+			    patch_is_stuck(c) ? "the VM runs on; but this QEMU cannot migrate or be checkpointed "
 					     "until it is restarted"
 					   : "send migrate_cancel to its QMP socket");
 	if (patch_off(c, q, &why) < 0)
@@ -242,9 +240,8 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 		(void)!undo_run_state(q, c->was_running, false, &why);
 	if (!qmp_alive(q))
 		return qemu_is_gone(c, e);
-	if (c->patch.job[0])
-		dir_remove(c->patch.job);
-	if (changes_put_back(c, q, &why) < 0 && !c->patch.stuck)
+	patch_remove_job(c);
+	if (changes_put_back(c, q, &why) < 0 && !patch_is_stuck(c))
 		remains_add(&r, &why, "query-migrate-capabilities and query-migrate-parameters show what is set");
 	if (c->pipe) /* fails if the migration has taken it, as it should */
 		(void)!qmp_run(q, "closefd", json_of("{s:s}", "fdname", PIPE_NAME), NULL, &why);

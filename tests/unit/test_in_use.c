@@ -4,56 +4,21 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "file_user.h"
 #include "tap.h"
 
-#define BYTES 4096
 #define SOME_UID 12345
 
 static char path[] = "/tmp/test_in_use.XXXXXX";
 
-/* A child that has the file open, or (`maps`) only mapped, and is ready when this returns. */
-static pid_t use_file(int flags, bool maps)
+static void one(enum file_use use, enum image_use expected, const char *verb)
 {
-	int ready[2];
-	char byte;
-	pid_t pid;
-
-	if (pipe(ready) < 0)
-		exit(1);
-	pid = fork();
-	if (pid == 0) {
-		int fd = open(path, flags);
-
-		if (maps) {
-			mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-			close(fd);
-		}
-		(void)!write(ready[1], "r", 1);
-		pause();
-		_exit(0);
-	}
-	close(ready[1]);
-	(void)!read(ready[0], &byte, 1);
-	close(ready[0]);
-	return pid;
-}
-
-static void end(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-static void one(int flags, bool maps, enum image_use expected, const char *verb)
-{
-	pid_t pid = use_file(flags, maps);
+	pid_t pid = file_user_start(path, use);
 	struct in_use u = { 0 };
 	struct err e = { 0 };
 
@@ -64,7 +29,7 @@ static void one(int flags, bool maps, enum image_use expected, const char *verb)
 	u.allowed = pid;
 	ok(in_use_path(&u, path) == IMAGE_UNUSED, "the one that may use it does not count");
 	u.allowed = 0;
-	end(pid);
+	file_user_end(pid);
 	in_use_again(&u);
 	ok(in_use_path(&u, path) == IMAGE_UNUSED && in_use_refuse(&u, path, false, &e) == 0, "nobody, when it has ended");
 	in_use_release(&u);
@@ -73,7 +38,7 @@ static void one(int flags, bool maps, enum image_use expected, const char *verb)
 /* Another one than the one that may: it is the one that is told. */
 static void two(void)
 {
-	pid_t vm = use_file(O_RDWR, false), other = use_file(O_RDONLY, false);
+	pid_t vm = file_user_start(path, OPEN_WRITE), other = file_user_start(path, OPEN_READ);
 	struct in_use u = { .allowed = vm };
 	char name[32];
 	struct err e = { 0 };
@@ -81,24 +46,24 @@ static void two(void)
 	snprintf(name, sizeof(name), "process %d ", (int)other);
 	ok(in_use_refuse(&u, path, false, &e) < 0 && strstr(e.text, name), "the other one: %s", e.text);
 	in_use_release(&u);
-	end(vm);
-	end(other);
+	file_user_end(vm);
+	file_user_end(other);
 }
 
 /* What the kernel tells: the read lease, which needs no look. */
 static void writers(void)
 {
-	pid_t pid = use_file(O_RDWR, false);
+	pid_t pid = file_user_start(path, OPEN_WRITE);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct in_use u = { 0 };
 
 	ok(in_use_writers(&u, fd) == IMAGE_WRITTEN, "a writer");
-	end(pid);
+	file_user_end(pid);
 	in_use_again(&u);
 	ok(in_use_writers(&u, fd) == IMAGE_UNUSED, "none");
-	pid = use_file(O_RDONLY, false);
+	pid = file_user_start(path, OPEN_READ);
 	ok(in_use_writers(&u, fd) == IMAGE_UNUSED, "readers are not looked for");
-	end(pid);
+	file_user_end(pid);
 	close(fd);
 	in_use_release(&u);
 }
@@ -133,12 +98,12 @@ int main(void)
 {
 	int fd = mkstemp(path);
 
-	if (fd < 0 || ftruncate(fd, BYTES) < 0)
+	if (fd < 0 || ftruncate(fd, FILE_USER_BYTES) < 0)
 		return 1;
 	close(fd);
-	one(O_RDWR, false, IMAGE_WRITTEN, "writes to it");
-	one(O_RDONLY, false, IMAGE_READ, "has it open");
-	one(O_RDONLY, true, IMAGE_READ, "has it mapped");
+	one(OPEN_WRITE, IMAGE_WRITTEN, "writes to it");
+	one(OPEN_READ, IMAGE_READ, "has it open");
+	one(MAP_PRIVATE_ONLY, IMAGE_READ, "has it mapped");
 	two();
 	writers();
 	blind();

@@ -112,18 +112,21 @@ size_t escape_fit(const char *text, size_t n)
 	return n;
 }
 
+/* Asked once: lists have thousands of names. */
+static bool is_terminal(void)
+{
+	static int known = -1;
+
+	if (known < 0)
+		known = isatty(STDOUT_FILENO);
+	return known;
+}
+
 void escape_data(const char *text)
 {
-	while (*text && isatty(STDOUT_FILENO)) {
-		size_t n = escape_plain(text);
+	_cleanup_free_ char *safe = is_terminal() ? escape(text) : NULL;
 
-		if (n)
-			fwrite(text, 1, n, stdout);
-		else
-			printf("\\x%02x", (unsigned char)*text);
-		text += n ? n : 1;
-	}
-	fputs(text, stdout);
+	fputs(safe ? safe : text, stdout);
 }
 
 void escape_path(const char *path, bool nul_separated)

@@ -15,7 +15,6 @@
 #include "base/text.h"
 #include "checkpoint/forest/forest.h"
 #include "base/number.h"
-#include "image/users.h"
 #include "base/path_list.h"
 
 #define SEAL ".seal"
@@ -123,23 +122,23 @@ int guard_needed(const struct chain *c, const bool *touched, bool live, struct e
 }
 
 /* A VM that was restored from it lazily has them mapped. */
-char *guard_memory(const struct manifest *m, const char *dir)
+char *guard_memory(const struct manifest *m, const char *dir, struct in_use *use)
 {
 	for (size_t i = 0; i < m->n_files; i++) {
 		_cleanup_free_ char *path = path_join(dir, m->files[i].name);
+		struct stat st;
 		pid_t pid;
 
-		if (!m->files[i].block)
+		if (!m->files[i].block || stat(path, &st) < 0)
 			continue;
-		pid = image_users_pid(path, false);
-		if (pid)
+		if (in_use_file(use, st.st_dev, st.st_ino, &pid) != IMAGE_UNUSED && pid)
 			return text_of("the VM of process %d runs on its memory", (int)pid);
 	}
 	return NULL;
 }
 
-char *guard_checkpoint(const struct forest *f, size_t index, bool (*ignore)(void *ctx, bool checkpoint, size_t index),
-		       void *ctx)
+char *guard_checkpoint(const struct forest *f, size_t index, struct in_use *use,
+		       bool (*ignore)(void *ctx, bool checkpoint, size_t index), void *ctx)
 {
 	const struct forest_checkpoint *c = &f->checkpoints[index];
 
@@ -152,7 +151,7 @@ char *guard_checkpoint(const struct forest *f, size_t index, bool (*ignore)(void
 		if (why)
 			return text_of("its image '%s' is needed: %s", path_base(f->images[i].path), why);
 	}
-	return c->m ? guard_memory(c->m, c->dir) : NULL;
+	return c->m ? guard_memory(c->m, c->dir, use) : NULL;
 }
 
 int guard_leftover(const char *path, struct err *e)

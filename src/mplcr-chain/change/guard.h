@@ -10,6 +10,7 @@
 #include "checkpoint/forest/forest.h"
 #include "checkpoint/manifest.h"
 #include "image/chain.h"
+#include "image/in_use.h"
 
 /* Whether the image can be made anew or go: one name, no seal, not encrypted, nothing in it that would be lost. */
 int guard_image(const struct chain_image *image, bool goes, struct err *e);
@@ -30,14 +31,14 @@ void guard_warn_unread(const struct forest *f);
 int guard_hold(const char *path, struct err *e);
 
 /* Who runs on the memory files of the checkpoint: "the VM of process 42 …", malloc'd, or NULL. */
-char *guard_memory(const struct manifest *m, const char *dir);
+char *guard_memory(const struct manifest *m, const char *dir, struct in_use *use);
 
 /*
  * Why the directory of the checkpoint `index` of the forest must stay: what needs an image in it (`ignore` as in
  * forest_needed_by), or who runs on its memory. Malloc'd, or NULL.
  */
-char *guard_checkpoint(const struct forest *f, size_t index, bool (*ignore)(void *ctx, bool checkpoint, size_t index),
-		       void *ctx);
+char *guard_checkpoint(const struct forest *f, size_t index, struct in_use *use,
+		       bool (*ignore)(void *ctx, bool checkpoint, size_t index), void *ctx);
 
 /* Whether the file, which has a name that only unfinished images of ours have, can go as one. */
 int guard_leftover(const char *path, struct err *e);

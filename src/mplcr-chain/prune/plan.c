@@ -82,7 +82,7 @@ static void keep_needed(struct prune *p)
 
 			if (!c->drop)
 				continue;
-			c->why = guard_checkpoint(p->forest, c->index, ignore_dropped, p);
+			c->why = guard_checkpoint(p->forest, c->index, &p->use, ignore_dropped, p);
 			c->drop = !c->why;
 			changed |= !c->drop;
 		}

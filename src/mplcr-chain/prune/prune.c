@@ -111,10 +111,11 @@ static bool is_inside(void *ctx, bool checkpoint, size_t i)
 	return (checkpoint ? i : in->forest->images[i].inside) == in->checkpoint;
 }
 
-static int remove_remains_of(const struct forest *f, size_t i, struct err *e)
+static int remove_remains_of(struct prune *p, size_t i, struct err *e)
 {
+	const struct forest *f = p->forest;
 	struct forest_inside in = { f, i };
-	_cleanup_free_ char *why = guard_checkpoint(f, i, is_inside, &in);
+	_cleanup_free_ char *why = guard_checkpoint(f, i, &p->use, is_inside, &in);
 
 	if (!why)
 		return checkpoint_remove(f->checkpoints[i].dir, e);
@@ -123,14 +124,16 @@ static int remove_remains_of(const struct forest *f, size_t i, struct err *e)
 }
 
 /* What an interrupted run had only prepared, or had begun to remove. */
-static int remove_remains(const struct forest *f, struct err *e)
+static int remove_remains(struct prune *p, struct err *e)
 {
+	const struct forest *f = p->forest;
+
 	for (size_t i = 0; i < f->n_images; i++)
 		if (!f->images[i].outside && text_ends_with(f->images[i].path, PRUNE_PARTIAL) &&
 		    remove_unfinished(f, i, e) < 0)
 			return -1;
 	for (size_t i = 0; i < f->n_checkpoints; i++)
-		if (checkpoint_is_removed(f->checkpoints[i].dir) && remove_remains_of(f, i, e) < 0)
+		if (checkpoint_is_removed(f->checkpoints[i].dir) && remove_remains_of(p, i, e) < 0)
 			return -1;
 	return 0;
 }
@@ -200,7 +203,7 @@ static int prune(struct prune *p, struct err *e)
 
 	if (lock < 0 || (!p->dry_run && recover(p, e) < 0) || read_forest(p, e) < 0)
 		return -1;
-	if (!p->dry_run && (remove_remains(p->forest, e) < 0 || read_forest(p, e) < 0))
+	if (!p->dry_run && (remove_remains(p, e) < 0 || read_forest(p, e) < 0))
 		return -1;
 	guard_warn_unread(p->forest);
 	prune_plan(p);
@@ -331,6 +334,7 @@ static void release(struct prune *p)
 	free(p->runs);
 	forest_free(p->forest);
 	path_list_release(&p->left);
+	in_use_release(&p->use);
 	free(p->journal);
 	free(p->root);
 }

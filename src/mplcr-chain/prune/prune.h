@@ -15,6 +15,7 @@
 #include "change/journal/journal.h"
 #include "checkpoint/forest/forest.h"
 #include "image/chain.h"
+#include "image/in_use.h"
 
 /* A checkpoint of the forest, and what becomes of it. */
 struct prune_checkpoint {
@@ -43,6 +44,7 @@ struct prune {
 	bool keep_given;
 	uint64_t within_s; /* seconds */
 	bool dry_run, json;
+	struct in_use use; /* one look at the processes for the whole plan */
 	int interrupt;
 
 	char *root; /* the directory, absolute, without links */

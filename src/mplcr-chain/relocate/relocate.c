@@ -128,9 +128,11 @@ static int check_move(const struct set *s, struct err *e)
 {
 	struct set_in_forest in = { .set = s };
 	struct forest *f = read_forest(s, e);
-	_cleanup_free_ char *why = s->m ? guard_memory(s->m, s->from) : NULL;
+	struct in_use use = { 0 };
+	_cleanup_free_ char *why = s->m ? guard_memory(s->m, s->from, &use) : NULL;
 	int result = 0;
 
+	in_use_release(&use);
 	if (!f)
 		return -1;
 	in.forest = f;

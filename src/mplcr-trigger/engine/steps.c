@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "qemu/versions.h"
+#include "qemu/vm.h"
 #include "options.h"
 
 /* The unit of query-migrate. */
@@ -232,18 +233,6 @@ int vm_tick(struct engine_job *j, const char *phase, struct err *e)
 
 /* --- steps ------------------------------------------------------------------------------------------------------ */
 
-int vm_run_state(struct engine_job *j, char *state, size_t size, bool *running, struct err *e)
-{
-	json_t *status;
-
-	if (qmp_run(j->q, "query-status", NULL, &status, e) < 0)
-		return -1;
-	snprintf(state, size, "%s", json_text(status, "status") ? json_text(status, "status") : "");
-	*running = json_flag(status, "running");
-	json_decref(status);
-	return 0;
-}
-
 int vm_freeze(struct engine_job *j, struct err *e)
 {
 	if (j->freeze(j->ctx, e) < 0)
@@ -288,13 +277,12 @@ int vm_wait_status(struct engine_job *j, const char *status, const char *phase, 
  */
 static int wait_postmigrate(struct engine_job *j, struct err *e)
 {
-	char state[32];
-	bool running;
+	struct vm_status status;
 
 	for (;;) {
-		if (vm_run_state(j, state, sizeof(state), &running, e) < 0)
+		if (vm_status_read(j->q, &status, e) < 0)
 			return -1;
-		if (running || strcmp(state, "finish-migrate") != 0)
+		if (status.running || strcmp(status.state, "finish-migrate") != 0)
 			return 0;
 		if (vm_events(j, clock_ns() + NS_PER_MS / 5, e) < 0)
 			return -1;
@@ -303,16 +291,17 @@ static int wait_postmigrate(struct engine_job *j, struct err *e)
 
 int vm_resume(struct engine_job *j, struct err *e)
 {
-	char state[32];
-	bool running;
+	struct vm_status status;
 
 	if (qmp_run(j->q, "cont", NULL, NULL, e) < 0 || take_events(j, 0, false, e) < 0)
 		return -1;
 	if (j->resume_us)
 		return 0;
-	if (vm_run_state(j, state, sizeof(state), &running, e) < 0 || take_events(j, 0, false, e) < 0)
+	if (vm_status_read(j->q, &status, e) < 0 || take_events(j, 0, false, e) < 0)
 		return -1;
-	return running ? 0 : err_set(e, "the VM did not resume after 'cont': it is in the state '%s'", state);
+	return status.running
+		       ? 0
+		       : err_set(e, "the VM did not resume after 'cont': it is in the state '%s'", status.state);
 }
 
 /*

@@ -35,7 +35,6 @@ int vm_sample(struct engine_job *j, const char *phase, json_t **info, struct err
 int64_t vm_pages_sent(const json_t *ram);                                             /* of query-migrate's "ram" */
 int vm_finish_migration(struct engine_job *j, struct err *e); /* after "completed": run state as it was before */
 int vm_resume(struct engine_job *j, struct err *e);           /* cont, and wait until the guest runs */
-int vm_run_state(struct engine_job *j, char *state, size_t size, bool *running, struct err *e);
 bool vm_status_is(const struct engine_job *j, const char *status);
 
 #endif

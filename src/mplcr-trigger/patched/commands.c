@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/json.h"
 
 /* All that the patch adds to QMP. */
@@ -137,6 +138,12 @@ int patch_off(struct changes *c, struct qmp *q, struct err *e)
 void patch_settings_taken(struct changes *c)
 {
 	c->patch.mplm = false;
+}
+
+void patch_remove_job(const struct changes *c)
+{
+	if (c->patch.job[0])
+		dir_remove(c->patch.job);
 }
 
 bool patch_is_stuck(const struct changes *c)

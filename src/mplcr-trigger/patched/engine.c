@@ -25,6 +25,7 @@
 #include "base/cli.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "qemu/vm.h"
 
 /* Where its live stage has sent everything but does not end, for this long, it never will: see steer.c. */
 #define STUCK_MS 2000
@@ -225,17 +226,16 @@ static int live_stage(struct engine_job *j, struct steer *st, struct live *live,
 static int wait_running(struct engine_job *j, struct err *e)
 {
 	int64_t until = clock_in_ms(RESUME_MS);
-	char state[32];
-	bool running;
+	struct vm_status status;
 
 	for (;;) {
-		if (vm_run_state(j, state, sizeof(state), &running, e) < 0)
+		if (vm_status_read(j->q, &status, e) < 0)
 			return -1;
-		if (running)
+		if (status.running)
 			return vm_events(j, 0, e);
 		if (clock_over(until))
 			return err_set(e, "the VM did not run again after its checkpoint: it is in the state '%s'",
-				       state);
+				       status.state);
 		if (vm_events(j, clock_ns() + NS_PER_MS / 2, e) < 0)
 			return -1;
 	}

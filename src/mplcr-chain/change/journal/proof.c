@@ -263,7 +263,7 @@ static char *checkpoint_needed(struct proof *p, const struct entry *x)
 
 	for (size_t i = 0; i < p->forest->n_checkpoints; i++)
 		if (strcmp(p->forest->checkpoints[i].dir, dir) == 0)
-			return guard_checkpoint(p->forest, i, ignored, p);
+			return guard_checkpoint(p->forest, i, &p->use, ignored, p);
 	return NULL;
 }
 
