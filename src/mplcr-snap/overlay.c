@@ -2,26 +2,16 @@
 /* mplcr-snap overlay: its command line. */
 #include "tool.h"
 
-#include "image/header/header.h"
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
-#include "base/text.h"
+#include "image/header/header.h"
 
 static int add_device(void *options, const char *value, struct err *e)
 {
 	struct overlay_options *o = options;
-	const char *equals = strchr(value, '=');
-	size_t n = equals ? (size_t)(equals - value) : strlen(value);
 
-	if (n == 0 || (equals && !equals[1]))
-		return err_usage(e, "--device: '%s' is not DEV or DEV=FILE", value);
-	*array_add(o->devices, o->n_devices) = (struct live_device){
-		.device = text_of("%.*s", (int)n, value),
-		.file = equals ? text_copy(equals + 1) : NULL,
-	};
-	return 0;
+	return disk_choices_add(&o->devices, value, e);
 }
 
 static struct cli_word format_word(size_t i)
@@ -60,7 +50,7 @@ static int check_options(const struct overlay_options *o, int n_operands, struct
 			return err_usage(e, "--backing-format, --absolute and --force are not for a running VM");
 		return 0;
 	}
-	if (o->name || o->n_devices > 0)
+	if (o->name || o->devices.n > 0)
 		return err_usage(e, "--name and --device are for a running VM: --socket is missing");
 	return n_operands == 2 ? 0 : err_usage(e, "overlay takes two files: BACKING OVERLAY");
 }
@@ -73,11 +63,7 @@ static int overlay_main(int argc, char **argv)
 
 	if (first >= 0 && check_options(&o, argc - first, &e) == 0)
 		result = o.socket ? overlay_live(&o, &e) : overlay_file(&o, argv[first], argv[first + 1], &e);
-	for (size_t i = 0; i < o.n_devices; i++) {
-		free(o.devices[i].device);
-		free(o.devices[i].file);
-	}
-	free(o.devices);
+	disk_choices_release(&o.devices);
 	return result < 0 ? cli_report(&e) : EXIT_DONE;
 }
 

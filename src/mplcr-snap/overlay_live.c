@@ -28,7 +28,7 @@
 /* One disk that is frozen. */
 struct frozen {
 	const struct disk *disk;
-	const struct live_device *choice; /* --device, or NULL */
+	const struct disk_choice *choice; /* --device, or NULL */
 	char *overlay;                    /* absolute path */
 	char *backing;                    /* what its header says */
 	char node[OVERLAY_NODE_SIZE];
@@ -66,8 +66,8 @@ static int survey(struct live *l, struct err *e)
 
 static int check_devices(const struct live *l, struct err *e)
 {
-	for (size_t i = 0; i < l->options->n_devices; i++) {
-		const char *name = l->options->devices[i].device;
+	for (size_t i = 0; i < l->options->devices.n; i++) {
+		const char *name = l->options->devices.list[i].device;
 		bool found = false;
 
 		for (size_t k = 0; k < l->vm.n_disks; k++)
@@ -78,20 +78,12 @@ static int check_devices(const struct live *l, struct err *e)
 	return 0;
 }
 
-static const struct live_device *chosen(const struct live *l, const struct disk *d)
-{
-	for (size_t i = 0; i < l->options->n_devices; i++)
-		if (disk_has_name(d, l->options->devices[i].device))
-			return &l->options->devices[i];
-	return NULL;
-}
-
 static int choose_disk(struct live *l, const struct disk *d, struct err *e)
 {
-	const struct live_device *choice = chosen(l, d);
+	const struct disk_choice *choice = disk_choices_find(&l->options->devices, d);
 	const char *refusal = d->refusal ? d->refusal : d->overlay_refusal;
 
-	if (!choice && (d->read_only || l->options->n_devices > 0))
+	if (!choice && (d->read_only || l->options->devices.n > 0))
 		return 0;
 	if (d->read_only)
 		return err_usage(e, "--device: disk '%s' is read-only, there is nothing to freeze", d->device);

@@ -34,6 +34,7 @@
 #include "checkpoint/forest/forest.h"
 #include "base/path_list.h"
 #include "set/mark.h"
+#include "qemu/disk_choice.h"
 
 /* The verbs: main.c's table. */
 extern const struct cli verb_overlay, verb_reflink, verb_subvolume, verb_list, verb_remove, verb_probe;
@@ -51,20 +52,13 @@ int in_use_error(const char *path, const char *why, struct err *e);
 
 /* --- overlays (overlay_file.c, overlay_live.c) ------------------------------------------------------------------ */
 
-/* --device DEV[=FILE] */
-struct live_device {
-	char *device;
-	char *file; /* where its overlay goes, or NULL */
-};
-
 struct overlay_options {
 	const char *backing_format; /* NULL: by the content */
 	bool absolute;
 	bool force; /* on an image that a VM writes to */
 	const char *socket;
 	const char *name; /* NULL: the next free one */
-	struct live_device *devices;
-	size_t n_devices;
+	struct disk_choices devices; /* --device */
 	bool json;
 };
 

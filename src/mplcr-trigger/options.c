@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "base/number.h"
@@ -87,15 +86,8 @@ static int add_includes(void *options, const char *list, struct err *e)
 static int add_device(void *options, const char *value, struct err *e)
 {
 	struct options *o = options;
-	const char *equals = strchr(value, '=');
-	struct device_choice *choice;
 
-	if (!value[0] || equals == value || (equals && !equals[1]))
-		return err_usage(e, "--device: '%s' is not DEV or DEV=FILE", value);
-	choice = array_add(o->devices, o->n_devices);
-	choice->device = text_of("%.*s", equals ? (int)(equals - value) : (int)strlen(value), value);
-	choice->file = text_copy(equals ? equals + 1 : NULL);
-	return 0;
+	return disk_choices_add(&o->devices, value, e);
 }
 
 /* A part "NAME=VALUE" of --mplm, `n` bytes of `text`. */
@@ -301,12 +293,12 @@ static int check_layout(struct options *o, struct err *e)
 
 static int check_disks(const struct options *o, struct err *e)
 {
-	if (o->disks && !o->disks->freezes && o->n_devices > 0)
+	if (o->disks && !o->disks->freezes && o->devices.n > 0)
 		return err_usage(e, "--device does not go with --disks none");
-	for (size_t i = 0; i < o->n_devices; i++)
-		if (o->devices[i].file && !(o->disks && o->disks->makes_overlays))
+	for (size_t i = 0; i < o->devices.n; i++)
+		if (o->devices.list[i].file && !(o->disks && o->disks->makes_overlays))
 			return err_usage(e, "--device %s=%s names an overlay, which goes with --disks overlay only",
-					 o->devices[i].device, o->devices[i].file);
+					 o->devices.list[i].device, o->devices.list[i].file);
 	return 0;
 }
 
@@ -328,11 +320,7 @@ int options_check(struct options *o, int n_operands, char **operands, struct err
 
 void options_release(struct options *o)
 {
-	for (size_t i = 0; i < o->n_devices; i++) {
-		free(o->devices[i].device);
-		free(o->devices[i].file);
-	}
-	free(o->devices);
+	disk_choices_release(&o->devices);
 	path_list_release(&o->leave_out);
 	path_list_release(&o->include);
 }

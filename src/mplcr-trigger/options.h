@@ -13,14 +13,9 @@
 #include "checkpoint/layout.h"
 #include "freeze/freeze.h"
 #include "patched/mplm.h"
+#include "qemu/disk_choice.h"
 
 struct engine;
-
-/* --device DEV[=FILE] */
-struct device_choice {
-	char *device;
-	char *file; /* where its overlay goes, or NULL */
-};
 
 struct options {
 	const char *socket;
@@ -30,8 +25,7 @@ struct options {
 	const struct layout *layout;       /* where the state goes */
 	int zstd_level;                    /* 0: not compressed */
 	const struct freeze_method *disks; /* NULL: auto */
-	struct device_choice *devices;
-	size_t n_devices;
+	struct disk_choices devices;       /* --device */
 	struct path_list leave_out; /* --leave-out: writable disks not to freeze */
 	struct path_list include;   /* --include, --include-from: as given */
 	uint64_t max_bandwidth;     /* bytes per second, 0: no limit */

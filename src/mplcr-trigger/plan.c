@@ -28,14 +28,6 @@
 
 /* --- the disks -------------------------------------------------------------------------------------------------- */
 
-const struct device_choice *plan_choice(const struct options *o, const struct disk *d)
-{
-	for (size_t i = 0; i < o->n_devices; i++)
-		if (disk_has_name(d, o->devices[i].device))
-			return &o->devices[i];
-	return NULL;
-}
-
 static bool left_out(const struct options *o, const struct disk *d)
 {
 	for (size_t i = 0; i < o->leave_out.n; i++)
@@ -46,9 +38,9 @@ static bool left_out(const struct options *o, const struct disk *d)
 
 static int check_disk_options(const struct options *o, const struct survey *s, struct err *e)
 {
-	for (size_t i = 0; i < o->n_devices + o->leave_out.n; i++) {
-		bool is_device = i < o->n_devices;
-		const char *name = is_device ? o->devices[i].device : o->leave_out.paths[i - o->n_devices];
+	for (size_t i = 0; i < o->devices.n + o->leave_out.n; i++) {
+		bool is_device = i < o->devices.n;
+		const char *name = is_device ? o->devices.list[i].device : o->leave_out.paths[i - o->devices.n];
 		bool found = false;
 
 		for (size_t k = 0; k < s->n_disks; k++)
@@ -69,7 +61,7 @@ int plan_refuse(const struct disk *d, const char *why, struct err *e)
 static int plan_disk(struct disk_plan *dp, const struct options *o, struct err *e)
 {
 	const struct disk *d = dp->disk;
-	const struct device_choice *choice = plan_choice(o, d);
+	const struct disk_choice *choice = disk_choices_find(&o->devices, d);
 
 	if (d->read_only) {
 		if (!choice)
@@ -78,7 +70,7 @@ static int plan_disk(struct disk_plan *dp, const struct options *o, struct err *
 	}
 	if (left_out(o, d) && !choice)
 		return 0;
-	if (o->n_devices > 0 && !choice) {
+	if (o->devices.n > 0 && !choice) {
 		err_set(e, "writable disk '%s' would be left out: its content would not belong to the checkpoint",
 			d->device);
 		return err_hint(e, "name it with --device too, or say --leave-out %s", d->device);

@@ -55,9 +55,6 @@ int plan_names_anew(struct plan *p, const struct options *o, const struct survey
 /* Chooses the names that are free; p->dir, p->disks and p->method are set. Returns 0 or -1. */
 int plan_names(struct plan *p, const struct options *o, const struct survey *s, struct err *e);
 
-/* What --device says of the disk, or NULL. */
-const struct device_choice *plan_choice(const struct options *o, const struct disk *d);
-
 /* The absolute path of what is frozen of the disk, once the checkpoint has its name; malloc'd. */
 char *plan_frozen(const struct plan *p, const struct disk_plan *dp);
 /* What the VM writes to after the checkpoint. */

@@ -102,7 +102,7 @@ static int name_overlays(struct plan *p, const struct options *o, const char *na
 
 	for (size_t i = 0; i < p->n_disks; i++) {
 		const struct disk *d = p->disks[i].disk;
-		const struct device_choice *choice = plan_choice(o, d);
+		const struct disk_choice *choice = disk_choices_find(&o->devices, d);
 
 		if (p->disks[i].freeze)
 			list[n++] = (struct overlay_wish){
@@ -174,9 +174,9 @@ static int choose_name(struct plan *p, const struct options *o, struct err *e)
 			return -1;
 		if (!name_in_use(p))
 			return 0;
-		for (size_t i = 0; i < o->n_devices; i++)
-			if (o->devices[i].file && path_exists(o->devices[i].file)) {
-				err_set(e, "'%s' exists", o->devices[i].file);
+		for (size_t i = 0; i < o->devices.n; i++)
+			if (o->devices.list[i].file && path_exists(o->devices.list[i].file)) {
+				err_set(e, "'%s' exists", o->devices.list[i].file);
 				return err_hint(e, "an overlay is never written over another file");
 			}
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rule "is this file in use", for all that reads, changes or removes images; nobody else asks locks or /proc for it.
+ * The rule "is this file in use". The journals and guards of mplcr-chain ask it; other verbs still ask lock.h, users.h.
  * A file is in use where QEMU holds its locks (lock.h: QEMU from 2.10 on, not with locking=off), or any process has it
  * open or mapped, or a loop device stands for it (users.h). That somebody has it open for writing the kernel also tells
  * by refusing a read lease (fcntl(2), F_SETLEASE), whoever it is: processes of other users and PID namespaces too, but
