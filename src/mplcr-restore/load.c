@@ -10,23 +10,11 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "qemu/versions.h"
+#include "qemu/vm.h"
 #include "restore.h"
 
 /* The wait between two looks at a load that takes long; it begins at 0 and grows to this. */
 #define LOOK_MS 20
-
-static int run_state(struct vm *vm, char state[32], struct err *e)
-{
-	_cleanup_json_ json_t *answer = NULL;
-	const char *text;
-
-	if (qmp_run(vm->qmp, "query-status", NULL, &answer, e) < 0)
-		return -1;
-	text = json_text(answer, "status");
-	strncpy(state, text ? text : "", 31);
-	state[31] = '\0';
-	return 0;
-}
 
 /* Most versions of QEMU end when a load fails; this is for those that stay. */
 static int check_failed(struct vm *vm, struct err *e)
@@ -43,19 +31,22 @@ static int check_failed(struct vm *vm, struct err *e)
 	return err_set(e, "QEMU could not load the state: %s", why ? why : "no reason given");
 }
 
-/* Waits until the state is loaded: QEMU leaves run state inmigrate. */
+/* Whether the state is loaded: QEMU leaves run state inmigrate. Returns 1, 0, or -1. */
+static int is_loaded(struct vm *vm, struct err *e)
+{
+	struct vm_status status;
+
+	if (vm_status_read(vm->qmp, &status, e) < 0)
+		return -1;
+	return strcmp(status.state, "inmigrate") != 0 ? 1 : check_failed(vm, e);
+}
+
 int vm_wait_loaded(struct vm *vm, struct err *e)
 {
 	int64_t began = clock_ns();
-	char state[32];
+	int loaded;
 
-	for (int ms = 0;; ms = ms < LOOK_MS ? ms + 1 : LOOK_MS) {
-		if (run_state(vm, state, e) < 0)
-			return -1;
-		if (strcmp(state, "inmigrate") != 0)
-			return 0;
-		if (check_failed(vm, e) < 0)
-			return -1;
+	for (int ms = 0; (loaded = is_loaded(vm, e)) == 0; ms = ms < LOOK_MS ? ms + 1 : LOOK_MS) {
 		if (ms == LOOK_MS)
 			cli_progress_line("loading the state, %.1f s", clock_ms_between(began, clock_ns()) / 1000);
 		if (interrupt_sleep(vm->interrupt, ms, e) < 0)
@@ -63,17 +54,21 @@ int vm_wait_loaded(struct vm *vm, struct err *e)
 		if (clock_over(vm->deadline))
 			return err_set(e, "the state was not loaded in time");
 	}
+	/* the time may as well be over while QEMU is asked */
+	if (loaded < 0 && e->sys != EINTR && !qmp_alive(vm->qmp) && clock_over(vm->deadline))
+		return err_set(e, "the state was not loaded in time");
+	return loaded < 0 ? -1 : 0;
 }
 
 int vm_run_guest(struct vm *vm, struct err *e)
 {
-	char state[32];
+	struct vm_status status;
 
-	if (qmp_run(vm->qmp, "cont", NULL, NULL, e) < 0 || run_state(vm, state, e) < 0)
+	if (qmp_run(vm->qmp, "cont", NULL, NULL, e) < 0 || vm_status_read(vm->qmp, &status, e) < 0)
 		return -1;
-	if (strcmp(state, "running") == 0)
+	if (strcmp(status.state, "running") == 0)
 		return 0;
-	return err_set(e, "the guest does not run: QEMU's run state is '%s'", state);
+	return err_set(e, "the guest does not run: QEMU's run state is '%s'", status.state);
 }
 
 static int load(struct vm *vm, const struct plan *p, struct err *e)

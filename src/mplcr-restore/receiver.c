@@ -68,17 +68,15 @@ static int connect_receiver(struct receiver *r, struct err *e)
 static int check_state(struct receiver *r, struct err *e)
 {
 	const struct manifest *m = r->p->m;
-	_cleanup_json_ json_t *status = NULL;
-	const char *state;
+	struct vm_status status;
 
-	if (vm_wait_loaded(r->vm, e) < 0 || qmp_run(r->vm->qmp, "query-status", NULL, &status, e) < 0)
+	if (vm_wait_loaded(r->vm, e) < 0 || vm_status_read(r->vm->qmp, &status, e) < 0)
 		return clock_over(r->vm->deadline) ? err_hint(e, "a larger --timeout gives it more time") : -1;
-	state = json_text(status, "status");
-	if (state && !json_flag(status, "running") &&
-	    (strcmp(state, "paused") == 0 || (m->run_state && strcmp(state, m->run_state) == 0)))
+	if (!status.running && (strcmp(status.state, "paused") == 0 ||
+				(m->run_state && strcmp(status.state, m->run_state) == 0)))
 		return 0;
 	err_set(e, "the QEMU at '%s' is no receiver that waits with a loaded state: its run state is '%s'",
-		r->p->socket, state ? state : "unknown");
+		r->p->socket, status.state[0] ? status.state : "unknown");
 	return err_hint(e, "--receiver is the QMP socket of the QEMU that was started with -incoming to take the "
 			   "state of the checkpoint, sent to '%s'", m->receiver);
 }
