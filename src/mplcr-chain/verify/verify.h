@@ -8,7 +8,6 @@
  *   remote.c             what QEMU says of images that are no local files
  *   opinion.c            what the second parser says of all images  (second_opinion.h)
  *   deep.c               --deep: what needs the whole of an image   (deep.h)
- *   trust.c              which files may be opened                  (trust.h)
  *   findings.c, codes.h  what is found
  *
  * First all operands are read and looked at; then come the parts that need all chains: the second parser's answer, seals
@@ -24,7 +23,7 @@
 #include "base/err.h"
 #include "verify/findings.h"
 #include "checkpoint/manifest.h"
-#include "verify/trust.h"
+#include "checkpoint/trust.h"
 
 struct verify_options {
 	uint64_t max_depth; /* images of a chain */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which files an image may name. A header is written by whoever had the image, and names whatever they like; verify
- * opens nothing that does not lie in the image's own tree, links resolved: the directory of the image that was given;
+ * Which files an image may name. A header is written by whoever had the image, and names whatever they like; nothing
+ * is opened that does not lie in the image's own tree, links resolved: the directory of the image that was given;
  * for an image in NAME.ckpt/disks/, and for a checkpoint, the directory that holds NAME.ckpt.
  */
-#ifndef MPLCR_CHAIN_TRUST_H
-#define MPLCR_CHAIN_TRUST_H
+#ifndef MPLCR_TRUST_H
+#define MPLCR_TRUST_H
 
 #include <stdbool.h>
 

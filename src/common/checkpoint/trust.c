@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "verify/trust.h"
+#include "checkpoint/trust.h"
 
 #include <stdlib.h>
 #include <string.h>
