@@ -111,7 +111,7 @@ int report_run(const struct plan *p, const struct vm *vm, double total_ms, struc
 	if (!p->o->paused && p->m->run_state && strcmp(p->m->run_state, "paused") == 0)
 		cli_note("the VM was paused when the checkpoint was taken; it runs now (--paused leaves it so)");
 	cli_note("checkpoint '%s' %s in %.1f ms, %s (%.0f ms in all)", p->m->name,
-		 p->o->paused ? "stands ready" : "runs again", restore_ms(vm),
+		 p->o->paused ? "is ready" : "runs again", restore_ms(vm),
 		 p->o->receiver ? "in its receiver" : p->lazy ? "lazily" : "eagerly", total_ms);
 	if (p->o->json) {
 		if (report_json(p, vm, total_ms, e) < 0)

@@ -177,7 +177,7 @@ static int report(const struct overlay_options *options, const struct overlay *o
 	return json_print(json, e);
 }
 
-/* The path must be one, whatever stands in it: absolute, it is no protocol to QEMU. */
+/* Makes the path absolute, so that QEMU never takes it for a protocol. */
 int overlay_file(const struct overlay_options *options, const char *backing, const char *overlay, struct err *e)
 {
 	_cleanup_free_ char *base = path_real(backing), *path = path_real_parent(overlay), *name = NULL;

@@ -164,7 +164,7 @@ static bool is_target(const struct removal *r, const struct target *t)
 	return false;
 }
 
-/* The path as it stands, a last link not followed; without slashes at the end. NULL with errno. */
+/* The absolute path, without following a last link, and without slashes at the end. NULL with errno. */
 static char *path_of_operand(const char *operand)
 {
 	_cleanup_free_ char *trimmed = text_copy(operand);

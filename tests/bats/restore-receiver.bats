@@ -105,7 +105,7 @@ assert_untouched() {
 qmp $T/rx.qmp
 disk virtio0 $T/ra.ovl
 disk virtio1 $T/rb.ovl"
-    says 'stands ready' 'in its receiver'
+    says 'is ready' 'in its receiver'
     assert_untouched 'ra.ovl rb.ovl'
     run_tool 0 mplcr-restore --json --receiver "$T/rx.qmp" "$T/x1.ckpt"
     assert_equal "$(jq -c '.name, .dir, .log, .moved' <<<"$output" | xargs)" 'null null null []'

@@ -73,7 +73,7 @@ static const char *read_seal(struct seal *s, const json_t *json)
 		return "'guest_xxh3' is not a checksum";
 	s->sealed = text_copy(json_text(json, "sealed"));
 	if (!s->sealed)
-		return "it has no time of making";
+		return "it has no creation time";
 	if (sum)
 		strcpy(s->guest_xxh3, sum);
 	s->images = memory_of(json_array_size(images), sizeof(*s->images));

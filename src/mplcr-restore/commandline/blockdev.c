@@ -15,7 +15,7 @@
 
 #define MAX_DEPTH 16
 
-/* A node: the argument that it is in, and what stands before its members' names there ("", "file."). */
+/* A node: its argument, and the prefix of its members' names there ("", "file."). */
 struct node_options {
 	struct arg *arg;
 	struct optvalue o; /* the argument's value */

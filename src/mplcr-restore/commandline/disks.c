@@ -15,7 +15,7 @@
 
 /* Options whose whole value is the path of an image, and what they are as -drive. */
 static const struct {
-	const char *name; /* NULL: an image that stands alone */
+	const char *name; /* NULL: an image without an option */
 	const char *drive;
 } plain_options[] = {
 	{ NULL, "index=0,media=disk" },  { "hda", "index=0,media=disk" }, { "hdb", "index=1,media=disk" },

@@ -198,7 +198,7 @@ static int outside_log(struct outside *o, struct arg *arg)
 	return move_whole(o, arg, "", from);
 }
 
-/* Which option is looked at by whom: as a value in one of its two forms, or as it stands. */
+/* The checker of each option: for a value in one of its two forms, or for the plain text. */
 static const struct {
 	const char *name;
 	const char *implied;

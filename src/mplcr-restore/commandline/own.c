@@ -66,7 +66,7 @@ static int disk_path(const struct commandline_request *r, const char *name, size
 	return unknown_disk(r->m, name, length, e);
 }
 
-/* The path that the placeholder at `text` stands for, and where it ends; *path is NULL where it is no placeholder. */
+/* The path for the placeholder at `text`, and its end; *path is NULL if it is not a placeholder. */
 static int placeholder(const struct commandline_request *r, const char *text, struct commandline *c, const char **path,
 		       const char **end, bool *ram, struct err *e)
 {
@@ -91,7 +91,7 @@ static int placeholder(const struct commandline_request *r, const char *text, st
 	return mark == disk_mark ? disk_path(r, name, length, c, path, e) : include_path(r, name, length, path, e);
 }
 
-/* `path` as it stands in an argument: by itself, in JSON, or in an option string, where commas are doubled. */
+/* `path` in the form of an argument: plain, in JSON, or in an option string, with commas doubled. */
 static char *quoted(const char *path, bool whole, bool json)
 {
 	_cleanup_free_ char *text = NULL;

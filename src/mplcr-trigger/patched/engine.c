@@ -87,7 +87,7 @@ static int refuse(const struct engine_view *v, const struct verdict *verdict, st
 		return err_hint(e, "--engine auto takes what this QEMU has");
 	}
 	if (v->options->leave_paused) {
-		err_set(e, "the patched QEMU lets the VM run after its checkpoint, and it is to stay paused");
+		err_set(e, "the patched QEMU resumes the VM after its checkpoint, but it is to stay paused");
 		return err_hint(e, "--engine stop keeps it paused");
 	}
 	if (v->options->max_pause_ms) {
@@ -182,7 +182,7 @@ static int switch_on(struct engine_job *j, struct err *e)
 	return o->max_rate ? patch_max_rate(j->changes, j->q, e) : 0;
 }
 
-/* Where the live stage stood when it last went on. */
+/* The progress of the live stage when it last advanced. */
 struct watch {
 	double transferred;
 	int64_t passes;
@@ -234,7 +234,7 @@ static int wait_running(struct engine_job *j, struct err *e)
 		if (status.running)
 			return vm_events(j, 0, e);
 		if (clock_over(until))
-			return err_set(e, "the VM did not run again after its checkpoint: it is in the state '%s'",
+			return err_set(e, "the VM did not resume after its checkpoint: it is in the state '%s'",
 				       status.state);
 		if (vm_events(j, clock_ns() + NS_PER_MS / 2, e) < 0)
 			return -1;

@@ -3,7 +3,7 @@
  * The patched QEMU keeps the script of --at-freeze until it ends, and overlays that were queued until a checkpoint
  * makes them; neither can be asked for or taken back. So we note what we gave it, in SOCKET.mplcr/state.json.
  *
- * The directory is ours alone, since QEMU must not be able to tell us which files to make.
+ * Only we can write to the directory, since QEMU must not be able to choose files for us to make.
  */
 #include "patched/kept.h"
 

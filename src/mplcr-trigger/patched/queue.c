@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Overlays that the patched QEMU makes by itself, at the end of a checkpoint while the guest stands still. They are
- * queued with its HMP command snapshot_blkdev_mplcr before (hmp.c of the patch), whose limits are these. What is
- * queued cannot be taken back, and errors of the making are only printed by QEMU: the second one in a checkpoint ends
- * it. So everything that can be known is checked before, and what became of it is asked after (freeze_check).
+ * Overlays that the patched QEMU makes itself, in the pause at the end of a checkpoint. Its HMP command
+ * snapshot_blkdev_mplcr (hmp.c of the patch) queues them before; the limits here are its limits. Nothing can be taken
+ * off the queue, and QEMU only prints errors: the second one in a checkpoint ends it. So we check everything possible
+ * before, and the result after (freeze_check).
  */
 #include "patched/queue.h"
 #include "freeze/freeze.h"
@@ -53,8 +53,8 @@ static struct disk_plan *disk_named(struct plan *p, const char *backend)
 }
 
 /*
- * An earlier try failed after it had queued overlays. QEMU will make these, so they are the ones of this checkpoint; to
- * queue them again would make QEMU fail twice, which ends it.
+ * An earlier try failed after queueing overlays. QEMU will make these, so this checkpoint uses them; queueing them
+ * again would make QEMU fail twice, which ends it.
  */
 static int take_over_queue(struct plan *p, const struct kept *k, struct err *e)
 {

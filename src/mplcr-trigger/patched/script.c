@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The pause of the patched QEMU. QEMU goes through it by itself, and runs a script of ours there with system(), as its
- * own user; and it runs it again at each later checkpoint. So the script does nothing unless a job stands beside it,
- * and is our meeting point: it says that the pause is there and waits, while a thread of ours does what is to be done
- * in the pause, as with any other engine; then it says that the pause is over.
+ * own user; and it runs it again at each later checkpoint. So the script does nothing unless there is a job beside it,
+ * and is our meeting point: it announces the pause and waits while a thread of ours does the work in the pause, as with
+ * any other engine; then it reports the end of the pause.
  *
  *   SOCKET.mplcr/run           the script
  *   SOCKET.mplcr/job/          QEMU's user's, for one checkpoint:
  *       seconds                how long the script waits at most
  *       pause, answer          two FIFOs: from the script, to the script
  *
- * We have both FIFOs open, so that the script never waits for us to open them; where we die, it reads the end of file
- * and lets the guest run. Only where it says in the end that it still waited did the guest stand still all the time.
+ * We hold both FIFOs open, so that the script never waits for us to open them; if we die, it reads the end of file and
+ * lets the guest run. Only if it reports at the end that it was still waiting was the guest paused all the time.
  */
 #include "patched/script.h"
 #include "changes.h"
@@ -176,7 +176,7 @@ static char *shell_line(const struct kept *k, const char *path, struct err *e)
 	if (strlen(line) < LINE_LIMIT && strspn(path, plain) == strlen(path))
 		return line;
 	err_set(e, "the patched QEMU cannot run '%s': at most %d bytes, no blanks and no quotes", line, LINE_LIMIT - 1);
-	err_hint(e, "the script stands beside the QMP socket: a shorter, plainer path of that helps");
+	err_hint(e, "the script is beside the QMP socket: give that a shorter, plainer path");
 	free(line);
 	return NULL;
 }

@@ -7,8 +7,8 @@
  *
  * So it must not run dry, and what is left to be sent once must be known. A look at what is dirty (a sync) takes dirty
  * pages away from that and adds those that were sent already, so there is none before the end, unless the user sets the
- * interval. The live stage begins at a crawl, until we watch it; goes on at the pace that was asked for; and when
- * little is left it crawls again, and its downtime-limit is raised beyond what is left, so that its next look ends it.
+ * interval. The live stage begins at a crawl until we watch it, and goes on at the requested pace. When little is left
+ * it crawls again, and we raise its downtime-limit above the rest, so that its next look ends it.
  *
  * An extended live stage must come through the last page, since it is safe only beyond it: there it sends what gets
  * dirty. With interval 0 it looks after each page, and sees the end; that is slow and makes QEMU print a lot, so it is

@@ -88,7 +88,7 @@ static void add_file(struct forest_builder *b, const FTSENT *entry)
 		b->forest->images[i].inside = (size_t)OWNER(entry->fts_parent) - 1;
 }
 
-/* A link to an image stands for it. */
+/* A link to an image counts as the image. */
 static void add_link(struct forest_builder *b, const FTSENT *entry)
 {
 	_cleanup_free_ char *real = path_real(entry->fts_accpath);
@@ -123,7 +123,7 @@ static int visit(struct forest_builder *b, FTS *fts, FTSENT *entry, struct err *
 	return 0;
 }
 
-/* Numbers in names count as numbers: snap_x2 stands before snap_x10. */
+/* Numbers in names sort as numbers: snap_x2 comes before snap_x10. */
 static int by_name(const FTSENT **a, const FTSENT **b)
 {
 	return strverscmp((*a)->fts_name, (*b)->fts_name);

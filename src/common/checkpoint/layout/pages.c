@@ -51,7 +51,7 @@ static int write_unmapped(const struct manifest *m, int dirfd, const struct layo
 	return stream_join_pages(dirfd, &ram, mapped->ranges, mapped->n_ranges, !m->described, to, e);
 }
 
-/* Pages are put back into the stream by stream_join alone. */
+/* Only stream_join puts pages back into the stream. */
 static bool shell(const struct manifest *m, bool mapped, struct layout_command *c)
 {
 	(void)m;
