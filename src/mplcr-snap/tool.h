@@ -41,7 +41,7 @@ extern const struct cli verb_overlay, verb_reflink, verb_subvolume, verb_list, v
 
 /* --- in use (in_use.c) ------------------------------------------------------------------------------------------ */
 
-/* Whether we run inside a pause that mplcr-trigger keeps (MPLCR_AT_FREEZE=1): images that VMs have open stand still. */
+/* Whether we run inside a pause of mplcr-trigger's (MPLCR_AT_FREEZE=1): nobody writes to images that VMs have open. */
 bool in_frozen_pause(void);
 
 /*

@@ -55,7 +55,7 @@ refused() {
 
 # --- what it gets and finds -----------------------------------------------------------------------------------------
 
-@test "it gets exactly the frozen images, whole, while the guest stands still" {
+@test "it gets exactly the frozen images, whole, while the guest is paused" {
     local engine frozen file
     make_disk "$T/ro.img" raw 16M
     make_disk "$T/out.qcow2" qcow2 16M

@@ -37,8 +37,8 @@ int block_job_wait(struct qmp *q, const char *id, enum block_job_state wanted, i
 	__attribute__((warn_unused_result));
 
 /*
- * Runs a command (its `arguments` are taken over) about the job, and waits until that has come so far, while the guest
- * stands still for that moment. Returns 0 or -1.
+ * Runs a command (its `arguments` are taken over) about the job, and waits until that has come so far, with the guest
+ * paused for that moment. Returns 0 or -1.
  */
 int block_job_held(struct qmp *q, const char *command, json_t *arguments, const char *id, enum block_job_state wanted,
 		   int64_t timeout_ms, struct err *e) __attribute__((warn_unused_result));

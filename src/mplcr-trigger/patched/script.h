@@ -20,7 +20,7 @@ struct script;
  */
 struct script *script_arm(int (*work)(void *ctx, struct err *e), void *ctx, uint64_t command_ms, struct kept *k,
 			  const struct survey *s, struct changes *c, struct qmp *q, struct err *e);
-/* After the pause: what became of the work. Returns 0 where it succeeded and the guest stood still all the time. */
+/* After the pause: what became of the work. Returns 0 where it succeeded and the guest was paused all the time. */
 int script_result(struct script *sc, const struct kept *k, struct changes *c, struct err *e);
 /* Waits until the work, where it is under way, is done. NULL is allowed. */
 void script_end(struct script *sc);

@@ -29,7 +29,7 @@ static void tell_event(const char *name, json_t *data)
 
 /*
  * Before it stops the guest, 2.9 always looks at what is dirty a second time. A newer QEMU, which may have estimated that
- * little is left, not until the guest stands still.
+ * little is left, not until the guest is paused.
  */
 static void look_before_stop(void)
 {
@@ -85,7 +85,7 @@ static void tell_passes(void)
 	json_decref(info);
 }
 
-/* The guest stands still; or did, where the client has cancelled the migration meanwhile. */
+/* The guest is paused; or was, where the client has cancelled the migration meanwhile. */
 static void switch_over(void)
 {
 	json_t *info = migrate_info();
@@ -152,7 +152,7 @@ static void end_run(void)
 void migration_follow(void)
 {
 	if (run.at_switchover)
-		look_before_stop(); /* where the guest stood still before, there was no STOP */
+		look_before_stop(); /* where the guest was paused before, there was no STOP */
 	if (run.kind == OURS && run.passes_told < run.passes && !run.switched)
 		tell_passes();
 	if (run.kind == OURS && run.at_switchover)

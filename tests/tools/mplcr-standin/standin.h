@@ -9,7 +9,7 @@
  *   client.c     the connection to the tool that is tested: its commands, and the answers
  *   settings.c   capabilities and parameters, as the client sees them and as they are
  *   migration.c  a migration from its beginning to its end
- *   pause.c      what happens while the guest stands still, and what is printed about it
+ *   pause.c      what happens while the guest is paused, and what is printed about it
  *   patch.c      the commands that the patch adds
  *
  * Each migration is made with pause-before-switchover: where the patched QEMU makes its overlays, or runs its script,
@@ -68,7 +68,7 @@ struct run {
 	enum { IDLE, OURS, CLIENTS, STUCK } kind;
 	bool was_running;
 	bool unlimited;     /* began with the maximum rate */
-	bool at_switchover; /* the guest stands still since now */
+	bool at_switchover; /* the guest is paused since now */
 	bool switched;      /* and all that belongs into the pause was done */
 	bool over;
 	char status[32]; /* while it is stuck, and when it is over */
