@@ -164,11 +164,11 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 	return m;
 }
 
-static int write_manifest(const struct manifest *m, int dirfd, struct err *e)
+static int write_manifest(const struct manifest *m, const struct key *key, int dirfd, struct err *e)
 {
 	_cleanup_json_ json_t *json = manifest_to_json(m);
 
-	return manifest_write(json, dirfd, MANIFEST_NAME, e);
+	return manifest_write(json, key, dirfd, MANIFEST_NAME, e);
 }
 
 /* Saves the trace, and lists it among the files. */
@@ -191,9 +191,10 @@ static int save_trace(struct manifest *m, struct trace *t, int dirfd, struct err
 	return 0;
 }
 
-int record_publish(struct manifest *m, struct trace *t, const struct plan *p, int dirfd, struct err *e)
+int record_publish(struct manifest *m, struct trace *t, const struct plan *p, const struct key *key, int dirfd,
+		   struct err *e)
 {
-	if (save_trace(m, t, dirfd, e) < 0 || write_manifest(m, dirfd, e) < 0)
+	if (save_trace(m, t, dirfd, e) < 0 || write_manifest(m, key, dirfd, e) < 0)
 		return -1;
 	return store_publish(dirfd, p->partial, p->final, e);
 }

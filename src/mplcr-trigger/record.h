@@ -25,7 +25,11 @@ struct outcome {
 struct manifest *record_build(const struct options *o, const struct survey *s, const struct choice *ch,
 			      const struct plan *p, const struct outcome *out, int dirfd, struct err *e);
 
-/* Writes manifest and trace into the partial directory, makes it durable and gives it its final name. */
-int record_publish(struct manifest *m, struct trace *t, const struct plan *p, int dirfd, struct err *e);
+/*
+ * Writes trace and manifest, signed with `key` (or, with NULL, not at all), into the partial directory, makes it durable
+ * and gives it its final name.
+ */
+int record_publish(struct manifest *m, struct trace *t, const struct plan *p, const struct key *key, int dirfd,
+		   struct err *e);
 
 #endif

@@ -15,6 +15,9 @@
 #include "base/json.h"
 #include "checkpoint/layout.h"
 
+/* The word that goes into its signature (base/key.h). */
+#define MANIFEST_KIND "manifest"
+
 static void set_text(json_t *object, const char *key, const char *text)
 {
 	json_object_set_new(object, key, text ? json_string_of(text) : json_null());
@@ -209,12 +212,39 @@ json_t *manifest_to_json(const struct manifest *m)
 	return object;
 }
 
-int manifest_write(const json_t *json, int dirfd, const char *path, struct err *e)
-{
-	_cleanup_free_ char *body = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-	_cleanup_free_ char *text = body ? text_of("%s\n", body) : NULL;
+/* With 15 digits, a number that is read back is written as the same text again. */
+#define MANIFEST_FORM (JSON_INDENT(2) | JSON_REAL_PRECISION(15))
 
-	return text ? file_create(dirfd, path, text, strlen(text), e) : err_set(e, "cannot encode the manifest");
+char *manifest_text(const json_t *json, const struct key *key, struct err *e)
+{
+	_cleanup_free_ char *rounded = json_dumps(json, MANIFEST_FORM), *body = NULL;
+	_cleanup_json_ json_t *copy = rounded ? json_loads(rounded, 0, NULL) : NULL; /* what a reader will verify */
+
+	json_object_del(copy, "mac");
+	if (copy && key)
+		key_sign(key, MANIFEST_KIND, copy);
+	body = copy ? json_dumps(copy, MANIFEST_FORM) : NULL;
+	if (body)
+		return text_of("%s\n", body);
+	err_set(e, "cannot encode the manifest");
+	return NULL;
+}
+
+int manifest_write(const json_t *json, const struct key *key, int dirfd, const char *path, struct err *e)
+{
+	_cleanup_free_ char *text = manifest_text(json, key, e);
+
+	return text ? file_create(dirfd, path, text, strlen(text), e) : -1;
+}
+
+enum key_verdict manifest_verify(const json_t *json)
+{
+	struct err ignored;
+	struct key *key = json_text(json, "mac") ? key_load(false, &ignored) : NULL;
+	enum key_verdict verdict = key_verify(key, MANIFEST_KIND, json);
+
+	key_free(key);
+	return verdict;
 }
 
 static void free_image(struct manifest_image *image)

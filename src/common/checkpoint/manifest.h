@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/key.h"
 #include "checkpoint/names.h"
 #include "image/identity.h"
 
@@ -84,6 +85,7 @@ struct manifest_block {
 struct layout;
 
 struct manifest {
+	enum key_verdict verdict; /* loaded only: whether the user of this host signed it */
 	char *name;
 	char *checkpoint;     /* absolute path of the checkpoint directory */
 	char *created;        /* UTC, RFC 3339 with milliseconds */
@@ -137,9 +139,17 @@ struct manifest *manifest_load(const char *dir, struct err *e);
 json_t *manifest_to_json(const struct manifest *m);
 
 /*
- * Writes the JSON form into the new file `path` below `dirfd`, as it stands in a checkpoint, durably. Returns 0 or -1.
+ * The JSON form as text, as it stands in a checkpoint, signed with `key` (NULL: it gets no signature). malloc'd; NULL
+ * with an error.
  */
-int manifest_write(const json_t *json, int dirfd, const char *path, struct err *e) __attribute__((warn_unused_result));
+char *manifest_text(const json_t *json, const struct key *key, struct err *e);
+
+/* Writes that text into the new file `path` below `dirfd`, durably. Returns 0 or -1. */
+int manifest_write(const json_t *json, const struct key *key, int dirfd, const char *path, struct err *e)
+	__attribute__((warn_unused_result));
+
+/* Whether this user's key signed the JSON of a manifest. */
+enum key_verdict manifest_verify(const json_t *json);
 
 void manifest_free(struct manifest *m);
 

@@ -47,6 +47,7 @@ struct manifest *manifest_load(const char *dir, struct err *e)
 		return NULL;
 	m = memory_of(1, sizeof(*m));
 	m->checkpoint = path_real(trimmed);
+	m->verdict = manifest_verify(json);
 	if (!m->checkpoint)
 		err_sys(e, errno, "cannot resolve '%s'", trimmed);
 	else if (manifest_read(m, json, file, e) == 0)
