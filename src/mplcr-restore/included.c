@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/beneath.h"
 #include "base/cleanup.h"
 #include "image/clone.h"
 #include "base/path.h"
@@ -20,17 +21,17 @@ void included_name(struct plan *p)
 }
 
 /* A clone or, where the filesystem cannot, a copy, which the VM may write. */
-static int copy_one(const char *from, const char *to, struct err *e)
+static int copy_one(const char *dir, const char *from, const char *to, struct err *e)
 {
-	_cleanup_close_ int from_fd = open(from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), to_fd = -1;
+	_cleanup_close_ int from_fd = beneath_open_at(dir, from), to_fd = -1;
 
 	if (from_fd < 0)
-		return err_sys(e, errno, "cannot open '%s'", from);
+		return err_sys(e, errno, "cannot open '%s/%s'", dir, from);
 	to_fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to_fd < 0)
 		return err_sys(e, errno, "cannot create '%s'", to);
 	if (clone_fd(from_fd, to_fd) < 0 && clone_copy(from_fd, to_fd, NULL, NULL) < 0)
-		return err_sys(e, errno, "cannot copy '%s' to '%s'", from, to);
+		return err_sys(e, errno, "cannot copy '%s/%s' to '%s'", dir, from, to);
 	return 0;
 }
 
@@ -42,11 +43,8 @@ int included_copy_all(const struct plan *p, struct err *e)
 		return 0;
 	if (mkdir(dir, 0700) < 0)
 		return err_sys(e, errno, "cannot make directory '%s'", dir);
-	for (size_t i = 0; i < p->m->n_included; i++) {
-		_cleanup_free_ char *from = path_join(p->m->checkpoint, p->m->included[i].copy.name);
-
-		if (copy_one(from, p->included[i], e) < 0)
+	for (size_t i = 0; i < p->m->n_included; i++)
+		if (copy_one(p->m->checkpoint, p->m->included[i].copy.name, p->included[i], e) < 0)
 			return -1;
-	}
 	return 0;
 }

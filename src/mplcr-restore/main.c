@@ -34,7 +34,13 @@ static const struct cli_option option_table[] = {
 	  "stay in the foreground with QEMU on this terminal until it\nends, and exit with its status",
 	  TO_FLAG(struct options, foreground) },
 	{ "print", 0, NULL, "make nothing, only print the commands for a shell", TO_FLAG(struct options, print) },
+	{ "secrets", 0, NULL, "with --print: passwords and keys in full", TO_FLAG(struct options, secrets) },
 	{ NULL, 0, NULL, "Checks:", CLI_HEADING },
+	{ "trust", 'T', NULL,
+	  "do what a foreign checkpoint wants, this time: one that this\nuser's key did not sign",
+	  TO_FLAG(struct options, trust) },
+	{ "adopt", 0, NULL, "start nothing; show what the checkpoint wants, and sign it",
+	  TO_FLAG(struct options, adopt) },
 	{ "verify", 0, NULL, "read all files of the checkpoint and compare their checksums",
 	  TO_FLAG(struct options, verify) },
 	{ "force", 'f', NULL,
@@ -138,7 +144,8 @@ static int restore_main(int argc, char **argv)
 	int status = -1;
 
 	if (parse(argc, argv, &o, &e) == 0 && plan_restore(&p, &o, &e) == 0)
-		status = o.print      ? print_commands(&p, &e)
+		status = o.adopt      ? trust_adopt(&p, &e)
+			 : o.print    ? print_commands(&p, &e)
 			 : o.receiver ? resume_receiver(&p, began, &e)
 				      : restore(&p, began, &e);
 	plan_free(&p);

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "checkpoint/disk_chain.h"
 #include "checkpoint/layout.h"
 #include "restore.h"
 
@@ -51,6 +52,10 @@ static int check_options(const struct options *o, struct err *e)
 		return err_usage(e, "--lazy and --eager exclude each other");
 	if (o->print && o->json)
 		return err_usage(e, "--print and --json exclude each other");
+	if (o->adopt && (o->own || o->print || o->receiver))
+		return err_usage(e, "--adopt signs a checkpoint and starts nothing");
+	if (o->secrets && !o->print)
+		return err_usage(e, "--secrets belongs to --print");
 	if (o->own && !o->own[0])
 		return err_usage(e, "no command line after --");
 	if (check_receiver_options(o, e) < 0)
@@ -63,9 +68,21 @@ static int check_images(const struct plan *p, struct err *e)
 {
 	if (manifest_check_images(p->m, e) == 0)
 		return 0;
-	if (!p->o->force || e->sys != 0)
+	if (!p->o->force || e->sys != 0 || (p->foreign && !p->o->trust))
 		return -1;
 	cli_warn("%s", e->text);
+	return 0;
+}
+
+/*
+ * The images must lead to each other as the manifest says: where a header names another backing file, QEMU would open
+ * what nobody looked at. --force does not help.
+ */
+static int check_chains(const struct plan *p, struct err *e)
+{
+	for (size_t i = 0; i < p->m->n_disks; i++)
+		if (disk_chain_check(p->m, &p->m->disks[i], e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -162,7 +179,9 @@ static int plan_receiver(struct plan *p, struct err *e)
 	if (p->m->n_included > 0)
 		cli_note("the receiver has files of its own, and not those that the checkpoint includes");
 	p->c.used = memory_of(p->m->n_disks, sizeof(bool));
-	return choose_parent(p, e) < 0 ? -1 : plan_name_run(p, &n, e);
+	if (choose_parent(p, e) < 0 || plan_name_run(p, &n, e) < 0)
+		return -1;
+	return trust_check(p, e);
 }
 
 /* A new QEMU is started. */
@@ -174,7 +193,26 @@ static int plan_start(struct plan *p, struct err *e)
 	    choose_parent(p, e) < 0)
 		return -1;
 	choose_cwd(p);
-	return plan_name_run(p, &n, e);
+	if (plan_name_run(p, &n, e) < 0)
+		return -1;
+	trust_judge_command(p);
+	return trust_check(p, e);
+}
+
+/* Nothing is started: only what it wants is found out, as far as that is possible here. */
+static int plan_adopt(struct plan *p)
+{
+	struct err why;
+	unsigned n = 1;
+
+	if (p->m->layout->is_elsewhere)
+		return 0;
+	if (check_command_line(p, &why) < 0 || program_choose(p, &why) < 0 || choose_parent(p, &why) < 0 ||
+	    plan_name_run(p, &n, &why) < 0)
+		cli_warn("what its command line wants cannot be told: %s", why.text);
+	else
+		trust_judge_command(p);
+	return 0;
 }
 
 int plan_restore(struct plan *p, const struct options *o, struct err *e)
@@ -185,11 +223,16 @@ int plan_restore(struct plan *p, const struct options *o, struct err *e)
 	p->m = manifest_load(o->checkpoint, e);
 	if (!p->m)
 		return -1;
+	p->foreign = p->m->verdict != KEY_AUTHENTIC;
+	trust_judge_images(p);
 	p->overlays = memory_of(p->m->n_disks, sizeof(*p->overlays));
 	p->included = memory_of(p->m->n_included, sizeof(*p->included));
-	if (check_layout(p, e) < 0 || check_state(p, e) < 0 ||
-	    manifest_check_files(p->m, p->m->checkpoint, o->verify, e) < 0 || check_images(p, e) < 0)
+	if ((!o->adopt && check_layout(p, e) < 0) || check_state(p, e) < 0 ||
+	    manifest_check_files(p->m, p->m->checkpoint, o->verify, e) < 0 || check_images(p, e) < 0 ||
+	    check_chains(p, e) < 0)
 		return -1;
+	if (o->adopt)
+		return plan_adopt(p);
 	return o->receiver ? plan_receiver(p, e) : plan_start(p, e);
 }
 
@@ -210,4 +253,5 @@ void plan_free(struct plan *p)
 	free(p->log);
 	free(p->cwd);
 	commandline_release(&p->c);
+	wants_release(&p->wants);
 }

@@ -9,6 +9,7 @@
 #include "base/escape.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "qemu/secrets.h"
 #include "restore.h"
 
 /*
@@ -91,12 +92,18 @@ static void print_included(const struct plan *p)
 /* QEMU in the background of the shell, its words in the log; with --foreground as it is. */
 static void print_qemu(const struct plan *p)
 {
+	unsigned changed;
+	char **masked = secrets_masked(p->c.argv, &changed);
+
+	if (changed && !p->o->secrets)
+		cli_note("%u values with passwords or keys are printed as " SECRET_MASK ": --secrets prints them",
+			 changed);
 	if (p->cwd) {
 		fputs("(cd ", stdout);
 		print_word(p->cwd);
 		fputs(" && exec ", stdout);
 	}
-	print_words(p->c.argv);
+	print_words(p->o->secrets ? p->c.argv : masked);
 	if (p->cwd)
 		putchar(')');
 	if (!p->o->foreground) {
@@ -105,6 +112,7 @@ static void print_qemu(const struct plan *p)
 		fputs(" 2>&1 &", stdout);
 	}
 	putchar('\n');
+	text_list_free(masked);
 }
 
 static void print_cont(const struct plan *p)

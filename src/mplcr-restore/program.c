@@ -24,6 +24,8 @@ static char *in_path(const char *name)
 	char *save, *dir;
 
 	for (dir = strtok_r(copy, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+		if (dir[0] != '/')
+			continue;
 		char *file = text_of("%s/%s", dir, name);
 
 		if (access(file, X_OK) == 0)
@@ -35,16 +37,41 @@ static char *in_path(const char *name)
 }
 
 /* The absolute path of a program as one would call it. Not resolved further: what it is called may matter to it. */
-static char *find_program(const char *name, const char *cwd)
+static char *find_program(const char *name)
 {
-	_cleanup_free_ char *whole = NULL;
-
 	if (!strchr(name, '/'))
 		return in_path(name);
-	whole = path_join(cwd ? cwd : ".", name);
-	if (access(whole, X_OK) < 0)
+	if (access(name, X_OK) < 0)
 		return NULL;
-	return whole[0] == '/' ? steal_ptr(whole) : path_real_parent(whole);
+	return name[0] == '/' ? text_copy(name) : path_real_parent(name);
+}
+
+/*
+ * The same of a program that a manifest names. A relative path is none, and what lies in the checkpoint is data, and no
+ * program: NULL.
+ */
+static char *find_recorded(const struct plan *p, const char *name)
+{
+	_cleanup_free_ char *found = NULL, *real = NULL;
+
+	errno = ENOENT;
+	if (strchr(name, '/') && name[0] != '/')
+		return NULL;
+	found = find_program(name);
+	real = found ? path_real(found) : NULL;
+	if (!real || !path_below(p->m->checkpoint, real))
+		return real ? steal_ptr(found) : NULL;
+	errno = EPERM;
+	return NULL;
+}
+
+bool program_is_usual(const struct plan *p)
+{
+	const char *name = path_base(p->binary);
+	_cleanup_free_ char *usual = in_path(name), *real = path_real(p->binary);
+	_cleanup_free_ char *usual_real = usual ? path_real(usual) : NULL;
+
+	return strncmp(name, "qemu-system-", 12) == 0 && real && usual_real && strcmp(real, usual_real) == 0;
 }
 
 static int find(struct plan *p, struct err *e)
@@ -52,13 +79,13 @@ static int find(struct plan *p, struct err *e)
 	const char *own = p->o->own ? p->o->own[0] : NULL;
 
 	if (own) {
-		p->binary = find_program(own, NULL);
+		p->binary = find_program(own);
 		return p->binary ? 0 : err_sys(e, errno, "cannot find QEMU: '%s'", own);
 	}
 	if (p->m->qemu_binary)
-		p->binary = find_program(p->m->qemu_binary, NULL);
+		p->binary = find_recorded(p, p->m->qemu_binary);
 	if (!p->binary)
-		p->binary = find_program(p->m->argv[0], p->m->cwd);
+		p->binary = find_recorded(p, p->m->argv[0]);
 	if (p->binary)
 		return 0;
 	err_sys(e, errno, "cannot find the VM's QEMU: '%s'", p->m->qemu_binary ? p->m->qemu_binary : p->m->argv[0]);
@@ -138,11 +165,17 @@ static int check_version(const struct plan *p, struct err *e)
 		       p->binary, then / 100, then % 100);
 }
 
+/* Whether it may be run to ask it: --print runs nothing that a manifest names, and nobody what waits for --trust. */
+static bool may_ask(const struct plan *p)
+{
+	return p->o->own || !(p->o->print || p->o->adopt || (p->foreign && !p->o->trust && !program_is_usual(p)));
+}
+
 int program_choose(struct plan *p, struct err *e)
 {
 	if (find(p, e) < 0)
 		return -1;
-	if (is_recorded(p)) {
+	if (is_recorded(p) || !may_ask(p)) {
 		p->version = p->m->qemu_version;
 		return 0;
 	}

@@ -82,6 +82,8 @@ static int report_json(const struct plan *p, const struct vm *vm, double total_m
 	json_object_set_new(object, "disks", disks_json(p));
 	json_object_set_new(object, "included", included_json(p));
 	json_object_set_new(object, "moved", moved_json(p));
+	json_object_set_new(object, "foreign", json_boolean(p->foreign));
+	json_object_set_new(object, "wants", trust_wants_json(p));
 	json_object_set_new(object, "log",
 			    p->o->foreground || p->o->receiver ? json_null() : json_string_of(p->log));
 	json_object_set_new(object, "dir", p->made_dir ? json_string_of(p->dir) : json_null());

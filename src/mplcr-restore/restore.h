@@ -27,6 +27,7 @@
 #include <sys/types.h>
 
 #include "commandline/commandline.h"
+#include "commandline/policy.h"
 #include "base/err.h"
 #include "checkpoint/manifest.h"
 #include "qemu/overlay.h"
@@ -40,7 +41,7 @@ struct options {
 	const char *receiver;            /* its QMP socket, or NULL */
 	char *const *own;                /* the user's command line for QEMU, or NULL */
 	uint64_t timeout_ms;
-	bool lazy, eager, paused, foreground, print, verify, force, json;
+	bool lazy, eager, paused, foreground, print, secrets, verify, force, trust, adopt, json;
 };
 
 /* What is going to be done. Owned strings; plan_free. */
@@ -59,6 +60,8 @@ struct plan {
 	char **overlays;  /* of each disk, absolute; NULL where it is read-only */
 	char **included;  /* of each file that the checkpoint includes: this run's copy, absolute */
 	struct commandline c;
+	bool foreign;     /* this user's key did not sign the manifest */
+	struct wants wants; /* what it asks for that is not harmless */
 	bool made_parent, made_dir; /* by prepare */
 };
 
@@ -88,6 +91,20 @@ int plan_name_run(struct plan *p, unsigned *n, struct err *e) __attribute__((war
 
 /* program.c: finds QEMU and compares it with the checkpoint's; fills p->binary and p->version. */
 int program_choose(struct plan *p, struct err *e) __attribute__((warn_unused_result));
+
+/* Whether p->binary is the QEMU that PATH finds by its name. */
+bool program_is_usual(const struct plan *p);
+
+/*
+ * trust.c: what the checkpoint wants that is not harmless (p->wants): of its images, when the manifest is loaded; of the
+ * rest, when the command line is built. trust_check refuses a foreign one that wants anything, unless --trust was given;
+ * trust_adopt signs it. Each shows what is wanted.
+ */
+void trust_judge_images(struct plan *p);
+void trust_judge_command(struct plan *p);
+int trust_check(const struct plan *p, struct err *e) __attribute__((warn_unused_result));
+int trust_adopt(const struct plan *p, struct err *e) __attribute__((warn_unused_result));
+json_t *trust_wants_json(const struct plan *p);
 
 /* prepare.c: makes what is needed on disk; prepare_undo removes it again. */
 int prepare_run(struct plan *p, int interrupt, struct err *e) __attribute__((warn_unused_result));

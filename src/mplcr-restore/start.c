@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/interrupt.h"
+#include "qemu/secrets.h"
 #include "restore.h"
 
 enum {
@@ -154,13 +155,14 @@ static void hint_at(const char *words, struct err *e)
 int vm_explain(struct vm *vm, const struct plan *p, int wait_ms, struct err *e)
 {
 	int64_t until = clock_in_ms(wait_ms);
-	_cleanup_free_ char *tail = NULL;
+	_cleanup_free_ char *cited = NULL, *tail = NULL;
 
 	while (!has_ended(vm) && !clock_over(until))
 		clock_sleep_ms(RETRY_MS);
 	if (!vm->ended)
 		return -1;
-	tail = log_tail(p);
+	cited = log_tail(p);
+	tail = secrets_hidden(p->c.argv, cited);
 	if (WIFSIGNALED(vm->status))
 		err_set(e, "QEMU was killed by signal %d%s%s", WTERMSIG(vm->status), *tail ? ": " : "", tail);
 	else

@@ -11,6 +11,8 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/number.h"
+#include "base/text.h"
+#include "qemu/secrets.h"
 
 static void note_checkpoint(const struct plan *p, const struct outcome *out, const struct manifest *m)
 {
@@ -32,6 +34,21 @@ static void note_checkpoint(const struct plan *p, const struct outcome *out, con
 	}
 }
 
+/* The manifest keeps what is secret on QEMU's command line; what is printed goes anywhere. */
+static void mask_secrets(json_t *json, const struct manifest *m)
+{
+	json_t *list = json_array();
+	unsigned changed;
+	char **masked = m->argv ? secrets_masked(m->argv, &changed) : NULL;
+
+	for (size_t i = 0; masked && masked[i]; i++)
+		json_array_append_new(list, json_string_of(masked[i]));
+	if (masked)
+		json_object_set(json_object_get(json, "qemu"), "command_line", list);
+	json_decref(list);
+	text_list_free(masked);
+}
+
 static int print_checkpoint(const struct options *o, const struct manifest *m, struct err *e)
 {
 	json_t *json;
@@ -42,6 +59,7 @@ static int print_checkpoint(const struct options *o, const struct manifest *m, s
 		return 0;
 	}
 	json = manifest_to_json(m);
+	mask_secrets(json, m);
 	result = json_print(json, e);
 	json_decref(json);
 	return result;

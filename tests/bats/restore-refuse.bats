@@ -72,7 +72,7 @@ says() {
     run_tool 3 mplcr-restore "$T/x1.ckpt"
     says 'no checkpoint.json'
     edit '0,/"virtual_size": [0-9]*/s//"virtual_size": 1048576/'
-    run_tool 3 mplcr-restore "$T/x1.ckpt"
+    run_tool 3 mplcr-restore --trust "$T/x1.ckpt"
     says 'the manifest says 1048576'
     edit 's:"ram/pc.ram":"../../etc/passwd":'
     run_tool 3 mplcr-restore "$T/x1.ckpt"
@@ -124,7 +124,7 @@ says() {
     says nonsense
     cp "$T/x1.ckpt/checkpoint.json" "$T/good.json"
     edit 's:"-nodefaults":&, "-chardev", "socket,id=c,host=127.0.0.1,port=1,server=off":'
-    run_tool 3 mplcr-restore "$T/x1.ckpt"
+    run_tool 3 mplcr-restore --trust "$T/x1.ckpt"
     says 'Connection refused'
     assert_nothing_left
 }

@@ -83,7 +83,7 @@ load restore
     done
     # as an older version wrote it
     sed -i '/"described":/d; /"saved_paused":/d' "$T/x1.ckpt/checkpoint.json"
-    restore c3 --eager "$T/x1.ckpt" -- "${own[@]}" -serial "file:$T/c3.serial"
+    restore c3 --eager --trust "$T/x1.ckpt" -- "${own[@]}" -serial "file:$T/c3.serial"
     vm_assert_counting "$T/c3.serial"
 }
 
@@ -99,7 +99,7 @@ load restore
     run_tool 0 mplcr-restore --print "$T/x2.ckpt"
     refute_line --partial '"execute":"cont"'
     sed -i '/"saved_paused":/d' "$T/x2.ckpt/checkpoint.json"
-    run_tool 0 mplcr-restore --print "$T/x2.ckpt"
+    run_tool 0 mplcr-restore --print --trust "$T/x2.ckpt"
     assert_line --partial '"execute":"cont"'
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/beneath.h"
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/file.h"
@@ -302,6 +303,7 @@ void manifest_free(struct manifest *m)
 	if (!m)
 		return;
 	free_arrays(m);
+	json_decref(m->json);
 	free(m->name);
 	free(m->checkpoint);
 	free(m->created);
@@ -349,8 +351,7 @@ static int check_sum(int fd, const struct manifest_file *file, const char *dir, 
 
 enum manifest_fault manifest_check_file(const struct manifest_file *file, const char *dir, bool sums, struct err *e)
 {
-	_cleanup_free_ char *path = path_join(dir, file->name);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_close_ int fd = beneath_open_at(dir, file->name);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {

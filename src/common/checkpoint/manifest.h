@@ -85,6 +85,7 @@ struct manifest_block {
 struct layout;
 
 struct manifest {
+	json_t *json;         /* loaded only: what was read */
 	enum key_verdict verdict; /* loaded only: whether the user of this host signed it */
 	char *name;
 	char *checkpoint;     /* absolute path of the checkpoint directory */
@@ -132,6 +133,12 @@ struct manifest {
  * Everything in it is taken as hostile: types, ranges, file names. Returns a manifest or NULL.
  */
 struct manifest *manifest_load(const char *dir, struct err *e);
+
+/*
+ * Signs the manifest that was loaded as `m` with this user's key, which is made if there is none. If the file says
+ * something else by now, nothing is signed. Returns 0 or -1.
+ */
+int manifest_adopt(const struct manifest *m, struct err *e) __attribute__((warn_unused_result));
 
 /*
  * The JSON form, the caller's. `checkpoint` must be set: paths below its parent directory are stored relative as well.

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -47,6 +48,7 @@ struct manifest *manifest_load(const char *dir, struct err *e)
 		return NULL;
 	m = memory_of(1, sizeof(*m));
 	m->checkpoint = path_real(trimmed);
+	m->json = json_incref(json);
 	m->verdict = manifest_verify(json);
 	if (!m->checkpoint)
 		err_sys(e, errno, "cannot resolve '%s'", trimmed);
@@ -54,4 +56,21 @@ struct manifest *manifest_load(const char *dir, struct err *e)
 		return m;
 	manifest_free(m);
 	return NULL;
+}
+
+int manifest_adopt(const struct manifest *m, struct err *e)
+{
+	_cleanup_free_ char *file = path_join(m->checkpoint, MANIFEST_NAME), *text = NULL;
+	_cleanup_close_ int dirfd = store_open(m->checkpoint, e);
+	_cleanup_json_ json_t *now = dirfd < 0 ? NULL : load_json(dirfd, m->checkpoint, file, e);
+	struct key *key;
+
+	if (!now)
+		return -1;
+	if (!json_equal(now, m->json))
+		return err_set(e, "'%s' was changed while it was looked at", file);
+	key = key_load(true, e);
+	text = key ? manifest_text(now, key, e) : NULL;
+	key_free(key);
+	return text ? file_publish(file, text, strlen(text), 0600, true, e) : -1;
 }

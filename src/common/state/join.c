@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/beneath.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -250,7 +251,7 @@ static int open_source(struct join *j, struct source *src, struct err *e)
 {
 	struct stat st;
 
-	src->fd = openat(j->dirfd, src->name->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	src->fd = beneath_open(j->dirfd, src->name->path);
 	if (src->fd < 0 || fstat(src->fd, &st) < 0)
 		return err_sys(e, errno, "cannot open '%s'", src->name->path);
 	if (!S_ISREG(st.st_mode))
@@ -321,7 +322,7 @@ static int run(struct join *j, bool undescribed, struct err *e)
 		.blocks = on_blocks, .page = on_page, .fill = on_fill, .rest = on_rest, .ram_begun = on_ram_begun,
 	};
 	struct stream_options options = { .undescribed = undescribed, .pageless = true };
-	_cleanup_close_ int fd = openat(j->dirfd, STATE_DEVICES, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_close_ int fd = beneath_open(j->dirfd, STATE_DEVICES);
 	struct stream_pump pump = { .fd = fd };
 	int result;
 

@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "checkpoint/disk_chain.h"
 #include "checkpoint/layout.h"
 #include "image/identity.h"
 #include "qemu/image_path.h"
@@ -78,26 +79,13 @@ static void check_identity(const struct checkpoint *c, const struct manifest_dis
 			     disk->device, difference);
 }
 
-/* Whether the image of a chain is the one that the manifest lists. */
-static bool is_listed(const struct chain_image *found, const struct manifest_image *listed)
-{
-	return found->path && (strcmp(found->path, listed->path) == 0 || image_same(found->path, listed->path));
-}
-
-/* Whether the header names the place where the listed image was when the checkpoint was made, and it was moved since.
- */
-static bool was_moved(const struct chain_image *found, const struct manifest_image *listed)
-{
-	return listed->moved && found->path && strcmp(found->path, listed->recorded) == 0;
-}
-
 /* How many images of the chain are those of the manifest from `from` on. */
 static size_t count_listed(const struct chain *chain, const struct manifest_disk *disk, size_t from)
 {
 	size_t n = 1;
 
 	while (n < chain->n && from + n < disk->n_chain && chain->images[n].state != CHAIN_REFUSED &&
-	       chain->images[n].state != CHAIN_TOO_DEEP && is_listed(&chain->images[n], &disk->chain[from + n]))
+	       chain->images[n].state != CHAIN_TOO_DEEP && disk_image_is(&chain->images[n], &disk->chain[from + n]))
 		n++;
 	return n;
 }
@@ -113,7 +101,7 @@ static void find_difference(const struct checkpoint *c, const struct chain *chai
 
 	if (found && listed && found->path && strcmp(found->path, listed->path) == 0)
 		return; /* the same, which may not be opened: that is said of it by itself */
-	if (found && listed && was_moved(found, listed))
+	if (found && listed && disk_image_was(found, listed))
 		findings_add(f, N_MOVED, above, "it names its backing file where that was, '%s': it is '%s' now",
 			     found->path, listed->path);
 	else

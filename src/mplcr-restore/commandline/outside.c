@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "commandline/optvalue.h"
+#include "qemu/secrets.h"
 
 /* What the functions below need and fill. */
 struct outside {
@@ -269,10 +270,12 @@ int commandline_outside(const struct commandline_request *r, struct args *a, str
 		struct arg *arg = &a->items[i];
 
 		if (is_inherited(arg)) {
+			_cleanup_free_ char *value = secret_masked(arg->name, arg->value ? arg->value : "");
+
 			err_set(e,
 				"the VM got an open descriptor from whoever started it, which is not available "
 				"again: -%s %s",
-				arg->name ? arg->name : "", arg->value ? arg->value : "");
+				arg->name ? arg->name : "", value);
 			return err_hint(e, "give the whole command line yourself: mplcr-restore CKPT -- QEMU ARG…, "
 					   "with {disk:DEVICE} where images belong");
 		}

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/beneath.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -15,7 +16,7 @@ enum { BLOCK = 1 << 20 };
 
 static int open_file(int dirfd, const char *name, struct err *e)
 {
-	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = beneath_open(dirfd, name);
 
 	return fd >= 0 ? fd : err_sys(e, errno, "cannot open '%s'", name);
 }

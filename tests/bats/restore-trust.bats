@@ -1,0 +1,205 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# qemu: 7
+#
+# A checkpoint from elsewhere is data, and gives no orders: docs/trust.md.
+
+load helpers
+load restore
+
+# A checkpoint of a VM with one disk, and a kernel that is none of the checkpoint's.
+made() {
+    make_disk "$T/a.qcow2" qcow2 64M
+    vm_start vm1 -drive "file=$T/a.qcow2,format=qcow2,if=virtio" "$@"
+    vm_wait_count vm1 5
+    checkpoint x1
+    json=$T/x1.ckpt/checkpoint.json
+    cp "$json" "$T/good.json"
+}
+
+# foreign [SED_SCRIPT]: nobody signed it. (Not with jq, which makes floats of large integers.)
+foreign() { sed "/\"mac\":/d; s/\"left_out\": \\[\\],/\"left_out\": []/; ${1-}" "$T/good.json" >"$json"; }
+
+# harmless [JQ_FILTER [SED_SCRIPT]]: the same with a command line that asks for nothing, and then goes through the filter.
+harmless() {
+    local argv
+    argv=$(jq -c --arg kernel "$GUEST" '.qemu.command_line - ["-kernel", $kernel] | '"${1-.}" "$T/good.json")
+    foreign "/\"command_line\": \\[/,/\\],\$/c \"command_line\": ${argv//\\/\\\\},
+${2-}"
+}
+
+wants() { jq -r '.wants[] | "\(.kind) \(.option) \(.what)"' <<<"$output"; }
+
+@test "ours restores as it is; unsigned or edited, it shows what it wants and waits for --trust or --adopt" {
+    made
+    [[ $(jq -r .mac "$json") =~ ^[0-9a-f]{64}$ ]]
+    restore c1 "$T/x1.ckpt"
+    assert_equal "$(jq -c '[.foreign, .wants]' <<<"$run")" '[false,[]]'
+    foreign
+    run_tool 3 mplcr-restore "$T/x1.ckpt"
+    [[ $stderr == *'is foreign'* && $stderr == *"-kernel $GUEST"* && $stderr == *'nothing was changed'* && $stderr == *--adopt* ]]
+    run_tool 3 mplcr-restore --json "$T/x1.ckpt"
+    assert_equal "$(jq -r '.foreign, .code' <<<"$output" | xargs)" 'true E-FOREIGN'
+    assert_equal "$(wants)" "file -kernel $GUEST"
+    sed 's/"pause_ms": /&1/' "$T/good.json" >"$json"
+    run_tool 3 mplcr-restore "$T/x1.ckpt"
+    [[ $stderr == *'changed since'* ]]
+    MPLCR_KEY=$T/other run_tool 3 mplcr-restore "$T/x1.ckpt"
+    restore c2 --trust "$T/x1.ckpt"
+    assert_equal "$(jq .foreign <<<"$run")" true
+    run_tool 0 mplcr-restore --adopt --json "$T/x1.ckpt"
+    assert_equal "$(wants)" "file -kernel $GUEST"
+    assert_equal "$(stat -c %a "$json")" 600
+    restore c3 "$T/x1.ckpt"
+    assert_equal "$(jq .foreign <<<"$run")" false
+}
+
+@test "a foreign one may have what is harmless, and not one thing more" {
+    local extra
+    made
+    harmless
+    run_tool 0 mplcr-restore --print "$T/x1.ckpt"
+    while IFS= read -r extra; do
+        [[ -n $extra ]] || continue
+        harmless ". + $extra"
+        run_tool 3 mplcr-restore --json "$T/x1.ckpt"
+        assert_equal "$(jq '.wants | length' <<<"$output")" 1
+        run_tool 3 mplcr-restore --print "$T/x1.ckpt"
+    done <<'EXTRA'
+["-readconfig","/etc/passwd"]
+["-chardev","socket,id=c,host=10.0.0.1,port=1"]
+["-fw_cfg","name=opt/x,file=/etc/passwd"]
+["-object","secret,id=s,file=/etc/passwd"]
+["-object","{\"qom-type\":\"secret\",\"id\":\"s\",\"file\":\"/etc/passwd\"}"]
+["-object","memory-backend-file,id=m,size=1M,share=on,mem-path=/etc"]
+["-monitor","tcp:0.0.0.0:1,server=on,wait=off"]
+["-qmp","tcp:0.0.0.0:1,server=on,wait=off"]
+["-vnc","0.0.0.0:1"]
+["-spice","port=5900"]
+["-gdb","tcp::1"]
+["-s"]
+["-trace","enable=x,file=/x/y"]
+["-plugin","/x.so"]
+["-netdev","tap,id=n,script=/x"]
+["-netdev","user,id=n,hostfwd=tcp::1-:1"]
+["-netdev","user,id=n,guestfwd=tcp:1.1.1.1:1-cmd:id"]
+["-nic","user,smb=/etc"]
+["-device","vfio-pci,host=0:0.0"]
+["-device","e1000,romfile=/etc/passwd"]
+["-device","{\"driver\":\"usb-host\",\"hostbus\":1}"]
+["-drive","file=/etc/passwd,format=raw,if=none,id=p"]
+["-drive","{},file=/etc/passwd,format=raw,if=none"]
+["-blockdev","driver=file,node-name=p,filename=/etc/passwd"]
+["-blockdev","{\"driver\":\"nbd\",\"node-name\":\"p\",\"host\":\"x\"}"]
+["-hdb","/etc/passwd"]
+["/etc/passwd"]
+["-bios","/etc/passwd"]
+["-machine","dumpdtb=/etc/x"]
+["-serial","tcp:1.1.1.1:1"]
+["-serial","/dev/ttyS0"]
+["-virtfs","local,path=/,mount_tag=x,security_model=none"]
+["-runas","nobody"]
+["-sandbox","off"]
+["-D","/x"]
+["-nonsense","x"]
+["-display","vnc=:1"]
+["--iscsi","password=x"]
+EXTRA
+    harmless '. - ["-display","none"]'
+    run_tool 3 mplcr-restore --json "$T/x1.ckpt"
+    [[ $(wants) == 'socket -display'* ]]
+    for extra in '["-netdev","user,id=n","-device","e1000,netdev=n"]' '["-serial","null"]' '["-smp","2,sockets=1"]' \
+        '["-rtc","base=utc"]' '["-object","iothread,id=i"]' '["-nic","none"]' '["-boot","order=c"]'; do
+        harmless ". + $extra"
+        run_tool 0 mplcr-restore --print "$T/x1.ckpt"
+    done
+}
+
+@test "a program that a checkpoint brings is never run" {
+    local evil
+    made
+    printf '#!/bin/sh\ntouch %s/ran\necho "QEMU emulator version 99.0.0"\n' "$T" >"$T/evil"
+    chmod +x "$T/evil"
+    for evil in x1.ckpt/qemu-system-x86_64 qemu-system-x86_64; do
+        cp "$T/evil" "$T/$evil"
+        harmless ".[0] = \"./$evil\"" "s|\"binary\": .*|\"binary\": \"$T/$evil\",|; s|\"cwd\": .*|\"cwd\": \"$T\"|"
+        for how in '' --print --json --adopt; do
+            MPLCR_KEY=$T/k2 run mplcr-restore $how "$T/x1.ckpt"
+            [[ ! -e $T/ran ]] || fail "$evil ran with '$how'"
+        done
+        harmless ".[0] = \"./$evil\"" "s|\"binary\": .*|\"binary\": \"$T/$evil\",|; s|\"cwd\": .*|\"cwd\": \"$T\"|"
+        run mplcr-restore --print --trust "$T/x1.ckpt"
+        [[ ! -e $T/ran ]]
+    done
+    # not even ours takes one from inside
+    harmless '.[0] = "./x1.ckpt/qemu-system-x86_64"' "s|\"binary\": .*|\"binary\": \"$T/x1.ckpt/qemu-system-x86_64\",|"
+    run_tool 3 mplcr-restore --trust "$T/x1.ckpt"
+    [[ $stderr == *"cannot find the VM's QEMU"* && ! -e $T/ran ]]
+}
+
+@test "a foreign one names a host file as its image: a want, also with a command line of one's own" {
+    made
+    mkdir -p "$T/host/.ssh" "$T/set"
+    make_disk "$T/host/secret" raw 1M
+    mv "$T"/x1.ckpt "$T"/a.qcow2 "$T"/*.ovl "$T/set"
+    json=$T/set/x1.ckpt/checkpoint.json
+    harmless
+    run_tool 0 mplcr-restore --print "$T/set/x1.ckpt"
+    mv "$T/set/a.qcow2" "$T/host/secret"
+    harmless . "s|\"path\": .*a.qcow2\",|\"path\": \"$T/host/secret\",|; /\"relative\": \"a.qcow2\",/d"
+    run_tool 3 mplcr-restore --json "$T/set/x1.ckpt" -- "$QEMU" -drive 'file={disk:virtio0}'
+    [[ $(wants) == "file disk virtio0 $T/host/secret" ]]
+    ln -s "$T/host/secret" "$T/set/a.qcow2"
+    harmless
+    run_tool 3 mplcr-restore --json "$T/set/x1.ckpt"
+    [[ $(wants) == "file disk virtio0 $T/set/a.qcow2" ]]
+}
+
+@test "files of a checkpoint are opened beneath it, with no link on the way" {
+    made
+    mv "$T/x1.ckpt/ram" "$T/elsewhere"
+    ln -s "$T/elsewhere" "$T/x1.ckpt/ram"
+    for how in '' --eager --verify '--trust --print'; do
+        # shellcheck disable=SC2086
+        run_tool 3 mplcr-restore $how "$T/x1.ckpt"
+        [[ $stderr == *'symbolic link'* || $stderr == *'Not a directory'* ]]
+    done
+    run_tool 1 mplcr-chain verify --sums "$T/x1.ckpt"
+    rm "$T/x1.ckpt/ram"
+    mkdir "$T/x1.ckpt/ram"
+    ln -s "$T/elsewhere/pc.ram" "$T/x1.ckpt/ram/pc.ram"
+    run_tool 3 mplcr-restore "$T/x1.ckpt"
+    assert_nothing_left
+}
+
+@test "an image whose header names another backing file than the manifest" {
+    local time
+    made
+    make_disk "$T/host.img" raw 64M
+    qemu-img rebase -u -f qcow2 -b "$T/host.img" -F raw "$T/a.qcow2"
+    for how in '' --trust --force; do
+        # shellcheck disable=SC2086
+        run_tool 3 mplcr-restore --force $how "$T/x1.ckpt"
+        [[ $stderr == *E-CHAIN-DIFFERS* && $stderr == *"$T/host.img"* ]]
+    done
+    run_tool 3 mplcr-restore --force "$T/x1.ckpt" -- "$QEMU" -drive 'file={disk:virtio0}'
+    [[ $stderr == *E-CHAIN-DIFFERS* ]]
+    assert_nothing_left
+}
+
+@test "secrets on the command line are masked wherever they could be read" {
+    made -object secret,id=s1,data=hunter2 -object '{"qom-type":"secret","id":"s2","data":"hunter2"}'
+    grep -q hunter2 "$json"
+    run_tool 0 mplcr-restore --print "$T/x1.ckpt"
+    [[ $output != *hunter2* && $output == *'data=***'* && $stderr == *--secrets* ]]
+    run_tool 0 mplcr-restore --print --secrets "$T/x1.ckpt"
+    [[ $output == *'data=hunter2'* ]]
+    foreign
+    run_tool 3 mplcr-restore --json "$T/x1.ckpt"
+    [[ $output$stderr != *hunter2* && $output == *'data=***'* ]]
+    run_tool 3 mplcr-restore "$T/x1.ckpt"
+    [[ $stderr != *hunter2* ]]
+    harmless '. + ["-object","secret,id=s1,data=hunter2"]'
+    run_tool 3 mplcr-restore --trust "$T/x1.ckpt"
+    [[ $stderr != *hunter2* && $stderr == *'ended with status'* ]]
+}
