@@ -151,6 +151,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libparts.a $(LIB) $(BUILD)/flags
 # Tests of a tool with rooms see its headers by their rooms.
 $(BUILD)/tests/unit/test_trace_% $(BUILD)/tests/fuzz/fuzz_trace: private ALL_CFLAGS += -Isrc/mplcr-trace
 $(BUILD)/tests/unit/test_chain_journal $(BUILD)/tests/fuzz/fuzz_journal: private ALL_CFLAGS += -Isrc/mplcr-chain
+$(BUILD)/tests/fuzz/fuzz_commandline: private ALL_CFLAGS += -Isrc/mplcr-restore
 
 $(STANDIN): $(wildcard tests/tools/mplcr-standin/*.[ch]) tests/tools/qmp-end.h $(BUILD)/flags
 	$(call say,CC,$(@F))

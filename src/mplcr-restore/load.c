@@ -71,11 +71,21 @@ int vm_run_guest(struct vm *vm, struct err *e)
 	return err_set(e, "the guest does not run: QEMU's run state is '%s'", status.state);
 }
 
+/* QEMU has opened the memory files by their paths: they must still be what was looked at. */
+static int check_memory(const struct plan *p, struct err *e)
+{
+	for (size_t i = 0; p->lazy && i < p->m->n_files; i++)
+		if (p->m->files[i].block &&
+		    manifest_check_file(&p->m->files[i], p->m->checkpoint, false, e) != MANIFEST_SOUND)
+			return -1;
+	return 0;
+}
+
 static int load(struct vm *vm, const struct plan *p, struct err *e)
 {
 	_cleanup_free_ char *uri = text_of("fd:%d", vm->state_fd);
 
-	if (vm_check_disks(vm, p, e) < 0)
+	if (check_memory(p, e) < 0 || vm_check_disks(vm, p, e) < 0)
 		return -1;
 	if (qmp_run(vm->qmp, "migrate-incoming", json_of("{s:s}", "uri", uri), NULL, e) < 0)
 		return -1;

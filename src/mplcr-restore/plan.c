@@ -196,7 +196,7 @@ static int plan_start(struct plan *p, struct err *e)
 	if (plan_name_run(p, &n, e) < 0)
 		return -1;
 	trust_judge_command(p);
-	return trust_check(p, e);
+	return trust_check(p, e) < 0 ? -1 : host_check(p, e);
 }
 
 /* Nothing is started: only what it wants is found out, as far as that is possible here. */

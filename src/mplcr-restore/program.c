@@ -12,6 +12,8 @@
 #include "base/process.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "commandline/args.h"
+#include "commandline/optvalue.h"
 #include "restore.h"
 
 /* How long QEMU may take to say its version. */
@@ -153,6 +155,58 @@ static int check_machine(const struct plan *p, struct err *e)
 		       p->version / 100 % 100, p->binary, p->m->machine);
 }
 
+/* Whether `list` has `word`, with nothing of a name before and after it. */
+static bool lists_word(const char *list, const char *word)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+	size_t n = strlen(word);
+
+	for (const char *at = strstr(list, word); at; at = strstr(at + 1, word))
+		if ((at == list || !strchr(letters, at[-1])) && (!at[n] || !strchr(letters, at[n])))
+			return true;
+	return false;
+}
+
+/* What QEMU lists with -OPTION help, and where the option names one of it. */
+static const struct part {
+	const char *option, *implied, *called;
+} parts[] = {
+	{ "device", "driver", "device" },
+	{ "cpu", "model", "CPU" },
+};
+
+static int check_part(const struct plan *p, const struct part *part, const struct args *a, struct err *e)
+{
+	_cleanup_free_ char *list = NULL;
+
+	for (size_t i = 0; i < a->n; i++) {
+		_cleanup_optvalue_ struct optvalue v = { 0 };
+		const char *name;
+
+		if (!arg_is(&a->items[i], part->option) || !a->items[i].value)
+			continue;
+		optvalue_parse(&v, a->items[i].value, part->implied);
+		name = optvalue_get(&v, part->implied);
+		if (!list && ask(p, part->option, "help", &list, e) < 0)
+			return -1;
+		if (name && *name && !lists_word(list, name))
+			return err_set(e, "QEMU %d.%d ('%s') does not have the VM's %s '%s'", p->version / 10000,
+				       p->version / 100 % 100, p->binary, part->called, name);
+	}
+	return 0;
+}
+
+static int check_parts(const struct plan *p, struct err *e)
+{
+	_cleanup_args_ struct args a;
+
+	args_parse(&a, (p->o->own ? p->o->own : p->m->argv) + 1);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (check_part(p, &parts[i], &a, e) < 0)
+			return -1;
+	return 0;
+}
+
 static int check_version(const struct plan *p, struct err *e)
 {
 	int then = p->m->qemu_version / 100, now = p->version / 100;
@@ -181,7 +235,7 @@ int program_choose(struct plan *p, struct err *e)
 	}
 	if (read_version(p, e) < 0)
 		return -1;
-	if (check_version(p, e) == 0 && check_machine(p, e) == 0)
+	if (check_version(p, e) == 0 && check_machine(p, e) == 0 && check_parts(p, e) == 0)
 		return 0;
 	if (!p->o->force)
 		return err_hint(e, "name a newer QEMU: mplcr-restore CKPT -- QEMU ARG…; --force tries this one");

@@ -95,6 +95,9 @@ int program_choose(struct plan *p, struct err *e) __attribute__((warn_unused_res
 /* Whether p->binary is the QEMU that PATH finds by its name. */
 bool program_is_usual(const struct plan *p);
 
+/* host.c: whether the host has KVM and the processor that the guest needs. Returns 0 or -1. */
+int host_check(const struct plan *p, struct err *e) __attribute__((warn_unused_result));
+
 /*
  * trust.c: what the checkpoint wants that is not harmless (p->wants): of its images, when the manifest is loaded; of the
  * rest, when the command line is built. trust_check refuses a foreign one that wants anything, unless --trust was given;

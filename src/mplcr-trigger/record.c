@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "base/json.h"
 #include "checkpoint/store.h"
+#include "qemu/cpu_flags.h"
 
 static char **copy_arguments(char **argv)
 {
@@ -80,6 +81,7 @@ static void record_qemu(struct manifest *m, const struct survey *s)
 	m->qemu_package = text_copy(s->package);
 	m->machine = text_copy(s->machine);
 	m->accelerator = text_copy(s->kvm ? "kvm" : "tcg");
+	m->cpu_flags = s->kvm ? cpu_flags_of_host() : NULL;
 	m->memory = s->memory;
 	if (!s->process.known)
 		return;

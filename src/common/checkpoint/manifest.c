@@ -117,6 +117,8 @@ static json_t *qemu_to_json(const struct manifest *m)
 	json_object_set_new(object, "identity", m->qemu_binary ? identity_to_json(&m->qemu_id) : json_null());
 	set_text(object, "machine", m->machine);
 	set_text(object, "accelerator", m->accelerator);
+	if (m->cpu_flags)
+		set_text(object, "cpu_flags", m->cpu_flags);
 	set_number(object, "memory", m->memory);
 	json_object_set_new(object, "command_line", m->argv ? strings_to_json(m->argv) : json_null());
 	set_text(object, "cwd", m->cwd);
@@ -317,6 +319,7 @@ void manifest_free(struct manifest *m)
 	free(m->qemu_binary);
 	free(m->machine);
 	free(m->accelerator);
+	free(m->cpu_flags);
 	free(m->cwd);
 	free(m);
 }

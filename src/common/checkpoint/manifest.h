@@ -112,6 +112,7 @@ struct manifest {
 	struct identity qemu_id; /* of the executable, valid where qemu_binary is not NULL */
 	char *machine;        /* machine type, resolved: "pc-i440fx-7.2" */
 	char *accelerator;    /* "kvm" or "tcg" */
+	char *cpu_flags;      /* of the host, with KVM (qemu/cpu_flags.h), or NULL */
 	uint64_t memory;      /* guest memory, bytes */
 	char **argv;          /* QEMU's command line, NULL-terminated; NULL where it could not be known */
 	char *cwd;            /* QEMU's working directory, or NULL */

@@ -254,6 +254,7 @@ static void read_qemu(struct reader *r, const struct place *top, struct manifest
 		m->qemu_id = reader_identity(r, &at);
 	m->machine = reader_need_text(r, &at, "machine");
 	m->accelerator = reader_text(r, &at, "accelerator");
+	m->cpu_flags = reader_text(r, &at, "cpu_flags");
 	m->memory = reader_number(r, &at, "memory");
 	m->cwd = reader_text(r, &at, "cwd");
 	m->argv = reader_strings(r, &at, "command_line", MAX_ARGS);
