@@ -198,6 +198,7 @@ lint: all | deps-check
 
 # A target that is named after a tool (fuzz_trace) sees the tool's files, too; so do these.
 fuzzed_tool_journal := chain
+fuzzed_tool_commandline := restore
 fuzzed_tool = $(or $(fuzzed_tool_$*),$*)
 fuzz: $(patsubst tests/fuzz/fuzz_%.c,fuzz-%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz-%: tests/fuzz/fuzz_%.c
