@@ -55,7 +55,6 @@ struct run {
 	void *state; /* the transport's; NULL if the state goes elsewhere */
 	struct outcome outcome;
 	struct manifest *manifest;
-	struct key *key; /* that signs it, or NULL */
 	int pipe[2]; /* for the stream, until the receiver takes it over */
 	int dirfd;
 	int interrupt;
@@ -200,19 +199,8 @@ static int open_transport(struct run *r, struct err *e)
 	return r->state ? 0 : -1;
 }
 
-/* The key that signs the manifest; it may have to be made, which is nothing for the pause. */
-static void load_key(struct run *r)
-{
-	struct err why;
-
-	r->key = key_load(true, &why);
-	if (!r->key)
-		cli_warn("the manifest will not be signed, and mplcr-restore will ask for --trust: %s", why.text);
-}
-
 static int prepare(struct run *r, struct err *e)
 {
-	load_key(r);
 	if (claim_names(r, e) < 0 ||
 	    clones_open(&r->plan.includes, r->plan.partial, r->dirfd, INCLUDED_DIR, e) < 0 || open_transport(r, e) < 0)
 		return -1;
@@ -276,7 +264,7 @@ static int check_and_publish(struct run *r, struct err *e)
 	r->manifest = record_build(r->options, &r->survey, &r->choice, &r->plan, &r->outcome, r->dirfd, e);
 	if (!r->manifest)
 		return -1;
-	return record_publish(r->manifest, r->trace, &r->plan, r->key, r->dirfd, e);
+	return record_publish(r->manifest, r->trace, &r->plan, r->dirfd, e);
 }
 
 /* --- the whole -------------------------------------------------------------------------------------------------- */
@@ -330,7 +318,6 @@ static void close_run(struct run *r)
 {
 	guardian_dismiss(&r->guardian);
 	manifest_free(r->manifest);
-	key_free(r->key);
 	engines_release(&r->engines);
 	if (r->state)
 		r->transport->release(r->state);

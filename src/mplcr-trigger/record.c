@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/file.h"
@@ -19,6 +20,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "base/json.h"
+#include "base/key.h"
 #include "checkpoint/store.h"
 #include "qemu/cpu_flags.h"
 
@@ -166,11 +168,28 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 	return m;
 }
 
-static int write_manifest(const struct manifest *m, const struct key *key, int dirfd, struct err *e)
+/* The key that signs it, made where there is none: only now, so that a checkpoint that fails leaves none behind. */
+static struct key *signing_key(void)
+{
+	struct err why;
+	struct key *key = key_load(true, &why);
+
+	if (!key)
+		cli_warn("the manifest is not signed, and mplcr-restore will ask for --trust: %s", why.text);
+	return key;
+}
+
+static int write_manifest(struct manifest *m, int dirfd, struct err *e)
 {
 	_cleanup_json_ json_t *json = manifest_to_json(m);
+	struct key *key = signing_key();
+	_cleanup_free_ char *text = manifest_text(json, key, e);
 
-	return manifest_write(json, key, dirfd, MANIFEST_NAME, e);
+	key_free(key);
+	if (!text)
+		return -1;
+	m->json = json_loads(text, 0, NULL);
+	return file_create(dirfd, MANIFEST_NAME, text, strlen(text), e);
 }
 
 /* Saves the trace, and lists it among the files. */
@@ -193,10 +212,9 @@ static int save_trace(struct manifest *m, struct trace *t, int dirfd, struct err
 	return 0;
 }
 
-int record_publish(struct manifest *m, struct trace *t, const struct plan *p, const struct key *key, int dirfd,
-		   struct err *e)
+int record_publish(struct manifest *m, struct trace *t, const struct plan *p, int dirfd, struct err *e)
 {
-	if (save_trace(m, t, dirfd, e) < 0 || write_manifest(m, key, dirfd, e) < 0)
+	if (save_trace(m, t, dirfd, e) < 0 || write_manifest(m, dirfd, e) < 0)
 		return -1;
 	return store_publish(dirfd, p->partial, p->final, e);
 }

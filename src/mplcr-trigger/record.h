@@ -26,10 +26,9 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 			      const struct plan *p, const struct outcome *out, int dirfd, struct err *e);
 
 /*
- * Writes trace and manifest, signed with `key` (or, with NULL, not at all), into the partial directory, makes it durable
- * and gives it its final name.
+ * Writes trace and manifest, signed with this user's key (or, with a warning, not at all), into the partial directory,
+ * makes it durable and gives it its final name. Sets m->json to what was written.
  */
-int record_publish(struct manifest *m, struct trace *t, const struct plan *p, const struct key *key, int dirfd,
-		   struct err *e);
+int record_publish(struct manifest *m, struct trace *t, const struct plan *p, int dirfd, struct err *e);
 
 #endif

@@ -11,7 +11,6 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/number.h"
-#include "base/text.h"
 #include "qemu/secrets.h"
 
 static void note_checkpoint(const struct plan *p, const struct outcome *out, const struct manifest *m)
@@ -58,7 +57,7 @@ static int print_checkpoint(const struct options *o, const struct manifest *m, s
 		escape_path(m->checkpoint, false);
 		return 0;
 	}
-	json = manifest_to_json(m);
+	json = json_deep_copy(m->json);
 	mask_secrets(json, m);
 	result = json_print(json, e);
 	json_decref(json);

@@ -85,7 +85,7 @@ struct manifest_block {
 struct layout;
 
 struct manifest {
-	json_t *json;         /* loaded only: what was read */
+	json_t *json;         /* what was read, or written; or NULL */
 	enum key_verdict verdict; /* loaded only: whether the user of this host signed it */
 	char *name;
 	char *checkpoint;     /* absolute path of the checkpoint directory */
