@@ -210,7 +210,7 @@ const struct cli_option trigger_options[] = {
 	  TO_SECONDS(struct options, at_freeze_ms, 0) },
 	{ "passes", 0, "N", "precopy: passes before the pause limit may grow (default 8)",
 	  TO_NUMBER(struct options, passes, 0, 1000000) },
-	{ "accept-unsafe-precopy", 0, NULL, "precopy even if QEMU is known to lose guest writes",
+	{ "accept-unsafe-precopy", 0, NULL, "precopy or --extend-live even if QEMU is known to lose guest\nwrites",
 	  TO_FLAG(struct options, accept_unsafe_precopy) },
 	{ "timeout", 't', "SECONDS", "give up after this time and let the VM run",
 	  TO_SECONDS(struct options, timeout_ms, 0) },

@@ -69,6 +69,23 @@ teardown() {
     vm_assert_counting vm 6
 }
 
+@test "under TCG, an extended live stage of 2.9 saves wrong memory: refused, unless that is accepted" {
+    local facts options
+    standin_only "the genuine QEMU may have KVM"
+    STANDIN='--version 2.9.0' patched_boot
+    facts=$(vm_facts)
+    for options in "--extend-live" "--extend-live 1" "--engine mplcr --extend-live --disks none 1" "--extend-live --dry-run"; do
+        # shellcheck disable=SC2086
+        trigger 3 $options
+        says "--extend-live: under TCG, QEMU before 9.0 loses guest writes in its live stage (this is 2.9)"
+        says "--accept-unsafe-precopy takes the risk"
+    done
+    as_before "$facts"
+    trigger 0 --extend-live --accept-unsafe-precopy 0.2
+    says "warning: under TCG, QEMU before 9.0 loses guest writes"
+    vm_assert_counting vm 6
+}
+
 # --- the sequence ---------------------------------------------------------------------------------------------------
 
 # paces CKPT: the highest bandwidth that was set for it.

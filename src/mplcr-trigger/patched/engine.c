@@ -77,7 +77,20 @@ static int check_options(const struct options *o, struct err *e)
 	return o->max_rate && o->max_bandwidth ? err_usage(e, "--max-rate does not go with --max-bandwidth") : 0;
 }
 
-/* What its QEMU cannot do at all. */
+/*
+ * Where QEMU loses guest writes, a live stage that goes on and on mostly saves wrong memory (measured on the genuine one,
+ * by hand as well), a short one hardly ever.
+ */
+static int refuse_extended(const struct options *o, const struct verdict *verdict, struct err *e)
+{
+	if (!o->extend_live || verdict->safe || o->accept_unsafe_precopy)
+		return 0;
+	err_set(e, "--extend-live: %s, and one that is extended mostly saves wrong memory", verdict->why);
+	return err_hint(e, "without --extend-live it is short; --engine stop is safe; --accept-unsafe-precopy takes the "
+			   "risk of a checkpoint with wrong memory");
+}
+
+/* What is refused to those who ask for it by name, too. */
 static int refuse(const struct engine_view *v, const struct verdict *verdict, struct err *e)
 {
 	const char *option = own_option(v->options);
@@ -94,7 +107,7 @@ static int refuse(const struct engine_view *v, const struct verdict *verdict, st
 		err_set(e, "--max-pause cannot be kept by the patched QEMU: it ends its pause by itself");
 		return err_hint(e, "--engine stop gives up in time");
 	}
-	return 0;
+	return refuse_extended(v->options, verdict, e);
 }
 
 /* Why it is not for this checkpoint, though it could be asked for by its name; NULL where it is. */
