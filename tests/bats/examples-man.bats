@@ -10,7 +10,7 @@ load examples
 
 @test "mplcr-trigger, mplcr-restore" { examples 0 "$project"/man/mplcr-{trigger,restore}.1; }
 
-@test "mplcr-snap, mplcr-chain, mplcr-trace" { examples 0 "$project"/man/mplcr-{snap,chain,trace}.1; }
+@test "mplcr-snap, mplcr-chain, mplcr-state, mplcr-trace" { examples 0 "$project"/man/mplcr-{snap,chain,state,trace}.1; }
 
 @test "no page is left out" {
     local page

@@ -86,7 +86,9 @@ static int on_ram_begun(void *ctx, uint32_t section, struct err *e)
 
 static int feed(struct seen *seen, const uint8_t *data, size_t size, size_t piece, struct err *e)
 {
-	const struct stream_events events = { on_blocks, on_page, on_fill, on_rest, on_ram_begun };
+	const struct stream_events events = {
+		.blocks = on_blocks, .page = on_page, .fill = on_fill, .rest = on_rest, .ram_begun = on_ram_begun,
+	};
 	const struct stream_options options = { .undescribed = seen->take & 0x80, .pageless = seen->again };
 	struct stream *s = stream_new(&events, seen, &options);
 	size_t taken = 0, given = 0;

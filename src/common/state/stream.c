@@ -133,12 +133,13 @@ static enum step magic_step(struct stream *s, struct err *e)
 /* From here on everything passes through unread. */
 static enum step tail_step(struct stream *s, struct err *e)
 {
-	(void)e;
+	const uint8_t *from = s->at;
+
 	if (!stream_available(s))
 		return STEP_MORE;
 	stream_tail_feed(&s->tail, s->at, stream_available(s));
 	s->at = s->end;
-	return STEP_DONE;
+	return s->on.tail && s->on.tail(s->ctx, from, (size_t)(s->at - from), e) < 0 ? STEP_FAILED : STEP_DONE;
 }
 
 enum step stream_footer_step(struct stream *s, struct err *e)
@@ -309,7 +310,13 @@ struct stream_info stream_info(const struct stream *s)
 		.pages = s->pages,
 		.fill_pages = s->fill_pages,
 		.described = stream_tail_end(&s->tail) == STREAM_TAIL_DESCRIBED,
+		.description = s->tail.json,
 	};
+}
+
+uint64_t stream_offset(const struct stream *s, const uint8_t *at)
+{
+	return s->base + (uint64_t)(at - s->start);
 }
 
 void stream_free(struct stream *s)

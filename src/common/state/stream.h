@@ -74,6 +74,8 @@ struct stream_events {
 	 * here.
 	 */
 	int (*ram_begun)(void *ctx, uint32_t section, struct err *e);
+	/* The bytes behind RAM, which `rest` gets, too: device sections, the end of sections, the description. */
+	int (*tail)(void *ctx, const void *data, size_t len, struct err *e);
 };
 
 struct stream_options {
@@ -90,6 +92,7 @@ struct stream_info {
 	uint64_t pages;      /* pages with content, of all blocks; each repeat counts */
 	uint64_t fill_pages; /* pages of one byte value, likewise */
 	bool described;      /* the last byte consumed ended a description */
+	uint32_t description; /* then: its length, bytes */
 };
 
 /* Copies the events. Never fails. Free the result with stream_free. */
@@ -108,6 +111,9 @@ int stream_end(struct stream *s, size_t left, struct err *e) __attribute__((warn
 
 /* The results so far; the pointers are valid until stream_free. */
 struct stream_info stream_info(const struct stream *s);
+
+/* The offset in the stream of a byte that a callback was given. */
+uint64_t stream_offset(const struct stream *s, const uint8_t *at);
 
 /* NULL is allowed. */
 void stream_free(struct stream *s);

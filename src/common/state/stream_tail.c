@@ -67,6 +67,7 @@ void stream_tail_feed(struct stream_tail *t, const uint8_t *data, size_t len)
 		if (data[i] == '{' && description_begins(t)) {
 			uint32_t length = (uint32_t)(t->last >> 8);
 
+			t->json = length;
 			t->json_left = length ? length - 1 : 0;
 			t->depth = 1;
 			t->string = t->escape = false;

@@ -14,6 +14,7 @@
 
 struct stream_tail {
 	uint64_t last, older; /* the 8 bytes that came last, and the 8 before them */
+	uint32_t json;        /* length of the description followed last, bytes */
 	uint32_t json_left;   /* bytes of the followed description still to come; 0: none is followed */
 	uint32_t depth;       /* open brackets in it */
 	bool string, escape;  /* inside a string, after a backslash */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mplcr-state, the map of the tool. It looks into saved VMs: checkpoints, and streams that others saved.
+ *
+ *   main.c      the verbs
+ *
+ *   saved/      what all of them look at: a saved VM, opened                              (saved.h)
+ *   info/       what is in it: machine, memory, devices, their fields
+ *
+ * Below, in src/common/state: the stream, its memory (ram.h) and its devices (description.h). Saved VMs are only read.
+ */
+#ifndef MPLCR_STATE_TOOL_H
+#define MPLCR_STATE_TOOL_H
+
+#include "base/cli.h"
+#include "base/err.h"
+#include "base/options.h"
+
+/* The verbs: main.c's table. */
+extern const struct cli verb_info;
+
+#endif
