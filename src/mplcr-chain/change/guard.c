@@ -75,6 +75,17 @@ static bool is_of_chain(void *ctx, bool checkpoint, size_t index)
 	return false;
 }
 
+int guard_readings(const struct forest *f, size_t i, struct err *e)
+{
+	const struct forest_image *image = &f->images[i];
+
+	if ((!image->found_below && !image->found_data) || image->n_also == 0)
+		return 0;
+	err_set(e, "'%s' must stay as it is: it is recorded as raw, and has a header by which it needs '%s'", image->path,
+		f->images[image->also[0]].path);
+	return err_hint(e, "if it is not raw, correct the overlay that says so: qemu-img rebase -u -F FORMAT -b FILE");
+}
+
 static int check_needed(struct chain_in_forest *in, size_t i, bool live, struct err *e)
 {
 	const char *path = in->chain->images[i].path;
@@ -82,7 +93,7 @@ static int check_needed(struct chain_in_forest *in, size_t i, bool live, struct 
 	_cleanup_free_ char *why = at == FOREST_NONE ? NULL : forest_needed_by(in->forest, at, is_of_chain, in);
 
 	if (!why)
-		return 0;
+		return at == FOREST_NONE ? 0 : guard_readings(in->forest, at, e);
 	err_set(e, "'%s' must stay as it is: %s", path, why);
 	if (!live && in->forest->images[at].use != IMAGE_UNUSED)
 		return err_hint(e, "stop the VM, or let it do the work: --socket with its QMP socket");

@@ -21,6 +21,12 @@ int guard_image(const struct chain_image *image, bool goes, struct err *e);
  */
 int guard_needed(const struct chain *c, const bool *touched, bool live, struct err *e);
 
+/*
+ * Refuses image `i` of the forest where one image records it as raw and it has a header that names others there: who
+ * changes or moves it as raw may spoil what it is by its header. Returns 0 or -1.
+ */
+int guard_readings(const struct forest *f, size_t i, struct err *e);
+
 /* Warns of directories that the forest does not know. */
 void guard_warn_unread(const struct forest *f);
 

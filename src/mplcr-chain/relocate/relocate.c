@@ -143,10 +143,12 @@ static int check_move(const struct set *s, struct err *e)
 		size_t at = s->files[i].image ? forest_find(f, s->files[i].from) : FOREST_NONE;
 		_cleanup_free_ char *needs = at != FOREST_NONE ? forest_needed_by(f, at, is_of_set, &in) : NULL;
 
-		if (!needs)
-			continue;
-		err_set(e, "'%s' must stay where it is: %s", s->files[i].from, needs);
-		result = err_hint(e, "--copy leaves it there");
+		if (needs) {
+			err_set(e, "'%s' must stay where it is: %s", s->files[i].from, needs);
+			result = err_hint(e, "--copy leaves it there");
+		} else if (at != FOREST_NONE) {
+			result = guard_readings(f, at, e);
+		}
 	}
 	forest_free(f);
 	return result;

@@ -18,6 +18,8 @@ static void free_image(struct forest_image *image)
 	free(image->below_name);
 	free(image->below_format);
 	free(image->data_file);
+	free(image->found_below);
+	free(image->found_data);
 	free(image->also);
 	free(image->fault);
 }
@@ -115,15 +117,25 @@ static char *used_by(const struct forest_image *image)
 	return image->pid ? text_of("the VM of process %d %s", image->pid, verb) : text_of("a running VM %s", verb);
 }
 
+/* How the image `user` needs another one, as a clause; `backs`: as its backing file. */
+static char *needs(const struct forest_image *user, bool backs)
+{
+	if (backs)
+		return text_of("it is the backing file of '%s'", user->path);
+	if (user->found_below || user->found_data)
+		return text_of("'%s' needs it by its header, though that is recorded as raw", user->path);
+	return text_of("'%s' needs it", user->path);
+}
+
 char *forest_needed_by(const struct forest *f, size_t i, bool (*ignore)(void *ctx, bool checkpoint, size_t index),
 		       void *ctx)
 {
 	for (size_t k = 0; k < f->n_images; k++) {
 		const struct forest_image *other = &f->images[k];
-		bool backs = other->below == i, needs = has(other->also, other->n_also, i);
+		bool backs = other->below == i;
 
-		if (k != i && (backs || needs) && !(ignore && ignore(ctx, false, k)))
-			return text_of(backs ? "it is the backing file of '%s'" : "'%s' needs it", other->path);
+		if (k != i && (backs || has(other->also, other->n_also, i)) && !(ignore && ignore(ctx, false, k)))
+			return needs(other, backs);
 	}
 	for (size_t k = 0; k < f->n_checkpoints; k++) {
 		const struct forest_checkpoint *c = &f->checkpoints[k];

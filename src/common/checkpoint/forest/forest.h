@@ -31,7 +31,10 @@ struct forest_image {
 	char *below_name;         /* what its header says of it, or NULL where it has none */
 	char *below_format;       /* the format that its header says, or NULL */
 	char *data_file;          /* its external data file, or NULL */
-	size_t *also;             /* other files that it needs: the data file, those that a json: name adds */
+	char *found_below;        /* where it is opened as raw: what its content says of its backing file, */
+	char *found_data;         /* and of its data file; or NULL */
+	size_t *also;             /* other files that it needs or may need: the data file, those that a json: name
+				   * adds, those that only its content names */
 	size_t n_also;
 	char *fault;        /* what is wrong with it (bad header, backing file missing, cycle), or NULL */
 	bool outside;       /* it is not below the directories: something there needs it, or is a link to it */
@@ -80,7 +83,8 @@ const char *forest_checkpoint_name(const struct forest_checkpoint *c);
 
 /*
  * The first user of image `i`, as a clause: "it is the backing file of 'a.ovl'", "checkpoint 'x1' needs it", "the VM of
- * process 42 writes to it"; malloc'd, or NULL without any. Skips images and checkpoints whose index `ignore` (may be
+ * process 42 writes to it"; malloc'd, or NULL without any. Where one image records another as raw which has a header,
+ * both readings count: what the header names is needed too. Skips images and checkpoints whose index `ignore` (may be
  * NULL) accepts.
  */
 char *forest_needed_by(const struct forest *f, size_t i, bool (*ignore)(void *ctx, bool checkpoint, size_t index),

@@ -39,7 +39,13 @@ size_t forest_at(const struct forest *f, dev_t device, ino_t inode);
  */
 size_t forest_add(struct forest_builder *b, const char *path, const struct stat *st, enum forest_reason why);
 
-/* The image is opened as raw: whatever it says of itself is a guest's data. */
+/* Whether the path is one of the roots, or below one. */
+bool forest_is_inside(const struct forest_builder *b, const char *path);
+
+/*
+ * The image is opened as raw: whatever it says of itself may be a guest's data. What it names is kept all the same, as
+ * found_below and found_data.
+ */
 void forest_make_raw(struct forest_image *image);
 
 void forest_index_free(struct forest_index *index);

@@ -184,6 +184,94 @@ static void link_below(struct forest_builder *b, size_t i)
 	image_name_release(&name);
 }
 
+/* --- what an image may name -------------------------------------------------------------------------------------- */
+
+/*
+ * Image `i` may need the file at `path`, if that is in the forest or below the directories: nothing else is opened for
+ * what may be the words of a guest.
+ */
+static void may_need_file(struct forest_builder *b, size_t i, const char *path)
+{
+	_cleanup_free_ char *real = path_real(path);
+	struct forest *f = b->forest;
+	struct stat st;
+	size_t there;
+
+	if (!real || stat(real, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	there = forest_at(f, st.st_dev, st.st_ino);
+	if (there == FOREST_NONE && forest_is_inside(b, real))
+		there = forest_add(b, real, &st, FOREST_BY_NEED);
+	if (there != FOREST_NONE && there != i && there != f->images[i].below)
+		append(&f->images[i].also, &f->images[i].n_also, there);
+}
+
+/* The same for the file that the image calls so: from wherever QEMU may be started, where that matters. */
+static void may_need(struct forest_builder *b, size_t i, const char *called, bool from_cwd)
+{
+	_cleanup_free_ char *dir = path_dir(b->forest->images[i].path), *beside = path_join(dir, called);
+
+	may_need_file(b, i, beside);
+	if (from_cwd)
+		may_need_file(b, i, called);
+}
+
+static void may_need_named(struct forest_builder *b, size_t i, const struct image_name *name, unsigned nesting)
+{
+	struct image_name inner;
+
+	if (name->path)
+		may_need(b, i, name->path, name->from_cwd);
+	if (name->data_file)
+		may_need(b, i, name->data_file, true);
+	if (!json_is_object(name->backing) || nesting == MAX_NESTING)
+		return;
+	image_name_of_options(&inner, name->backing);
+	may_need_named(b, i, &inner, nesting + 1);
+	image_name_release(&inner);
+}
+
+/* Drivers that are stacked on a file do not make it another one. */
+static void may_need_lowest(struct forest_builder *b, size_t i, const char *written)
+{
+	_cleanup_free_ char *lowest = image_name_is_json(written) ? image_name_lowest_file(written) : NULL;
+
+	if (lowest)
+		may_need(b, i, lowest, true);
+}
+
+static void may_need_written(struct forest_builder *b, size_t i, const char *written, bool from_cwd)
+{
+	struct image_name name;
+
+	if (!written)
+		return;
+	image_name_parse(&name, written);
+	name.from_cwd |= from_cwd;
+	may_need_named(b, i, &name, 0);
+	if (name.fault[0])
+		may_need_lowest(b, i, written);
+	image_name_release(&name);
+}
+
+/*
+ * For who needs what, both readings of an image count: the one that is recorded and the one that is found. A name that
+ * QEMU resolves against its own working directory may mean either place, too.
+ */
+static void link_found(struct forest_builder *b, size_t i)
+{
+	_cleanup_free_ char *below = text_copy(b->forest->images[i].found_below); /* the array may move */
+	_cleanup_free_ char *data = text_copy(b->forest->images[i].found_data);
+	_cleanup_free_ char *own = text_copy(b->forest->images[i].below_name);
+	_cleanup_free_ char *own_data = text_copy(b->forest->images[i].data_file);
+
+	may_need_written(b, i, below, false);
+	may_need_written(b, i, data, true);
+	if (own && strchr(own, ':'))
+		may_need_written(b, i, own, false);
+	may_need_written(b, i, own_data, true);
+}
+
 /* --- checkpoints ------------------------------------------------------------------------------------------------- */
 
 /* Adds one image of a checkpoint. Returns what is wrong with it, or NULL. */
@@ -250,6 +338,8 @@ static void cut_cycles(struct forest *f)
 				fault(&f->images[at], "its backing file '%s' leads back to it: a cycle",
 				      f->images[at].below_name);
 				f->images[at].below = FOREST_NONE;
+				if (below != at) /* it is needed all the same */
+					append(&f->images[at].also, &f->images[at].n_also, below);
 			}
 			at = below;
 		}
@@ -280,6 +370,8 @@ void forest_link(struct forest_builder *b)
 		if (f->images[i].data_file)
 			need_data(b, i, f->images[i].data_file);
 	}
+	for (size_t i = 0; i < f->n_images; i++)
+		link_found(b, i);
 	for (size_t c = 0; c < f->n_checkpoints; c++)
 		add_also(f, &f->checkpoints[c]);
 	cut_cycles(f);

@@ -90,11 +90,13 @@ static bool is_image_name(const char *path)
 
 void forest_make_raw(struct forest_image *image)
 {
-	free(image->below_name);
+	if (image->below_name)
+		image->found_below = steal_ptr(image->below_name);
+	if (image->data_file)
+		image->found_data = steal_ptr(image->data_file);
 	free(image->below_format);
-	free(image->data_file);
 	free(image->fault);
-	image->below_name = image->below_format = image->data_file = image->fault = NULL;
+	image->below_format = image->fault = NULL;
 	image->format = IMAGE_RAW;
 	image->virtual_size = image->size;
 }
@@ -132,10 +134,10 @@ static void look_into(struct forest_image *image, const char *path, bool with_us
 	image_header_release(&h);
 }
 
-static bool is_below(char *const *roots, const char *path)
+bool forest_is_inside(const struct forest_builder *b, const char *path)
 {
-	for (; *roots; roots++)
-		if (strcmp(*roots, path) == 0 || path_below(*roots, path))
+	for (char *const *root = b->roots; *root; root++)
+		if (strcmp(*root, path) == 0 || path_below(*root, path))
 			return true;
 	return false;
 }
@@ -167,7 +169,7 @@ size_t forest_add(struct forest_builder *b, const char *path, const struct stat 
 		return FOREST_NONE;
 	}
 	image.path = text_copy(path);
-	image.outside = !is_below(b->roots, path);
+	image.outside = !forest_is_inside(b, path);
 	if (!f->index || f->n_images == f->index->room)
 		grow(f);
 	*slot_of(f, image.device, image.inode) = f->n_images + 1;
