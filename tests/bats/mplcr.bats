@@ -253,6 +253,60 @@ end_live() { run_tool "$1" "$BIN/mplcr-trigger" end-live --socket "${2:-$T/vm.qm
     end_live 3
 }
 
+# live_stage [COMMAND…]: an extended live stage, in which the command is run, and which end-live ends; its files are gone.
+live_stage() {
+    mplcr_begin --extend-live
+    live_since $((++stages))
+    "$@"
+    end_live 0 "${SOCKET:-$T/vm.qmp}"
+    mplcr_ends 0
+    [ ! -e "${SOCKET:-$T/vm.qmp}.live" ]
+}
+
+@test "end-live: its socket beside the QMP socket is its user's alone; one left over, one in the way, a long path" {
+    local stages=0 long SOCKET
+    patched_boot
+    beside() {
+        assert_equal "$(stat -c '%F %a' "$T/vm.qmp.live")" "socket 600"
+        run ! grep -F "mplcr-live-$(printf '%x-%x' "$(stat -c %d "$T/vm.qmp")" "$(stat -c %i "$T/vm.qmp")")" /proc/net/unix
+        ln "$T/vm.qmp.live" "$T/left.live"
+    }
+    live_stage beside
+    mv "$T/left.live" "$T/vm.qmp.live"
+    live_stage true
+    echo mine >"$T/vm.qmp.live"
+    mplcr_begin --extend-live
+    live_since $((++stages))
+    end_live 3
+    kill -USR1 "$mplcr_pid"
+    mplcr_ends 0
+    says "warning: end-live cannot end this live stage, SIGUSR1 to process $mplcr_pid can: '$T/vm.qmp.live' is not a socket"
+    assert_equal "$(<"$T/vm.qmp.live")" mine
+    long=$T/$(printf 'd%.0s' {1..120})
+    mkdir "$long"
+    ln "$T/vm.qmp" "$long/"
+    cd "$long"
+    SOCKET=vm.qmp live_stage true
+}
+
+@test "end-live: another user who answers is not believed" {
+    local i
+    require root "it takes the place of another user"
+    mkdir -m 777 "$T/open"
+    cd "$T/open"
+    : >fake.log
+    fake
+    mv "$T/fake.qmp" vm.qmp
+    setpriv --reuid 65534 --clear-groups "$FAKE_QMP" ./vm.qmp.live </dev/null >fake.log 2>&1 3>&- &
+    echo $! >"$T/other.pid"
+    for ((i = 0; i < 1000; i++)); do
+        [[ ! -S vm.qmp.live ]] || break
+        sleep 0.01
+    done
+    end_live 3 vm.qmp
+    says "another user answers for the VM of 'vm.qmp'"
+}
+
 @test "an extended live stage that is given up: by --timeout, SIGTERM, SIGHUP, SIGKILL" {
     local facts way n=0
     patched_boot

@@ -13,6 +13,7 @@ struct changed_patch {
 	bool mplm;          /* settings that the next migration will take */
 	bool stuck;         /* its live stage spins for ever: nothing ends that migration */
 	char job[PATH_MAX]; /* the directory that makes the script run the user's command, or "" */
+	char live_socket[PATH_MAX]; /* the socket for end-live, or "" */
 };
 
 #endif

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -114,7 +115,7 @@ int patch_max_rate(struct changes *c, struct qmp *q, struct err *e)
 
 bool patch_any(const struct changed_patch *p)
 {
-	return p->live || p->max_rate || p->extended || p->mplm || p->job[0];
+	return p->live || p->max_rate || p->extended || p->mplm || p->job[0] || p->live_socket[0];
 }
 
 int patch_off(struct changes *c, struct qmp *q, struct err *e)
@@ -140,10 +141,19 @@ void patch_settings_taken(struct changes *c)
 	c->patch.mplm = false;
 }
 
-void patch_remove_job(const struct changes *c)
+void patch_remove_live_socket(struct changes *c)
+{
+	if (c->patch.live_socket[0])
+		unlink(c->patch.live_socket);
+	c->patch.live_socket[0] = '\0';
+}
+
+void patch_remove_files(struct changes *c)
 {
 	if (c->patch.job[0])
 		dir_remove(c->patch.job);
+	c->patch.job[0] = '\0';
+	patch_remove_live_socket(c);
 }
 
 bool patch_is_stuck(const struct changes *c)

@@ -25,5 +25,7 @@ int patch_enable(struct changes *c, struct qmp *q, struct err *e);
 int patch_max_rate(struct changes *c, struct qmp *q, struct err *e);
 int patch_extend_live(struct changes *c, struct qmp *q, struct err *e);
 int patch_end_live(struct changes *c, struct qmp *q, struct err *e);
+/* The socket on which end-live reaches us (end_live.c). */
+void patch_remove_live_socket(struct changes *c);
 
 #endif

@@ -2,13 +2,17 @@
 /*
  * An extended live stage, and the call that ends it. A QMP socket has one client at a time, and that is the
  * mplcr-trigger that takes the checkpoint; so `mplcr-trigger end-live` talks to it and not to QEMU: over a UNIX socket
- * in the abstract namespace (unix(7)), which leaves no file behind whatever dies. Its name is made of the device and
- * the inode of the QMP socket, which both know; each end asks the kernel who the other one is.
+ * beside the QMP socket, SOCKET.live, which only its user can connect to. Who cannot write in that directory cannot take
+ * its name first, and each end asks the kernel who the other one is. The address leads through a descriptor of the
+ * directory (/proc/self/fd), since a path in an address is at most 107 bytes long (unix(7)).
  */
 #include "patched/end_live.h"
+#include "changes.h"
+#include "patched/commands.h"
 #include "patched/patched.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,74 +23,150 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/options.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/interrupt.h"
+#include "base/path.h"
+#include "base/text.h"
 
 /* How long end-live waits for the other's word: the live stage is looked at twenty times a second and more. */
 #define ANSWER_MS 5000
 
 struct live {
-	int listener;
+	struct changes *changes;
+	int listener;  /* -1: end-live cannot reach us */
 	int signals;   /* SIGINT and SIGUSR1 */
 	int interrupt; /* where SIGINT was taken from */
 	int64_t until;
 };
 
-/* The address for the VM of that QMP socket. Returns its length, or -1. */
-static int address_of(const char *socket, struct sockaddr_un *a, struct err *e)
+/* --- where the two meet ----------------------------------------------------------------------------------------- */
+
+struct meeting {
+	char *path; /* SOCKET.live, absolute */
+	uid_t owner; /* whose the QMP socket is */
+	int dirfd;
+	struct sockaddr_un address; /* good while dirfd is open */
+};
+
+static void meeting_release(struct meeting *m)
 {
+	if (m->dirfd >= 0)
+		close(m->dirfd);
+	free(m->path);
+}
+
+/* For the VM of that QMP socket; to be released in any case. Returns 0 or -1. */
+static int meeting_of(struct meeting *m, const char *socket, struct err *e)
+{
+	_cleanup_free_ char *real = path_real(socket);
+	_cleanup_free_ char *dir = real ? path_dir(real) : NULL;
 	struct stat st;
 	int n;
 
-	if (stat(socket, &st) < 0)
+	*m = (struct meeting){ .dirfd = -1, .address.sun_family = AF_UNIX };
+	if (!real || stat(real, &st) < 0)
 		return err_sys(e, errno, "cannot use the socket '%s'", socket);
-	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	n = snprintf(a->sun_path + 1, sizeof(a->sun_path) - 1, "mplcr-live-%jx-%jx", (uintmax_t)st.st_dev,
-		     (uintmax_t)st.st_ino);
-	return (int)offsetof(struct sockaddr_un, sun_path) + 1 + n;
+	m->path = text_of("%s.live", real);
+	m->owner = st.st_uid;
+	m->dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (m->dirfd < 0)
+		return err_sys(e, errno, "cannot use '%s'", dir);
+	n = snprintf(m->address.sun_path, sizeof(m->address.sun_path), "/proc/self/fd/%d/%s", m->dirfd,
+		     path_base(m->path));
+	return (size_t)n < sizeof(m->address.sun_path) ? 0 : err_set(e, "the name of '%s' is too long", m->path);
 }
 
-/* Only root and we ourselves may say when the live stage ends, or that it does; to root, anybody may say that. */
-static bool is_trusted(int fd, bool calls)
+static int meeting_connect(const struct meeting *m, int fd)
+{
+	return connect(fd, (const struct sockaddr *)&m->address, sizeof(m->address));
+}
+
+/* Whether the process at the other end is root's, ours, or that of the user `also`. */
+static bool is_trusted(int fd, uid_t also)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return false;
-	return peer.uid == 0 || peer.uid == geteuid() || (!calls && geteuid() == 0);
+	return peer.uid == 0 || peer.uid == geteuid() || peer.uid == also;
 }
 
-static int open_listener(const char *socket_path, struct err *e)
+/* --- the one that waits ----------------------------------------------------------------------------------------- */
+
+/* Removes a socket that one which was killed has left there: nobody listens. Returns 0 or -1. */
+static int remove_left_over(const struct meeting *m, struct err *e)
 {
-	struct sockaddr_un address;
-	int length = address_of(socket_path, &address, e), fd;
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat st;
 
-	if (length < 0)
-		return -1;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, (socklen_t)length) == 0 && listen(fd, 4) == 0)
-		return fd;
-	err_sys(e, errno, "cannot wait for end-live");
-	if (fd >= 0)
-		close(fd);
-	return -1;
+	if (fstatat(m->dirfd, path_base(m->path), &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot use '%s'", m->path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(e, "'%s' is not a socket of mplcr-trigger", m->path);
+	if (fd < 0 || meeting_connect(m, fd) == 0 || errno != ECONNREFUSED)
+		return err_set(e, "another process listens at '%s'", m->path);
+	return unlinkat(m->dirfd, path_base(m->path), 0) == 0 ? 0 : err_sys(e, errno, "cannot remove '%s'", m->path);
 }
 
-struct live *live_open(const char *socket, uint64_t ms, int interrupt, struct err *e)
+/* Linux makes the socket's file with the mode that the socket itself has (net/unix/af_unix.c, unix_bind). */
+static int bind_at(const struct meeting *m, int fd, struct err *e)
+{
+	const struct sockaddr *address = (const struct sockaddr *)&m->address;
+
+	if (fchmod(fd, 0600) == 0 && bind(fd, address, sizeof(m->address)) == 0)
+		return 0;
+	if (errno != EADDRINUSE)
+		return err_sys(e, errno, "cannot make '%s'", m->path);
+	if (remove_left_over(m, e) < 0)
+		return -1;
+	return bind(fd, address, sizeof(m->address)) == 0 ? 0 : err_sys(e, errno, "cannot make '%s'", m->path);
+}
+
+static int listen_at(const struct meeting *m, struct changes *c, struct err *e)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot make a socket");
+	if (bind_at(m, fd, e) < 0)
+		return -1;
+	snprintf(c->patch.live_socket, sizeof(c->patch.live_socket), "%s", m->path);
+	return listen(fd, 4) == 0 ? steal_fd(&fd) : err_sys(e, errno, "cannot listen at '%s'", m->path);
+}
+
+static int open_listener(const char *socket, struct changes *c, struct err *e)
+{
+	struct meeting m;
+	int fd = meeting_of(&m, socket, e) == 0 ? listen_at(&m, c, e) : -1;
+
+	meeting_release(&m);
+	return fd;
+}
+
+static void tell_how_it_ends(const struct live *l, const char *socket, const struct err *why)
+{
+	if (l->listener >= 0)
+		cli_note("the live stage lasts until 'mplcr-trigger end-live --socket %s'", socket);
+	else
+		cli_warn("end-live cannot end this live stage, SIGUSR1 to process %d can: %s", (int)getpid(), why->text);
+}
+
+struct live *live_open(const char *socket, uint64_t ms, struct changes *c, int interrupt, struct err *e)
 {
 	struct live *l = memory_of(1, sizeof(*l));
+	struct err why;
 
-	l->interrupt = interrupt;
-	l->until = ms ? clock_in_ms((int64_t)ms) : CLOCK_NEVER;
-	l->signals = -1;
-	l->listener = open_listener(socket, e);
-	if (l->listener >= 0)
-		l->signals = interrupt_split(interrupt, e);
-	if (l->signals >= 0)
+	*l = (struct live){ .changes = c, .interrupt = interrupt, .until = ms ? clock_in_ms((int64_t)ms) : CLOCK_NEVER };
+	l->listener = open_listener(socket, c, &why);
+	l->signals = interrupt_split(interrupt, e);
+	if (l->signals >= 0) {
+		tell_how_it_ends(l, socket, &why);
 		return l;
+	}
 	live_close(l);
 	return NULL;
 }
@@ -101,7 +181,7 @@ static bool was_called(struct live *l)
 
 		if (fd < 0)
 			return called;
-		if (!is_trusted(fd, true))
+		if (!is_trusted(fd, geteuid()))
 			continue;
 		called = true;
 		(void)!write(fd, "ends\n", 5);
@@ -121,6 +201,7 @@ void live_close(struct live *l)
 		return;
 	if (l->listener >= 0)
 		close(l->listener);
+	patch_remove_live_socket(l->changes);
 	if (l->signals >= 0)
 		interrupt_join(l->interrupt, l->signals);
 	free(l);
@@ -150,24 +231,31 @@ static int read_word(int fd, struct err *e)
 	return err_set(e, "the checkpoint does not answer: it may be over its live stage");
 }
 
-static int end_live(const char *socket_path, struct err *e)
+/* Only root, we ourselves or the owner of the QMP socket may say that the live stage ends. */
+static int call(const struct meeting *m, const char *socket_path, struct err *e)
 {
-	struct sockaddr_un address;
-	int length = address_of(socket_path, &address, e);
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (length < 0)
-		return -1;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_sys(e, errno, "cannot make a socket");
-	if (connect(fd, (struct sockaddr *)&address, (socklen_t)length) < 0) {
+	if (meeting_connect(m, fd) < 0) {
+		if (errno == EACCES)
+			return err_sys(e, errno, "cannot use '%s'", m->path);
 		err_set(e, "no checkpoint of the VM of '%s' is in an extended live stage", socket_path);
 		return err_hint(e, "mplcr-trigger --extend-live begins one");
 	}
-	if (!is_trusted(fd, false))
+	if (!is_trusted(fd, m->owner))
 		return err_set(e, "another user answers for the VM of '%s'", socket_path);
 	return read_word(fd, e);
+}
+
+static int end_live(const char *socket_path, struct err *e)
+{
+	struct meeting m;
+	int result = meeting_of(&m, socket_path, e) == 0 ? call(&m, socket_path, e) : -1;
+
+	meeting_release(&m);
+	return result;
 }
 
 static int end_live_main(int argc, char **argv)

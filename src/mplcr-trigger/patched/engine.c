@@ -274,10 +274,9 @@ static int run(struct engine_job *j, struct err *e)
 
 	if (!o->extend_live)
 		return run_with(j, NULL, e);
-	live = live_open(o->socket, o->extend_ms, j->interrupt, e);
+	live = live_open(o->socket, o->extend_ms, j->changes, j->interrupt, e);
 	if (!live)
 		return -1;
-	cli_note("%s: the live stage lasts until 'mplcr-trigger end-live --socket %s'", j->plan->name, o->socket);
 	result = run_with(j, live, e);
 	live_close(live);
 	return result;

@@ -19,8 +19,8 @@ struct qmp;
 
 /* Whether anything of it is on. */
 bool patch_any(const struct changed_patch *p);
-/* Removes the directory that makes its script run the user's command. */
-void patch_remove_job(const struct changes *c);
+/* Removes the directory that makes its script run the user's command, and the socket for end-live. */
+void patch_remove_files(struct changes *c);
 /* Switches off what is on. Returns 0 or -1. */
 int patch_off(struct changes *c, struct qmp *q, struct err *e);
 /* A migration has begun, and has taken the settings that were made for it. */
