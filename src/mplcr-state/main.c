@@ -6,6 +6,7 @@ int main(int argc, char **argv)
 {
 	static const struct cli *const verbs[] = {
 		&verb_info,
+		&verb_cat,
 		NULL,
 	};
 	static const struct cli cli = {

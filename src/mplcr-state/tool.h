@@ -6,6 +6,7 @@
  *
  *   saved/      what all of them look at: a saved VM, opened                              (saved.h)
  *   info/       what is in it: machine, memory, devices, their fields
+ *   cat/        the whole as one ordinary migration stream                             (cat.h)
  *
  * Below, in src/common/state: the stream, its memory (ram.h) and its devices (description.h). Saved VMs are only read.
  */
@@ -17,6 +18,6 @@
 #include "base/options.h"
 
 /* The verbs: main.c's table. */
-extern const struct cli verb_info;
+extern const struct cli verb_info, verb_cat;
 
 #endif

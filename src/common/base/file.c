@@ -53,6 +53,37 @@ ssize_t fd_read_at(int fd, void *data, size_t size, uint64_t offset)
 	return (ssize_t)used;
 }
 
+enum { PASS_BLOCK = 1 << 20 };
+
+/* One read and write. Returns the number of bytes, or -1. */
+static ssize_t pass_copied(int from, int to, char *buf, const char *name, struct err *e)
+{
+	ssize_t n = read(from, buf, PASS_BLOCK);
+
+	if (n < 0 && errno == EINTR)
+		return pass_copied(from, to, buf, name, e);
+	if (n < 0)
+		return err_sys(e, errno, "cannot read '%s'", name);
+	return fd_write_all(to, buf, (size_t)n) == 0 ? n : err_sys(e, errno, "cannot hand over the state");
+}
+
+int fd_pass_on(int from, int to, const char *name, struct err *e)
+{
+	_cleanup_free_ char *buf = memory_of(PASS_BLOCK, 1);
+	bool splices = true;
+	ssize_t n;
+
+	do {
+		n = splices ? splice(from, NULL, to, NULL, PASS_BLOCK, 0) : pass_copied(from, to, buf, name, e);
+		if (n >= 0 || !splices)
+			continue;
+		/* Neither end is a pipe, or the filesystem cannot; what fails for good fails again. */
+		splices = errno == EINTR;
+		n = 1;
+	} while (n > 0);
+	return n < 0 ? -1 : 0;
+}
+
 void fd_drain(int fd)
 {
 	_cleanup_free_ char *dropped = memory_of(65536, 1);

@@ -5,14 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/beneath.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "state/gather.h"
 #include "state/stream.h"
 #include "state/pump.h"
 #include "state/names.h"
@@ -25,10 +26,7 @@ enum {
 	SECTION_PART = 0x02,
 	SECTION_FOOTER = 0x7e,
 
-	PAGES = 256,          /* read and written at once */
-	IOVECS = 2 * PAGES,   /* head and content of each */
-	HEADS = 32 << 10,     /* bytes of heads of one write: 8 or 9 for each page */
-	LARGEST_HEAD = 300,   /* of a page with its name, a section's beginning or end */
+	PAGES = 256, /* read and written at once */
 };
 
 /* A file with pages for the stream. */
@@ -40,86 +38,24 @@ struct source {
 
 struct join {
 	int dirfd, out_fd;
+	struct gather *out;
 	struct source *sources;
 	size_t n_sources;
 	const struct source *last; /* whose page was added last */
 	const struct stream_range *ranges; /* the pages that go in, or NULL: all */
 	size_t n_ranges;
 
-	/* One write: heads in `heads`, and between them pages where they lie. */
-	struct iovec iov[IOVECS];
-	size_t n_iov;
-	uint8_t heads[HEADS];
-	size_t n_heads;
-
 	uint8_t pages[PAGES * STREAM_PAGE];
 };
 
-static int flush(struct join *j, struct err *e)
-{
-	struct iovec *iov = j->iov;
-	size_t n = j->n_iov;
-
-	j->n_iov = j->n_heads = 0;
-	while (n) {
-		ssize_t done = writev(j->out_fd, iov, (int)n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return err_sys(e, errno, "cannot write the migration stream");
-		for (; n && (size_t)done >= iov->iov_len; iov++, n--)
-			done -= (ssize_t)iov->iov_len;
-		if (n) {
-			iov->iov_base = (uint8_t *)iov->iov_base + done;
-			iov->iov_len -= (size_t)done;
-		}
-	}
-	return 0;
-}
-
-/* Adds bytes that stay in place until the next flush; extends the previous iovec if they follow it in memory. */
-static void add_iovec(struct join *j, uint8_t *bytes, size_t len)
-{
-	struct iovec *last = j->n_iov ? &j->iov[j->n_iov - 1] : NULL;
-
-	if (last && (uint8_t *)last->iov_base + last->iov_len == bytes)
-		last->iov_len += len;
-	else
-		j->iov[j->n_iov++] = (struct iovec){ bytes, len };
-}
-
-/* Adds at most LARGEST_HEAD bytes of stream. */
-static void add_head(struct join *j, const void *bytes, size_t len)
-{
-	memcpy(j->heads + j->n_heads, bytes, len);
-	add_iovec(j, j->heads + j->n_heads, len);
-	j->n_heads += len;
-}
-
-/* Makes room for a head and a page. */
-static int make_room(struct join *j, struct err *e)
-{
-	if (j->n_iov + 2 <= IOVECS && j->n_heads + LARGEST_HEAD <= HEADS)
-		return 0;
-	return flush(j, e);
-}
-
 /* The type byte of a section or its footer, and the section's id. */
-static void add_section(struct join *j, uint8_t type, uint32_t section)
+static int add_section(struct join *j, uint8_t type, uint32_t section, struct err *e)
 {
 	uint8_t bytes[5] = { type };
 	uint32_t be = htobe32(section);
 
 	memcpy(bytes + 1, &be, sizeof(be));
-	add_head(j, bytes, sizeof(bytes));
-}
-
-static void add_word(struct join *j, uint64_t word)
-{
-	uint64_t be = htobe64(word);
-
-	add_head(j, &be, sizeof(be));
+	return gather_head(j->out, bytes, sizeof(bytes), e);
 }
 
 static bool all_zeros(const uint8_t *page)
@@ -128,25 +64,26 @@ static bool all_zeros(const uint8_t *page)
 }
 
 /* Adds the page at `offset`: `content`, or zeros where it is NULL. The first page of a block names it. */
-static int add_page(struct join *j, const struct source *src, uint64_t offset, uint8_t *content, struct err *e)
+static int add_page(struct join *j, const struct source *src, uint64_t offset, const uint8_t *content, struct err *e)
 {
-	uint64_t flags = (content ? RAM_PAGE : RAM_ZERO) | (src == j->last ? RAM_CONTINUE : 0);
+	uint64_t word = htobe64(offset | (content ? RAM_PAGE : RAM_ZERO) | (src == j->last ? RAM_CONTINUE : 0));
+	uint8_t head[GATHER_HEAD_MAX];
+	size_t len = sizeof(word);
 
-	if (make_room(j, e) < 0)
-		return -1;
-	add_word(j, offset | flags);
+	memcpy(head, &word, sizeof(word));
 	if (src != j->last) {
-		uint8_t len = (uint8_t)strlen(src->block->name);
+		size_t name = strlen(src->block->name);
 
-		add_head(j, &len, 1);
-		add_head(j, src->block->name, len);
+		head[len++] = (uint8_t)name;
+		memcpy(head + len, src->block->name, name);
+		len += name;
 		j->last = src;
 	}
-	if (content)
-		add_iovec(j, content, STREAM_PAGE);
-	else
-		add_head(j, "", 1);
-	return 0;
+	if (!content)
+		head[len++] = 0;
+	if (gather_head(j->out, head, len, e) < 0)
+		return -1;
+	return content ? gather_page(j->out, content, e) : 0;
 }
 
 static int read_pages(struct join *j, const struct source *src, uint64_t at, size_t len, struct err *e)
@@ -160,19 +97,41 @@ static int read_pages(struct join *j, const struct source *src, uint64_t at, siz
 	return 0;
 }
 
+/*
+ * Adds the pages that were just read. They are judged as they were read, and handed on as they are mapped, where the output
+ * can refer to them: touching the mapping ourselves would kill us if the file were truncated.
+ */
+static int add_pages(struct join *j, const struct source *src, uint64_t at, size_t len, struct err *e)
+{
+	const uint8_t *mapped = NULL, *content;
+	int result = 0;
+
+	if (gather_refers(j->out)) {
+		mapped = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_POPULATE, src->fd, (off_t)at);
+		if (mapped == MAP_FAILED)
+			return err_sys(e, errno, "cannot map '%s'", src->name->path);
+	}
+	content = mapped ? mapped : j->pages;
+	for (size_t i = 0; i < len && result == 0; i += STREAM_PAGE)
+		result = add_page(j, src, at + i, all_zeros(j->pages + i) ? NULL : content + i, e);
+	if (result == 0)
+		result = gather_flush(j->out, e);
+	if (mapped)
+		munmap((void *)(uintptr_t)mapped, len);
+	return result;
+}
+
 static int add_content(struct join *j, const struct source *src, uint64_t at, uint64_t end, struct err *e)
 {
 	while (at < end) {
 		size_t len = end - at < sizeof(j->pages) ? (size_t)(end - at) : sizeof(j->pages);
 
-		/* The iovecs may point into the buffer. */
-		if (flush(j, e) < 0 || read_pages(j, src, at, len, e) < 0)
+		/* What was added may point into the buffer. */
+		if (gather_flush(j->out, e) < 0 || read_pages(j, src, at, len, e) < 0 || add_pages(j, src, at, len, e) < 0)
 			return -1;
-		for (uint8_t *page = j->pages; page < j->pages + len; page += STREAM_PAGE, at += STREAM_PAGE)
-			if (add_page(j, src, at, all_zeros(page) ? NULL : page, e) < 0)
-				return -1;
+		at += len;
 	}
-	return flush(j, e);
+	return 0;
 }
 
 static int add_hole(struct join *j, const struct source *src, uint64_t at, uint64_t end, struct err *e)
@@ -229,22 +188,22 @@ static int add_ranges(struct join *j, const struct source *src, struct err *e)
 
 static int on_ram_begun(void *ctx, uint32_t section, struct err *e)
 {
+	const uint64_t eos = htobe64(RAM_EOS);
 	struct join *j = ctx;
 
 	if (!j->n_sources)
 		return 0;
-	add_section(j, SECTION_PART, section);
+	if (add_section(j, SECTION_PART, section, e) < 0)
+		return -1;
 	for (size_t i = 0; i < j->n_sources; i++) {
 		if (!j->sources[i].block)
 			return err_set(e, "'" STATE_DEVICES "' declares no RAM block");
 		if ((j->ranges ? add_ranges : add_source)(j, &j->sources[i], e) < 0)
 			return -1;
 	}
-	if (make_room(j, e) < 0)
+	if (gather_head(j->out, &eos, sizeof(eos), e) < 0 || add_section(j, SECTION_FOOTER, section, e) < 0)
 		return -1;
-	add_word(j, RAM_EOS);
-	add_section(j, SECTION_FOOTER, section);
-	return flush(j, e);
+	return gather_flush(j->out, e);
 }
 
 static int open_source(struct join *j, struct source *src, struct err *e)
@@ -338,6 +297,7 @@ static int join(struct join *j, const struct stream_join_ram *ram, size_t n_ram,
 {
 	int result;
 
+	j->out = gather_open(j->out_fd);
 	j->n_sources = n_ram;
 	j->sources = memory_of(n_ram, sizeof(*j->sources));
 	for (size_t i = 0; i < n_ram; i++)
@@ -347,6 +307,7 @@ static int join(struct join *j, const struct stream_join_ram *ram, size_t n_ram,
 		if (j->sources[i].fd >= 0)
 			close(j->sources[i].fd);
 	free(j->sources);
+	gather_close(j->out);
 	return result;
 }
 

@@ -29,21 +29,8 @@ static int give(int to, const void *data, size_t size, struct err *e)
 int layout_write_file(int dirfd, const char *name, int to, struct err *e)
 {
 	_cleanup_close_ int from = open_file(dirfd, name, e);
-	_cleanup_free_ char *buf = memory_of(BLOCK, 1);
 
-	while (from >= 0) {
-		ssize_t n = read(from, buf, BLOCK);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, errno, "cannot read '%s'", name);
-		if (n == 0)
-			return 0;
-		if (give(to, buf, (size_t)n, e) < 0)
-			return -1;
-	}
-	return -1;
+	return from < 0 ? -1 : fd_pass_on(from, to, name, e);
 }
 
 int layout_write_zstd(int dirfd, const char *name, int to, struct err *e)
