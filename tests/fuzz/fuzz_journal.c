@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/file.h"
+#include "base/host.h"
 #include "base/json.h"
 #include "base/key.h"
 #include "change/journal/journal.h"
@@ -59,7 +60,7 @@ static void make_place(void)
 /* Makes it one of here, in all but what it is to do. */
 static void adopt(json_t *json, const struct key *k)
 {
-	_cleanup_free_ char *host = journal_host();
+	_cleanup_free_ char *host = host_id();
 	json_t *place = json_array_get(json_object_get(json, "places"), 0);
 	struct stat st;
 

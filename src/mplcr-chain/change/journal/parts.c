@@ -103,18 +103,6 @@ const char *journal_name(const struct journal *j)
 	return path_base(j->path);
 }
 
-char *journal_host(void)
-{
-	struct err ignored;
-	size_t size;
-	char *text = file_read(AT_FDCWD, "/etc/machine-id", 4096, &size, &ignored);
-
-	if (!text)
-		return text_copy("");
-	text[strcspn(text, "\n")] = '\0';
-	return text;
-}
-
 static void free_entries(struct entries *l)
 {
 	for (size_t i = 0; i < l->n; i++)

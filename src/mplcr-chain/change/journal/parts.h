@@ -80,8 +80,6 @@ void places_allow_many(void);
 
 /* The last part of its path. */
 const char *journal_name(const struct journal *j);
-/* This host, by machine-id(5), "" where it has none; malloc'd. */
-char *journal_host(void);
 
 /* The journal as it is stored, signed; the caller's. */
 json_t *journal_to_json(const struct journal *j);

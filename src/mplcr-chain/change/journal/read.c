@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/file.h"
+#include "base/host.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/path.h"
@@ -133,7 +134,7 @@ static int check_file(int dirfd, const char *name, struct err *e)
 
 static int check_signature(const struct journal *j, const json_t *json, struct err *e)
 {
-	_cleanup_free_ char *host = journal_host();
+	_cleanup_free_ char *host = host_id();
 	const char *schema = json_text(json, "schema"), *of = json_text(json, "host");
 
 	switch (key_verify(j->key, JOURNAL_KIND, json)) {

@@ -13,6 +13,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/host.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/path.h"
@@ -191,7 +192,7 @@ static json_t *renames_to_json(const struct journal *j)
 
 json_t *journal_to_json(const struct journal *j)
 {
-	_cleanup_free_ char *host = journal_host();
+	_cleanup_free_ char *host = host_id();
 	json_t *json = json_of("{s:s, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", JOURNAL_SCHEMA, "host",
 			       json_string_of(host), "uid", (json_int_t)geteuid(), "name", journal_name(j), "places",
 			       places_to_json(j), "renames", renames_to_json(j), "checkpoints",
