@@ -15,6 +15,7 @@
  *   prune/      drops old checkpoints, and merges what only they needed                  (prune.h)
  *   relocate/   moves or copies a whole set                                              (relocate.h)
  *   change/     what these three share:
+ *     claims          who needs an image elsewhere, when that changes
  *     guard           whether an image may be changed at all
  *     merge           an image made anew on another backing file
  *     manifest_edit   manifests that are changed

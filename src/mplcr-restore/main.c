@@ -98,6 +98,7 @@ static int hand_over(const struct plan *p, struct vm *vm, double total_ms, struc
 		e->status = EXIT_PARTIAL;
 		return -1;
 	}
+	run_claims_settle(p);
 	if (!p->o->foreground)
 		return EXIT_DONE;
 	status = vm_attend(vm);

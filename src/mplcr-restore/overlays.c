@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/json.h"
+#include "checkpoint/claim.h"
 #include "qemu/overlay.h"
 #include "restore.h"
 
@@ -91,4 +93,49 @@ void run_overlays_free(struct overlay *list, size_t n)
 	for (size_t i = 0; i < n; i++)
 		free((char *)list[i].backing);
 	free(list);
+}
+
+/* --- claims ------------------------------------------------------------------------------------------------------ */
+
+/* Calls `what` with each image that an overlay of this run names, and the overlay. */
+static void each_base(const struct plan *p, void (*what)(const char *base, const char *overlay))
+{
+	for (size_t i = 0; i < p->m->n_disks; i++) {
+		const struct manifest_disk *disk = &p->m->disks[i];
+		size_t named = has_stale_names(disk) ? disk->n_chain : 1;
+
+		for (size_t k = 0; k < named && p->overlays[i] && p->c.used[i]; k++)
+			what(disk->chain[k].path, p->overlays[i]);
+	}
+}
+
+static void leave(const char *base, const char *overlay)
+{
+	struct err e;
+
+	if (claim_make(base, overlay, "mplcr-restore", false, &e) < 0)
+		cli_note("%s", e.text);
+}
+
+static void settle(const char *base, const char *overlay)
+{
+	struct err e;
+
+	if (claim_settle(base, overlay, &e) < 0)
+		cli_note("%s", e.text);
+}
+
+void run_claims_leave(const struct plan *p)
+{
+	each_base(p, leave);
+}
+
+void run_claims_settle(const struct plan *p)
+{
+	each_base(p, settle);
+}
+
+void run_claims_drop(const struct plan *p)
+{
+	each_base(p, claim_drop);
 }

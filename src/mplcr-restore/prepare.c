@@ -57,14 +57,18 @@ int prepare_run(struct plan *p, int interrupt, struct err *e)
 	if (make_parent(p, e) == 0 && make_dir(p, e) == 0 && make_overlays(p, interrupt, e) == 0 &&
 	    included_copy_all(p, e) == 0)
 		result = 0;
+	if (result == 0)
+		run_claims_leave(p);
 	umask(old);
 	return result;
 }
 
 void prepare_undo(struct plan *p)
 {
-	if (p->made_dir)
+	if (p->made_dir) {
 		dir_remove(p->dir);
+		run_claims_drop(p);
+	}
 	if (p->made_parent)
 		rmdir(p->parent);
 	p->made_dir = p->made_parent = false;

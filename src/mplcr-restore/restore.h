@@ -120,6 +120,14 @@ void prepare_undo(struct plan *p);
 struct overlay *run_overlays(const struct plan *p, size_t *n, struct err *e);
 void run_overlays_free(struct overlay *list, size_t n);
 
+/*
+ * The claims (checkpoint/claim.h) of these overlays, where they are made, with the images that they name: left before a VM
+ * uses them, without waiting for the disk; made durable when the guest runs; taken back.
+ */
+void run_claims_leave(const struct plan *p);
+void run_claims_settle(const struct plan *p);
+void run_claims_drop(const struct plan *p);
+
 /* included.c: names this run's copies of the files that the checkpoint includes; makes them. */
 void included_name(struct plan *p);
 int included_copy_all(const struct plan *p, struct err *e) __attribute__((warn_unused_result));

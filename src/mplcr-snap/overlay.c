@@ -5,7 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/claim.h"
 #include "image/header/header.h"
+
+void leave_claim(const char *base, const char *overlay)
+{
+	struct err e;
+
+	if (claim_make(base, overlay, "mplcr-snap", true, &e) < 0)
+		cli_note("%s", e.text);
+}
 
 static int add_device(void *options, const char *value, struct err *e)
 {

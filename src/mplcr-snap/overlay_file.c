@@ -199,5 +199,8 @@ int overlay_file(const struct overlay_options *options, const char *backing, con
 		return -1;
 	name = backing_name(path, base, options->absolute);
 	o = (struct overlay){ path, name, image_format_name(chain->images[0].format), size };
-	return make(&o, interrupt, e) < 0 ? -1 : report(options, &o, base, e);
+	if (make(&o, interrupt, e) < 0)
+		return -1;
+	leave_claim(base, path);
+	return report(options, &o, base, e);
 }

@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "checkpoint/claim.h"
 #include "qemu/overlay.h"
 #include "qemu/overlay_name.h"
 #include "qemu/overlay_set.h"
@@ -212,6 +213,8 @@ static int settle(struct live *l, struct err *e)
 	}
 	if (l->q && overlay_set_count(&l->overlays, l->q, &active, &why) == 0 && active == 0) {
 		overlay_set_remove(&l->overlays);
+		for (size_t i = 0; i < l->n; i++)
+			claim_drop(l->frozen[i].disk->chain[0].path, l->frozen[i].overlay);
 		return -1;
 	}
 	e->status = EXIT_PARTIAL;
@@ -263,6 +266,8 @@ static int freeze(struct live *l, struct err *e)
 		overlay_set_remove(&l->overlays);
 		return -1;
 	}
+	for (size_t i = 0; i < l->n; i++)
+		leave_claim(l->frozen[i].disk->chain[0].path, l->frozen[i].overlay);
 	if (overlay_set_put(&l->overlays, l->q, e) < 0)
 		return settle(l, e);
 	if (check(l, e) == 0 && report(l, e) == 0)

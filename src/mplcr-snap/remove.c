@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checkpoint/claim.h"
 #include "checkpoint/remove.h"
 #include "base/cleanup.h"
 #include "base/escape.h"
@@ -244,6 +245,8 @@ static int check_needed(struct removal *r, struct err *e)
 	}
 	if (f->n_unread > 0)
 		cli_warn("%zu directories could not be read: their contents are unknown", f->n_unread);
+	if (f->n_claims_unread > 0)
+		cli_warn("%zu claims could not be read: whom they protect is unknown", f->n_claims_unread);
 	return 0;
 }
 
@@ -328,6 +331,17 @@ static int report(const struct removal *r, struct err *e)
 	return r->options->json ? json_print(all, e) : cli_flush(e);
 }
 
+/* What they needed in other directories is free of them, and nobody who is gone holds anything here. */
+static void drop_claims(const struct removal *r)
+{
+	const struct forest *f = r->found.forest;
+
+	for (size_t i = 0; i < f->n_images; i++)
+		if (r->image_goes[i] && f->images[i].below != FOREST_NONE)
+			claim_drop(f->images[f->images[i].below].path, f->images[i].path);
+	forest_sweep_claims(f);
+}
+
 static int remove_all(const struct removal *r, struct err *e)
 {
 	for (size_t i = 0; i < r->n && !r->options->dry_run; i++) {
@@ -339,6 +353,8 @@ static int remove_all(const struct removal *r, struct err *e)
 			e->status = EXIT_PARTIAL;
 		return -1;
 	}
+	if (!r->options->dry_run)
+		drop_claims(r);
 	return report(r, e);
 }
 

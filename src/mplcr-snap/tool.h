@@ -66,6 +66,9 @@ struct overlay_options {
 int overlay_file(const struct overlay_options *o, const char *backing, const char *overlay, struct err *e);
 int overlay_live(const struct overlay_options *o, struct err *e);
 
+/* Leaves the claim (checkpoint/claim.h) of the overlay with its backing file, where it needs one; says why it cannot. */
+void leave_claim(const char *base, const char *overlay);
+
 /* --- what is there (found.c) ------------------------------------------------------------------------------------ */
 
 /* A set that reflink made. */

@@ -15,6 +15,7 @@
 #include "qemu/nodes.h"
 #include "qemu/versions.h"
 #include "qemu/vm.h"
+#include "checkpoint/claim.h"
 #include "checkpoint/remove.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -135,6 +136,7 @@ static int undo_overlay(struct qmp *q, const struct changed_overlay *o, struct e
 		return err_set(e, "QEMU still uses '%s'", o->path);
 	if (unlink(o->path) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "cannot remove '%s'", o->path);
+	claim_drop(o->below_path, o->path);
 	return 0;
 }
 
@@ -212,6 +214,7 @@ static int qemu_is_gone(struct changes *c, struct err *e)
 				    o->path);
 		} else {
 			unlink(o->path);
+			claim_drop(o->below_path, o->path);
 		}
 	}
 	*c = (struct changes){ 0 };

@@ -104,6 +104,8 @@ void guard_warn_unread(const struct forest *f)
 {
 	if (f->n_unread > 0)
 		cli_warn("%zu directories could not be read: what is in them may need what is changed", f->n_unread);
+	if (f->n_claims_unread > 0)
+		cli_warn("%zu claims could not be read: what left them may need what is changed", f->n_claims_unread);
 }
 
 int guard_needed(const struct chain *c, const bool *touched, bool live, struct err *e)

@@ -27,7 +27,7 @@ int guard_needed(const struct chain *c, const bool *touched, bool live, struct e
  */
 int guard_readings(const struct forest *f, size_t i, struct err *e);
 
-/* Warns of directories that the forest does not know. */
+/* Warns of directories, and claims, that the forest does not know. */
 void guard_warn_unread(const struct forest *f);
 
 /*

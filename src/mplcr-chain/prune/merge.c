@@ -22,6 +22,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "change/claims.h"
 #include "change/guard.h"
 #include "change/merge.h"
 #include "change/manifest_edit.h"
@@ -79,14 +80,13 @@ static bool is_layer_of(const struct prune *p, const struct forest_checkpoint *c
 	return false;
 }
 
-/* Whether image `i` is there for dropped checkpoints only, and for its one overlay. */
-static bool is_mergeable(const struct prune *p, size_t i)
+/* Whether image `i` is there for dropped checkpoints only, and for what is above it. */
+static bool is_layer(const struct prune *p, size_t i)
 {
 	const struct forest *f = p->forest;
 	bool was_frozen = false;
 
-	if (f->images[i].outside || f->images[i].inside != FOREST_NONE || f->images[i].below == FOREST_NONE ||
-	    f->images[i].n_above != 1)
+	if (f->images[i].outside || f->images[i].inside != FOREST_NONE || f->images[i].below == FOREST_NONE)
 		return false;
 	for (size_t k = 0; k < f->n_checkpoints; k++) {
 		const struct forest_checkpoint *c = &f->checkpoints[k];
@@ -97,6 +97,12 @@ static bool is_mergeable(const struct prune *p, size_t i)
 		was_frozen |= dropped ? frozen : is_layer_of(p, c, i);
 	}
 	return was_frozen;
+}
+
+/* Whether it can go into its one overlay. */
+static bool is_mergeable(const struct prune *p, size_t i)
+{
+	return p->forest->images[i].n_above == 1 && is_layer(p, i);
 }
 
 /* Says why it stays, and that it does. Always returns false. */
@@ -130,6 +136,24 @@ static bool can_merge(struct prune *p, const struct prune_run *r, size_t into)
 					      : "a running VM has it open; --socket lets it merge it");
 }
 
+/* Says of an image that it would be merged into `into`, if not for a claim. */
+static void tell_claimed(struct prune *p, size_t into, size_t at)
+{
+	const struct forest *f = p->forest;
+
+	if (f->images[into].outside || f->images[at].n_above == 1 || !is_layer(p, at))
+		return;
+	for (size_t i = 0; i < f->n_claims; i++) {
+		_cleanup_free_ char *why = text_of("'%s' needs it, says the claim '%s'", f->claims[i].user,
+						   f->claims[i].file);
+
+		if (f->claims[i].base == at && !f->claims[i].gone) {
+			stays(p, f->images[at].path, why);
+			return;
+		}
+	}
+}
+
 /* The run of images below `into`; false where there is none, or it cannot be merged. */
 static bool find_run(struct prune *p, size_t into, struct prune_run *r)
 {
@@ -142,6 +166,7 @@ static bool find_run(struct prune *p, size_t into, struct prune_run *r)
 		return false;
 	for (; is_mergeable(p, at); at = f->images[at].below)
 		r->base++;
+	tell_claimed(p, into, at);
 	if (r->base == 1)
 		return false;
 	r->chain = chain_read(f->images[into].path, NULL, 0);
@@ -303,4 +328,15 @@ int prune_prepare_runs(struct prune *p, struct journal *j, struct err *e)
 		    write_manifest(p, &p->forest->checkpoints[p->checkpoints[i].index], j, e) < 0)
 			return -1;
 	return 0;
+}
+
+void prune_settle_claims(const struct prune *p)
+{
+	for (size_t i = 0; i < p->n_runs; i++) {
+		const struct prune_run *r = &p->runs[i];
+
+		if (!r->live)
+			claims_leave(r->chain->images[r->base].path, r->chain->images[0].path);
+	}
+	forest_sweep_claims(p->forest);
 }

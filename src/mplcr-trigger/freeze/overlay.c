@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/json.h"
+#include "checkpoint/claim.h"
 #include "qemu/overlay_set.h"
 
 /* The overlays of the plan; the list is the caller's to free. */
@@ -73,6 +74,17 @@ static int plan(struct plan *p, struct err *e)
 	return 0;
 }
 
+/* Overlays in other directories leave word of it with what they are on. */
+static void leave_claims(const struct overlay_set *set)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		struct err e;
+
+		if (claim_make(set->list[i].disk->chain[0].path, set->list[i].path, "mplcr-trigger", true, &e) < 0)
+			cli_note("%s", e.text);
+	}
+}
+
 /* Makes the overlay files; if QEMU makes them itself, claims their names with empty files. */
 static int prepare(const struct freeze *f, struct err *e)
 {
@@ -87,6 +99,7 @@ static int prepare(const struct freeze *f, struct err *e)
 	for (size_t i = 0; i < c->n_overlays; i++)
 		if (note_time(&c->overlays[i], e) < 0)
 			return -1;
+	leave_claims(&set);
 	/* written back now, QEMU need not flush it inside the pause */
 	for (size_t i = 0; i < set.n; i++)
 		if (path_sync(list[i].disk->chain[0].path, e) < 0)

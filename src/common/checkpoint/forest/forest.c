@@ -36,6 +36,13 @@ void forest_free(struct forest *f)
 		free(f->checkpoints[i].images);
 		manifest_free(f->checkpoints[i].m);
 	}
+	for (size_t i = 0; i < f->n_claims; i++) {
+		free(f->claims[i].user);
+		free(f->claims[i].file);
+		free(f->claims[i].by);
+	}
+	path_list_release(&f->places);
+	free(f->claims);
 	free(f->images);
 	free(f->checkpoints);
 	forest_index_free(f->index);
@@ -107,6 +114,20 @@ static bool has(const size_t *list, size_t n, size_t i)
 	return false;
 }
 
+/* Who needs it by a claim, as a clause, or NULL. */
+static char *claimed_by(const struct forest *f, size_t i, bool (*ignore)(void *ctx, bool checkpoint, size_t index),
+			void *ctx)
+{
+	for (size_t k = 0; k < f->n_claims; k++) {
+		const struct forest_claim *c = &f->claims[k];
+
+		if (c->base == i && !c->gone && !c->seen &&
+		    !(c->image != FOREST_NONE && ignore && ignore(ctx, false, c->image)))
+			return text_of("'%s' needs it, says the claim '%s'", c->user, c->file);
+	}
+	return NULL;
+}
+
 /* What a running VM does with it, or NULL. */
 static char *used_by(const struct forest_image *image)
 {
@@ -130,6 +151,8 @@ static char *needs(const struct forest_image *user, bool backs)
 char *forest_needed_by(const struct forest *f, size_t i, bool (*ignore)(void *ctx, bool checkpoint, size_t index),
 		       void *ctx)
 {
+	char *claimed;
+
 	for (size_t k = 0; k < f->n_images; k++) {
 		const struct forest_image *other = &f->images[k];
 		bool backs = other->below == i;
@@ -143,5 +166,6 @@ char *forest_needed_by(const struct forest *f, size_t i, bool (*ignore)(void *ct
 		if ((has(c->images, c->n_images, i) || f->images[i].inside == k) && !(ignore && ignore(ctx, true, k)))
 			return text_of("checkpoint '%s' needs it", forest_checkpoint_name(c));
 	}
-	return used_by(&f->images[i]);
+	claimed = claimed_by(f, i, ignore, ctx);
+	return claimed ? claimed : used_by(&f->images[i]);
 }

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/path_list.h"
 #include "image/header/header.h"
 #include "image/lock.h"
 #include "checkpoint/manifest.h"
@@ -39,7 +40,7 @@ struct forest_image {
 	char *fault;        /* what is wrong with it (bad header, backing file missing, cycle), or NULL */
 	bool outside;       /* it is not below the directories: something there needs it, or is a link to it */
 	size_t inside;      /* the checkpoint in whose directory it lies, or FOREST_NONE */
-	size_t n_above;     /* how many images have it as backing file, or as one of their `also` */
+	size_t n_above;     /* how many images have it as backing file, or as one of their `also`, or claim it */
 	enum image_use use; /* by a running VM */
 	pid_t pid;          /* of a process that uses it so, 0 where none is known */
 };
@@ -52,6 +53,18 @@ struct forest_checkpoint {
 	size_t n_images;
 };
 
+/* A claim (claim.h) with one of the images. */
+struct forest_claim {
+	size_t base;
+	char *user; /* absolute path */
+	char *file; /* the claim */
+	char *by;   /* the tool that left it, or NULL */
+	bool authentic;
+	bool gone;    /* it is proved that it holds no more */
+	size_t image; /* the user, or FOREST_NONE where it is not known, or not to be opened */
+	bool seen;    /* it names the base itself: the claim tells nothing new */
+};
+
 struct forest_index;
 
 struct forest {
@@ -60,6 +73,10 @@ struct forest {
 	struct forest_checkpoint *checkpoints;
 	size_t n_checkpoints;
 	size_t n_unread; /* directories that could not be read: what is in them is not known */
+	struct forest_claim *claims;
+	size_t n_claims;
+	size_t n_claims_unread;  /* that could not be read, too: whom they protect is not known */
+	struct path_list places; /* that have claims: claim.h */
 	struct forest_index *index;
 };
 
@@ -69,11 +86,18 @@ struct forest {
  * so, or where an image or a checkpoint needs it. What a checkpoint directory holds is a part of that checkpoint; the
  * guest's RAM in it is no image. `with_use`: asks for locks too. Returns NULL only where a directory that was named
  * cannot be read.
+ *
+ * An image elsewhere that has left a claim with one of these is among them, as `outside`.
  */
 struct forest *forest_read(char *const *dirs, size_t n, bool with_use, struct err *e);
 
 /* NULL is allowed. */
 void forest_free(struct forest *f);
+
+/*
+ * Removes the claims of ours whose users are gone. It looks anew; the forest does not change.
+ */
+void forest_sweep_claims(const struct forest *f);
 
 /* The image at that path, or FOREST_NONE. */
 size_t forest_find(const struct forest *f, const char *path);

@@ -3,6 +3,7 @@
  * How a forest is read, in this order:
  *
  *   walk.c     the directories: image files and checkpoints
+ *   claims.c   who has left word that it needs them
  *   link.c     the images that those name, and which is the backing file of which
  *   set.c      the set of images, found by device and inode
  *   forest.c   what the rest of the project calls
@@ -59,5 +60,16 @@ int forest_walk(struct forest_builder *b, struct err *e);
 
 /* Adds the images that checkpoints and images name, and links all of them. */
 void forest_link(struct forest_builder *b);
+
+/* --- claims.c ---------------------------------------------------------------------------------------------------- */
+
+/* Notes that the directory has claims. */
+void forest_add_place(struct forest_builder *b, const char *place);
+
+/* Reads the claims, and adds the images that they speak of: before all images are linked. */
+void forest_read_claims(struct forest_builder *b);
+
+/* Counts those that tell of needs which no header does: when all are linked. */
+void forest_count_claims(struct forest *f);
 
 #endif

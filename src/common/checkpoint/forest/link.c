@@ -364,6 +364,7 @@ void forest_link(struct forest_builder *b)
 
 	for (size_t c = 0; c < f->n_checkpoints; c++)
 		add_frozen_images(b, &f->checkpoints[c]);
+	forest_read_claims(b);
 	find_raw(f);
 	for (size_t i = 0; i < f->n_images; i++) { /* which may become more meanwhile */
 		link_below(b, i);
@@ -376,4 +377,5 @@ void forest_link(struct forest_builder *b)
 		add_also(f, &f->checkpoints[c]);
 	cut_cycles(f);
 	count_above(f);
+	forest_count_claims(f);
 }

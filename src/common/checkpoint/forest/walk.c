@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "checkpoint/claim.h"
 
 /*
  * fts's own field of an entry: the checkpoint that it belongs to and 1 added, or 0. It is handed down from directory to
@@ -98,9 +99,28 @@ static void add_link(struct forest_builder *b, const FTSENT *entry)
 		forest_add(b, real, &st, FOREST_BY_LOOK);
 }
 
+static bool is_claims(const FTSENT *entry)
+{
+	return entry->fts_level > 0 && strcmp(entry->fts_name, CLAIMS_DIR) == 0;
+}
+
+/* Whatever it is. Those in a checkpoint were copied with a directory that was cloned, and speak of the original. */
+static void add_claims(struct forest_builder *b, FTS *fts, FTSENT *entry)
+{
+	_cleanup_free_ char *place = path_dir(entry->fts_path);
+
+	fts_set(fts, entry, FTS_SKIP);
+	if (OWNER(entry->fts_parent) == 0)
+		forest_add_place(b, place);
+}
+
 /* Returns 0, or -1 where one of the roots itself cannot be read. */
 static int visit(struct forest_builder *b, FTS *fts, FTSENT *entry, struct err *e)
 {
+	if (is_claims(entry)) {
+		add_claims(b, fts, entry);
+		return 0;
+	}
 	switch (entry->fts_info) {
 	case FTS_D:
 		if (!enter(b, entry))
