@@ -504,6 +504,15 @@ bool claim_is_gone(const struct claim *c)
 	return c->authentic && S_ISREG(st.st_mode) && leads_elsewhere(c);
 }
 
+bool claim_is_left(const char *base, const char *user)
+{
+	_cleanup_free_ char *real = canonical(base), *real_user = canonical(user), *place = claim_place(real);
+	_cleanup_free_ char *name = name_of(place, real, real_user);
+	_cleanup_close_ int dir = open_claims(place);
+
+	return dir >= 0 && faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* --- one of ours ------------------------------------------------------------------------------------------------- */
 
 /* The claim of that user with that base, where it is authentic, with the directory that it is in; -1 where not. */

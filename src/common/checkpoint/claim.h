@@ -59,6 +59,9 @@ int claim_settle(const char *base, const char *user, struct err *e) __attribute_
 /* Takes our own claim back, if there is one; neither file need exist any more. */
 void claim_drop(const char *base, const char *user);
 
+/* Whether there is one, whoever left it. */
+bool claim_is_left(const char *base, const char *user);
+
 /* Whether an authentic claim says that this very image `user` was made on this very image `base`. */
 bool claim_vouches(const char *base, const char *user);
 

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "checkpoint/claim.h"
 #include "checkpoint/manifest.h"
 
 /* Whether `dir` (without links) is the directory "disks" of a checkpoint. */
@@ -19,17 +20,24 @@ static bool is_in_checkpoint(const char *dir)
 	return strcmp(path_base(dir), "disks") == 0 && access(manifest, F_OK) == 0;
 }
 
-void trust_image(struct trust *t, const char *path, bool all)
+/* The tree of the image at `path`; malloc'd, or NULL where its directory does not exist. */
+static char *tree_of(const char *path)
 {
 	_cleanup_free_ char *dir = path_dir(path);
+	char *tree = path_real(dir);
 
-	*t = (struct trust){ .all = all, .tree = path_real(dir) };
-	for (int up = 0; up < 2 && t->tree && (up || is_in_checkpoint(t->tree)); up++) {
-		char *above = path_dir(t->tree);
+	for (int up = 0; up < 2 && tree && (up || is_in_checkpoint(tree)); up++) {
+		char *above = path_dir(tree);
 
-		free(t->tree);
-		t->tree = above;
+		free(tree);
+		tree = above;
 	}
+	return tree;
+}
+
+void trust_image(struct trust *t, const char *path, bool all)
+{
+	*t = (struct trust){ .all = all, .tree = tree_of(path), .namer = path_real(path) };
 }
 
 void trust_checkpoint(struct trust *t, const char *dir, bool all)
@@ -64,13 +72,29 @@ static bool is_below_in_words(const struct trust *t, const char *path)
 	return is_below(t->tree, path) && !strstr(path, "/../");
 }
 
-bool trust_allows_file(struct trust *t, const char *path, bool is_link)
+/* Whether the image that names this one, or an earlier one of the chain, was made on it, or on one of its tree. */
+static bool is_claimed(struct trust *t, const char *path)
+{
+	_cleanup_free_ char *real = t->namer ? path_real(path) : NULL, *tree = NULL;
+
+	if (!real)
+		return false;
+	for (size_t i = 0; i < t->n_claimed; i++)
+		if (is_below(t->claimed[i], real))
+			return true;
+	if (!claim_vouches(real, t->namer))
+		return false;
+	tree = tree_of(real);
+	if (tree)
+		text_list_add(&t->claimed, &t->n_claimed, steal_ptr(tree));
+	return true;
+}
+
+static bool is_in_tree(struct trust *t, const char *path, bool is_link)
 {
 	_cleanup_free_ char *there = NULL, *real = NULL;
 	const char *dir;
 
-	if (t->all)
-		return true;
 	if (!t->tree)
 		return false;
 	dir = real_dir(t, path);
@@ -85,6 +109,19 @@ bool trust_allows_file(struct trust *t, const char *path, bool is_link)
 	return is_below(t->tree, real ? real : there);
 }
 
+bool trust_allows_file(struct trust *t, const char *path, bool is_link)
+{
+	if (t->all)
+		return true;
+	if (!is_in_tree(t, path, is_link) && !is_claimed(t, path))
+		return false;
+	if (t->namer) {
+		free(t->namer);
+		t->namer = path_real(path);
+	}
+	return true;
+}
+
 bool trust_allows(struct trust *t, const char *path)
 {
 	struct stat st;
@@ -95,6 +132,8 @@ bool trust_allows(struct trust *t, const char *path)
 void trust_release(struct trust *t)
 {
 	free(t->tree);
+	free(t->namer);
+	text_list_free(t->claimed);
 	free(t->last_dir);
 	free(t->last_real);
 	*t = (struct trust){ 0 };

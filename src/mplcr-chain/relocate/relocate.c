@@ -152,6 +152,8 @@ static int check_move(const struct set *s, struct err *e)
 			result = guard_readings(f, at, e);
 		}
 	}
+	if (result == 0)
+		forest_sweep_claims(f);
 	forest_free(f);
 	return result;
 }

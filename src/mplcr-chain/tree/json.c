@@ -34,6 +34,22 @@ static json_t *frozen_by(const struct tree *t, size_t i)
 	return names;
 }
 
+static json_t *claims_of(const struct forest *f, size_t i)
+{
+	json_t *list = json_array();
+
+	for (size_t k = 0; k < f->n_claims; k++) {
+		const struct forest_claim *c = &f->claims[k];
+
+		if (c->base == i)
+			json_array_append_new(list, json_of("{s:o, s:o, s:o, s:b, s:b}", "user",
+							    json_string_of(c->user), "claim", json_string_of(c->file),
+							    "by", text_or_null(c->by), "authentic", c->authentic,
+							    "gone", c->gone));
+	}
+	return list;
+}
+
 static json_t *image_json(const struct tree *t, size_t i)
 {
 	const struct forest *f = t->forest;
@@ -41,14 +57,14 @@ static json_t *image_json(const struct tree *t, size_t i)
 	const char *below = image->below == FOREST_NONE ? NULL : f->images[image->below].path;
 	const char *inside = image->inside == FOREST_NONE ? NULL : f->checkpoints[image->inside].dir;
 
-	return json_of("{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:s?, s:o, s:o}", "path",
+	return json_of("{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:s?, s:o, s:o, s:o}", "path",
 		       json_string_of(image->path), "format", image_format_name(image->format), "virtual_bytes",
 		       (json_int_t)image->virtual_size, "file_bytes", (json_int_t)image->size, "stored_bytes",
 		       (json_int_t)image->allocated, "stands_on", text_or_null(below), "backing_name",
 		       text_or_null(image->below_name), "needs", paths_of(f, image->also, image->n_also), "leaf",
 		       image->n_above == 0, "frozen_by", frozen_by(t, i), "outside", image->outside, "inside",
 		       text_or_null(inside), "use", use_name(image->use), "pid",
-		       image->pid ? json_integer(image->pid) : json_null(), "fault", text_or_null(image->fault));
+		       image->pid ? json_integer(image->pid) : json_null(), "fault", text_or_null(image->fault), "claims", claims_of(f, i));
 }
 
 static json_t *checkpoint_json(const struct forest *f, const struct forest_checkpoint *c)

@@ -174,6 +174,16 @@ static void note_use(struct notes *notes, const struct forest_image *image)
 	add_note(notes, image->pid ? text_of("%s (pid %d)", what, image->pid) : text_of("%s", what));
 }
 
+/* Who needs the image and is not drawn above it. */
+static void note_claims(struct notes *notes, const struct tree *t, size_t i)
+{
+	const struct forest *f = t->forest;
+
+	for (size_t k = 0; k < f->n_claims; k++)
+		if (f->claims[k].base == i && !f->claims[k].gone && !f->claims[k].seen)
+			add_note(notes, text_of("claimed by %s", tree_name(t, f->claims[k].user)));
+}
+
 static void take_notes(struct notes *notes, const struct tree *t, size_t i)
 {
 	const struct forest_image *image = &t->forest->images[i];
@@ -183,6 +193,7 @@ static void take_notes(struct notes *notes, const struct tree *t, size_t i)
 	if (image->n_above == 0)
 		add_note(notes, text_of("leaf"));
 	note_use(notes, image);
+	note_claims(notes, t, i);
 	for (size_t k = t->first_frozen[i]; k != FOREST_NONE; k = t->frozen[k].next)
 		add_note(notes, text_of("frozen by %s",
 					forest_checkpoint_name(&t->forest->checkpoints[t->frozen[k].checkpoint])));

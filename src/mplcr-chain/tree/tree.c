@@ -96,6 +96,8 @@ static void tell(const struct forest *f)
 		broken += f->checkpoints[i].fault != NULL;
 	cli_note("%zu image%s (%s stored), %zu checkpoint%s, %zu broken", f->n_images, f->n_images == 1 ? "" : "s",
 		 number_bytes(stored, bytes), f->n_checkpoints, f->n_checkpoints == 1 ? "" : "s", broken);
+	if (f->n_claims_unread > 0)
+		cli_warn("%zu claims could not be read: whom they protect is not known", f->n_claims_unread);
 	if (f->n_unread > 0)
 		cli_warn("%zu director%s could not be read: the picture is incomplete", f->n_unread,
 			 f->n_unread == 1 ? "y" : "ies");

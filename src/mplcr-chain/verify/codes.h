@@ -27,6 +27,9 @@
 	X(W_LARGER, "W-LARGER", "an overlay is larger than its backing file")                                          \
 	X(W_BACKING_NEWER, "W-BACKING-NEWER", "a backing file was modified after its overlay")                         \
 	X(E_BACKING_WRITTEN, "E-BACKING-WRITTEN", "somebody has an image open for writing that has overlays")          \
+	/* claims */                                                                                                   \
+	X(N_CLAIM_GONE, "N-CLAIM-GONE", "a claim says that an image is needed elsewhere, which is not so any more")    \
+	X(W_NO_CLAIM, "W-NO-CLAIM", "an image is needed elsewhere, and no claim with it says so")                      \
 	/* headers */                                                                                                  \
 	X(E_HEADER, "E-HEADER", "a header is bad")                                                                     \
 	X(E_TRUNCATED, "E-TRUNCATED", "an image ends too early")                                                       \

@@ -22,6 +22,7 @@
 static const struct cli_option option_table[] = {
 	MAX_DEPTH_OPTION(struct verify_options),
 	{ "trust-paths", 't', NULL, "also open files outside of the image's tree", TO_FLAG(struct verify_options, trust_paths) },
+	{ "also", 0, "DIR", "look below DIR for images that need one of these and have\nleft no claim with it; repeatable", TO_LIST(struct verify_options, also, CLI_DIRECTORIES) },
 	{ "follow-remote", 0, NULL, "ask QEMU whether it can open images that are not local files", TO_FLAG(struct verify_options, follow_remote) },
 	{ "sums", 'S', NULL, "read the files of a checkpoint and compare their checksums", TO_FLAG(struct verify_options, sums) },
 	{ "deep", 'D', NULL, "read each image as a whole: qemu-img check, checksums of guest data", TO_FLAG(struct verify_options, deep) },
@@ -93,6 +94,8 @@ static int verify_all(struct verify *v, const struct path_list *operands, struct
 	opinions_compare(v->opinions, &v->findings); /* its process ends while seals are looked for */
 	for (size_t i = 0; i < v->n_chains; i++)
 		seal_check(&v->findings, v->chains[i].chain);
+	if (verify_claims(v, e) < 0)
+		return -1;
 	return v->options.deep ? deep_verify(v, e) : 0;
 }
 
@@ -157,6 +160,7 @@ static int verify_main(int argc, char **argv)
 	if (result >= 0)
 		result = print(&v, &e);
 	verify_release(&v);
+	path_list_release(&v.options.also);
 	path_list_release(&operands);
 	return result < 0 ? cli_report(&e) : result;
 }

@@ -7,6 +7,7 @@
  *   checkpoint.c         one operand that is a checkpoint
  *   remote.c             what QEMU says of images that are no local files
  *   opinion.c            what the second parser says of all images  (second_opinion.h)
+ *   claims.c             who needs the images, and lies elsewhere
  *   deep.c               --deep: what needs the whole of an image   (deep.h)
  *   findings.c, codes.h  what is found
  *
@@ -21,6 +22,7 @@
 
 #include "image/chain.h"
 #include "base/err.h"
+#include "base/path_list.h"
 #include "verify/findings.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/trust.h"
@@ -35,6 +37,7 @@ struct verify_options {
 	bool strict;
 	bool json;
 	bool nul_separated;
+	struct path_list also; /* directories to look for users of the images in */
 };
 
 /* A chain that was read: of an image, or a part of a checkpoint's disk. */
@@ -76,6 +79,9 @@ void verify_not_written(struct verify *v, const struct chain_image *image, const
 
 /* Bytes of the disk that a guest sees, or 0 where that is not known. */
 uint64_t verify_disk_size(const struct chain_image *image);
+
+/* Looks at the claims with the images of all chains, and for users below v->options.also. Returns 0 or -1. */
+int verify_claims(struct verify *v, struct err *e);
 
 /* Asks qemu-img whether the image, which `namer` names, can be opened. */
 void verify_remote(struct verify *v, const char *namer, const struct chain_image *image);
