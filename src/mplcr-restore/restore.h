@@ -121,8 +121,8 @@ struct overlay *run_overlays(const struct plan *p, size_t *n, struct err *e);
 void run_overlays_free(struct overlay *list, size_t n);
 
 /*
- * The claims (checkpoint/claim.h) of these overlays, where they are made, with the images that they name: left before a VM
- * uses them, without waiting for the disk; made durable when the guest runs; taken back.
+ * The claims (checkpoint/claim.h) of these overlays, where they are made, with the images that they name: left
+ * before a VM uses them, without waiting for the disk; made durable when the guest runs; taken back.
  */
 void run_claims_leave(const struct plan *p);
 void run_claims_settle(const struct plan *p);

@@ -342,7 +342,9 @@ int claim_settle(const char *base, const char *user, struct err *e)
 	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot open the claim of '%s'", user);
-	return fsync(fd) == 0 && sync_names(dir, place) == 0 ? 0 : err_sys(e, errno, "cannot make the claim of '%s' durable", user);
+	if (fsync(fd) == 0 && sync_names(dir, place) == 0)
+		return 0;
+	return err_sys(e, errno, "cannot make the claim of '%s' durable", user);
 }
 
 /* --- reading them ------------------------------------------------------------------------------------------------ */

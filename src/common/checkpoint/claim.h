@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Claims: who changes images in one directory cannot see an overlay in another that needs them. So whoever makes such an
- * overlay leaves a claim with its backing file, the base: a small file in .mplcr-claims/ in the base's directory, one for
- * each base and user of it. A base inside of a checkpoint, which never changes, has its claims beside the checkpoint.
+ * Claims: who changes images in one directory cannot see an overlay in another that needs them. So whoever makes
+ * such an overlay leaves a claim with its backing file, the base: a small file in .mplcr-claims/ in the base's
+ * directory, one for each base and user of it. A base inside of a checkpoint, which never changes, has its claims
+ * beside the checkpoint.
  *
- * Its form, JSON (mplcr-checkpoint(5)): "schema"; "base", relative to the directory that .mplcr-claims/ is in, so that a
- * moved directory keeps its claims; "user", an absolute path; of both the device and inode; "filesystem", where the user
- * was; "host"; "by", the tool; "mac", by the key of base/key.h. A path that is not UTF-8 is in hexadecimal, "base_hex" or
- * "user_hex".
+ * Its form, JSON (mplcr-checkpoint(5)): "schema"; "base", relative to the directory that .mplcr-claims/ is in, so
+ * that a moved directory keeps its claims; "user", an absolute path; of both the device and inode; "filesystem",
+ * where the user was; "host"; "by", the tool; "mac", by the key of base/key.h. A path that is not UTF-8 is in
+ * hexadecimal, "base_hex" or "user_hex".
  *
- * A claim holds until it is proved not to: its user is not there any more, though its filesystem is, or is an image whose
- * whole chain does not lead to the base. One that this key did not sign is data of a stranger: it protects the base as
- * long as there is any file by the name of its user, which is not opened for that; it permits nothing, and stays.
+ * A claim holds until it is proved not to: its user is not there any more, though its filesystem is, or is an image
+ * whose whole chain does not lead to the base. One that this key did not sign is data of a stranger: it protects
+ * the base as long as there is any file by the name of its user, which is not opened for that; it permits nothing,
+ * and stays.
  */
 #ifndef MPLCR_CLAIM_H
 #define MPLCR_CLAIM_H
@@ -47,8 +49,8 @@ bool claim_needed(const char *base, const char *user);
 
 /*
  * Leaves the claim of the image at `user` with the image at `base`, both of which exist; does nothing where none is
- * needed. It is seen by others at once, and made durable only with `durable`, or by claim_settle. `by`: our tool. Returns
- * 0, or -1: the claim cannot be left, which is no reason not to go on.
+ * needed. It is seen by others at once, and made durable only with `durable`, or by claim_settle. `by`: our tool.
+ * Returns 0, or -1: the claim cannot be left, which is no reason not to go on.
  */
 int claim_make(const char *base, const char *user, const char *by, bool durable, struct err *e)
 	__attribute__((warn_unused_result));

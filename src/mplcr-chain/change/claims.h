@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Claims (checkpoint/claim.h) that follow images which change: made for what they are on now, dropped with what is gone. */
+/* Claims (checkpoint/claim.h) that follow images which change. */
 #ifndef MPLCR_CHAIN_CLAIMS_H
 #define MPLCR_CHAIN_CLAIMS_H
 

@@ -222,8 +222,8 @@ int shorten_store_journal(const struct shorten *s, struct err *e)
 }
 
 /*
- * The top is on the base now, which may be elsewhere. Word of it is left before the layers go that left theirs, and again
- * when the top is the file that it will be.
+ * The top is on the base now, which may be elsewhere. Word of it is left before the layers go that left theirs, and
+ * again when the top is the file that it will be.
  */
 static void leave_claim(const struct shorten *s)
 {

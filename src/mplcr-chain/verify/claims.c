@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * verify.h: who has left word that it needs one of the images (checkpoint/claim.h) and is gone; and, where it is asked to
- * look, who needs one and has not.
+ * verify.h: who has left word that it needs one of the images (checkpoint/claim.h) and is gone; and, where it is
+ * asked to look, who needs one and has not.
  */
 #include <string.h>
 #include <sys/stat.h>
