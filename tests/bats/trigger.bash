@@ -44,7 +44,7 @@ vm_facts() {
         sed -E 's/"(actual-size|cluster-size|dirty-flag|vm-clock|vm-state)[^,]*,//g'
     qmp "$name" query-block-jobs
     if vm_running "$T/$name.qmp"; then echo true; else echo false; fi
-    find "$T" \( -path "$T/.tool" -o -path "$T/fake.*" \) -prune -o ! -name '*.log' ! -name 'fake.*' -printf '%P %m\n' | sort
+    find "$T" \( -path "$T/.tool" -o -path "$T/.key" -o -path "$T/fake.*" \) -prune -o ! -name '*.log' ! -name 'fake.*' -printf '%P %m\n' | sort
 }
 
 # as_before FACTS [NAME]: the VM is as it was, and the guest goes on.
