@@ -572,6 +572,22 @@ void claim_drop(const char *base, const char *user)
 	claim_release(&c);
 }
 
+/* What is left of making a claim that was killed; nobody makes one now. */
+static void remove_unfinished(const char *place)
+{
+	int fd = open_claims(place);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] == '.' && strstr(entry->d_name, SUFFIX "."))
+			unlinkat(fd, entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+}
+
 void claims_sweep(const char *place)
 {
 	_cleanup_close_ int dir = open_claims(place);
@@ -584,5 +600,6 @@ void claims_sweep(const char *place)
 		if (claims.list[i].authentic && claim_is_gone(&claims.list[i]))
 			unlinkat(dir, path_base(claims.list[i].file), 0);
 	claims_release(&claims);
+	remove_unfinished(place);
 	remove_dir(place);
 }

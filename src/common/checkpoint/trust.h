@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which files an image may name. A header is written by whoever had the image, and names whatever they like; nothing
- * is opened that does not lie in the image's own tree, links resolved: the directory of the image that was given; for an image in NAME.ckpt/disks/, and for a checkpoint, the directory that holds NAME.ckpt. Where one of our tools made
- * an overlay on an image of another tree, it left a claim with that (checkpoint/claim.h): an authentic one that is about
+ * Which files an image may name. A header is written by whoever had the image, and names whatever they like; nothing is
+ * opened that does not lie in the image's own tree, links resolved: the directory of the image that was given; for an
+ * image in NAME.ckpt/disks/, and for a checkpoint, the directory that holds NAME.ckpt. Where one of our tools made an
+ * overlay on an image of another tree, it left a claim with that (checkpoint/claim.h): an authentic one that is about
  * these very two files makes the image trusted, and its tree.
  */
 #ifndef MPLCR_TRUST_H

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Claims (checkpoint/claim.h) that follow images which change. */
+/*
+ * Claims (checkpoint/claim.h) that follow images which change: made for what they are on now, dropped with what is gone.
+ */
 #ifndef MPLCR_CHAIN_CLAIMS_H
 #define MPLCR_CHAIN_CLAIMS_H
 
 #include "image/chain.h"
 
-/* Leaves the claim of the image at `user` with its backing file `base`, where it needs one; says why it cannot. */
-void claims_leave(const char *base, const char *user);
+/* Leaves the claim of the image at `path` with its backing file, where it needs one; says why it cannot. */
+void claims_leave(const char *path);
+
+/* Takes back what it left with its backing file: before it goes. */
+void claims_take_back(const char *path);
 
 /* Drops claims whose users are gone from wherever images of the chain have theirs. */
 void claims_sweep_chain(const struct chain *c);

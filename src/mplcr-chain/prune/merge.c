@@ -22,7 +22,6 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "change/claims.h"
 #include "change/guard.h"
 #include "change/merge.h"
 #include "change/manifest_edit.h"
@@ -328,15 +327,4 @@ int prune_prepare_runs(struct prune *p, struct journal *j, struct err *e)
 		    write_manifest(p, &p->forest->checkpoints[p->checkpoints[i].index], j, e) < 0)
 			return -1;
 	return 0;
-}
-
-void prune_settle_claims(const struct prune *p)
-{
-	for (size_t i = 0; i < p->n_runs; i++) {
-		const struct prune_run *r = &p->runs[i];
-
-		if (!r->live)
-			claims_leave(r->chain->images[r->base].path, r->chain->images[0].path);
-	}
-	forest_sweep_claims(p->forest);
 }

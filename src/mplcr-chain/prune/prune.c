@@ -212,7 +212,7 @@ static int prune(struct prune *p, struct err *e)
 		return 0;
 	if (drop(p, e) < 0)
 		return -1;
-	prune_settle_claims(p);
+	forest_sweep_claims(p->forest);
 	for (size_t i = 0; i < p->n_runs; i++) {
 		if (p->runs[i].live && merge_live(p, &p->runs[i], e) < 0) {
 			e->status = EXIT_PARTIAL;

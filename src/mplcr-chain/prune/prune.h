@@ -69,7 +69,4 @@ void prune_find_runs(struct prune *p);
 /* Makes the merged images and the manifests that tell of them, and enters them into the journal. Returns 0 or -1. */
 int prune_prepare_runs(struct prune *p, struct journal *j, struct err *e);
 
-/* What was merged leaves its claims with what it is on now; those of users that are gone go. */
-void prune_settle_claims(const struct prune *p);
-
 #endif

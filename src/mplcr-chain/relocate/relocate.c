@@ -14,11 +14,9 @@
 #include "image/clone.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "checkpoint/claim.h"
 #include "checkpoint/forest/forest.h"
 #include "image/lock.h"
 #include "base/interrupt.h"
-#include "change/claims.h"
 #include "change/guard.h"
 #include "change/journal/journal.h"
 #include "base/json.h"
@@ -255,20 +253,6 @@ static int finish(const struct set *s, struct err *e)
 	return result;
 }
 
-/* In their new places images leave word where they did in the old ones, which are free of them. */
-static void move_claims(const struct set *s)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		const struct set_file *f = &s->files[i];
-
-		if (f->below == SIZE_MAX)
-			continue;
-		claims_leave(s->files[f->below].to, f->to);
-		if (!s->copy)
-			claim_drop(s->files[f->below].from, f->from);
-	}
-}
-
 static int report(const struct set *s, struct err *e)
 {
 	_cleanup_free_ char *to = path_join(s->dest, path_base(s->from ? s->from : s->operand));
@@ -335,10 +319,7 @@ static int relocate(struct set *s, struct err *e)
 		return -1;
 	result = stage(s, e);
 	cli_progress_end();
-	if (result < 0 || finish(s, e) < 0)
-		return -1;
-	move_claims(s);
-	return report(s, e);
+	return result < 0 || finish(s, e) < 0 ? -1 : report(s, e);
 }
 
 static void release(struct set *s)

@@ -221,23 +221,11 @@ int shorten_store_journal(const struct shorten *s, struct err *e)
 	return result;
 }
 
-/*
- * The top is on the base now, which may be elsewhere. Word of it is left before the layers go that left theirs, and
- * again when the top is the file that it will be.
- */
-static void leave_claim(const struct shorten *s)
-{
-	if (s->base < s->chain->n)
-		claims_leave(s->chain->images[s->base].path, s->top);
-}
-
 /* The layers that nothing needs any more go, the top one first. */
 static int finish(const struct shorten *s, struct journal_result *done, struct err *e)
 {
-	leave_claim(s);
 	if (journal_run(s->journal, done, e) < 0)
 		return -1;
-	leave_claim(s);
 	claims_sweep_chain(s->chain);
 	if (s->base == s->chain->n && s->chain->n > 1)
 		cli_note("the base '%s' stays: it may be the backing file of images elsewhere",

@@ -15,7 +15,7 @@
  *
  * That something is not needed any more it cannot say at all: the images themselves do, when it is about to go.
  *
- * parts.h: what it is made of; write.c, read.c; proof.c: what is needed; run.c: what is done.
+ * parts.h: what it is made of; write.c, read.c; proof.c: what is needed; run.c: what is done; claims.c: who is told.
  */
 #ifndef MPLCR_CHAIN_JOURNAL_H
 #define MPLCR_CHAIN_JOURNAL_H

@@ -93,6 +93,13 @@ int journal_load(const char *path, struct journal **out, struct err *e) __attrib
 /* What `json` says, whoever signed it, into `j`, of which only the path is set. Returns 0, or -1 where it is malformed. */
 int journal_parse(const json_t *json, struct journal *j, struct err *e) __attribute__((warn_unused_result));
 
+/* --- claims ------------------------------------------------------------------------------------------------------ */
+
+/* All renames being done, what they and the tops are on is told. */
+void journal_leave_claims(const struct journal *j);
+/* Drops claims whose users are gone, in all its directories. */
+void journal_sweep_claims(const struct journal *j);
+
 /* --- what is needed --------------------------------------------------------------------------------------------- */
 
 struct proof;

@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "change/claims.h"
 #include "checkpoint/names.h"
 #include "checkpoint/remove.h"
 #include "image/allocated.h"
@@ -191,6 +192,7 @@ static int remove_file(const struct run *r, struct proof *p, const struct entry 
 		return 0;
 	}
 	stored = allocated_unshared(anchored);
+	claims_take_back(path);
 	if (unlinkat(r->j->places[x->place].fd, x->name, 0) < 0)
 		return err_sys(e, errno, "cannot remove '%s'", path);
 	r->done->freed += stored;
@@ -242,8 +244,14 @@ static int finish(const struct run *r, struct err *e)
 
 static int obey(struct run *r, const enum rename_state *states, struct err *e)
 {
-	if (!r->done->obsolete && (rename_all(r, states, e) < 0 || remove_all(r, e) < 0))
-		return -1;
+	if (!r->done->obsolete) {
+		if (rename_all(r, states, e) < 0)
+			return -1;
+		journal_leave_claims(r->j); /* before anything goes that left its own */
+		if (remove_all(r, e) < 0)
+			return -1;
+	}
+	journal_sweep_claims(r->j);
 	return remove_prepared(r, e);
 }
 
