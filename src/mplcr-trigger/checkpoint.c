@@ -31,6 +31,7 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "base/pulse.h"
 #include "checkpoint/store.h"
 
 /* How long another client may hold the socket before we report it. */
@@ -42,6 +43,7 @@ struct run {
 	struct trace *trace;
 	struct changes *changes;
 	struct guardian guardian;
+	struct guarded guarded;
 	struct engines engines;
 	struct survey survey;
 	struct choice choice;
@@ -77,17 +79,25 @@ static void phase_done(struct run *r, const char *name)
 
 /* --- calls of the engine ------------------------------------------------------------------------------------- */
 
-/* The work in the pause; may run on a thread of its own. */
-static int freeze_disks(void *ctx, struct err *e)
+static int freeze_now(struct run *r, struct err *e)
 {
-	struct run *r = ctx;
-
 	r->freezing = clock_ns();
 	/* the includes first: if these fail, no overlay has to be taken back */
 	if (clones_make(&r->plan.includes, e) < 0 || freeze_run(&r->freeze, e) < 0)
 		return -1;
 	r->frozen = clock_ns();
 	return r->options->at_freeze ? at_freeze_run(r->options, &r->plan, r->deadline, r->interrupt, &r->said, e) : 0;
+}
+
+/* The work in the pause; may run on a thread of its own, which then is the one that has to get on. */
+static int freeze_disks(void *ctx, struct err *e)
+{
+	int result;
+
+	pulse_take();
+	result = freeze_now(ctx, e);
+	pulse_give_back();
+	return result;
 }
 
 static void tell_frozen(void *ctx)
@@ -226,6 +236,7 @@ static int run_engine(struct run *r, struct err *e)
 		.failed = has_failed,
 		.ctx = r,
 	};
+	guardian_watch(&r->guardian, r->survey.running);
 	if (engine_run(&r->engines, r->choice.row, &r->job, e) < 0) {
 		const struct err *ours = r->state ? r->transport->failure(r->state) : NULL;
 
@@ -235,6 +246,7 @@ static int run_engine(struct run *r, struct err *e)
 	}
 	r->outcome.pause_ms =
 		r->job.stop_us && r->job.resume_us ? (double)(r->job.resume_us - r->job.stop_us) / 1000 : 0;
+	guardian_watch(&r->guardian, false);
 	phase_done(r, "engine");
 	return r->choice.engine->after_pause ? r->choice.engine->after_pause(&r->job, e) : 0;
 }
@@ -278,8 +290,10 @@ static int open_run(struct run *r, struct err *e)
 	if (r->interrupt < 0)
 		return -1;
 	r->q = qmp_connect(r->options->socket, GREETING_MS, r->interrupt, e);
-	if (!r->q || transport_make_pipe(r->pipe, e) < 0 ||
-	    guard_changes(&r->guardian, r->changes, r->q, r->pipe, e) < 0)
+	if (!r->q || transport_make_pipe(r->pipe, e) < 0)
+		return -1;
+	r->guarded = (struct guarded){ r->changes, r->q };
+	if (guard_changes(&r->guardian, &r->guarded, r->pipe, e) < 0)
 		return -1;
 	qmp_set_interrupt(r->q, r->interrupt);
 	qmp_set_watcher(r->q, trace_qmp, r->trace);
@@ -302,12 +316,15 @@ static int go(struct run *r, struct err *e)
 static void undo(struct run *r, struct err *e)
 {
 	struct err why;
+	int result;
 
 	cli_progress_end();
 	engines_abandon(&r->engines);
 	if (r->changes && patch_is_stuck(r->changes))
 		r->state = NULL; /* a thread waits for a stream that never ends until this process ends */
-	if (!r->changes || !r->q || changes_undo(r->changes, r->q, &why) == 0)
+	result = r->changes && r->q ? changes_undo(r->changes, r->q, &why) : 0;
+	guardian_watch(&r->guardian, false);
+	if (result == 0)
 		return;
 	snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), "; and %s", why.text);
 	memcpy(e->hint, why.hint, sizeof(e->hint));

@@ -85,6 +85,7 @@ scratch_end() {
 
 # (grep is told on its standard input what to look for, so as not to find itself)
 processes_of_test() {
+    guardians
     # shellcheck disable=SC2062  # these are the files
     grep -lsF --file=- /proc/[0-9]*/cmdline <<<"$T/" | cut -d / -f 3
 }
@@ -105,6 +106,17 @@ loops_gone() {
     for ((i = 0; i < 500; i++)); do
         [[ -n $(loops_of_test) ]] || return 0
         sleep 0.01
+    done
+}
+
+# guardians [TOOL_PID]: the guardians of the tools of this test, or of that one, as process ids.  They have a command line
+# of their own, "mplcr-guardian TOOL_PID", and the environment of their tool.
+guardians() {
+    local pid
+    for pid in $(pgrep -x mplcr-guardian); do
+        grep -qsF -- "$T/" "/proc/$pid/environ" || continue
+        [[ -z ${1:-} || $(tr '\0' ' ' <"/proc/$pid/cmdline") == "mplcr-guardian $1 "* ]] || continue
+        echo "$pid"
     done
 }
 

@@ -14,7 +14,10 @@
  *     kill           the client is killed (SIGKILL); not passed on
  *     kill-sent      the client is killed, then it is passed on
  *     kill-answered  passed on; the client is killed when the answer comes
- *     int, term      SIGINT or SIGTERM to the client; passed on   kill-qemu      QEMU is killed
+ *     int, term, tstp, halt
+ *                    SIGINT, SIGTERM, SIGTSTP or SIGSTOP to the client; passed on
+ *     halt-answered  passed on; SIGSTOP to the client when the answer comes
+ *     kill-qemu      QEMU is killed
  *     run:SHELL      a shell command is run first                 lose           passed on, the answer swallowed
  *     wrong-id, no-id, twice, event (an event before it), garbage (a line before it), half-hang, half-close,
  *     huge (100 MB instead of it), text:BYTES (instead of it), return:JSON: what happens to the answer
@@ -117,8 +120,8 @@ static void deliver(const struct rule *r, const char *line)
 {
 	json_t *message = json_loads(line, 0, NULL);
 
-	if (is(r, "kill-answered")) {
-		kill(client.pid, SIGKILL);
+	if (is(r, "kill-answered") || is(r, "halt-answered")) {
+		kill(client.pid, is(r, "kill-answered") ? SIGKILL : SIGSTOP);
 		end_say(&client, line);
 	} else if (is(r, "lose") || is(r, "mute")) {
 		;
@@ -200,6 +203,12 @@ static void answer_alone(const struct rule *r, const char *command, json_t *id)
 
 /* --- commands --------------------------------------------------------------------------------------------------- */
 
+/* To the client, before the command is passed on. */
+static const struct {
+	const char *action;
+	int number;
+} signals[] = { { "int", SIGINT }, { "term", SIGTERM }, { "tstp", SIGTSTP }, { "halt", SIGSTOP } };
+
 /* What a rule does before the command is passed on. Returns whether it is passed on at all. */
 static bool act(const struct rule *r, json_t *id)
 {
@@ -226,8 +235,9 @@ static bool act(const struct rule *r, json_t *id)
 		fprintf(stderr, "fake-qmp: failed: %s\n", r->value);
 	if (is(r, "kill-sent"))
 		kill(client.pid, SIGKILL);
-	if (is(r, "int") || is(r, "term"))
-		kill(client.pid, is(r, "int") ? SIGINT : SIGTERM);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (is(r, signals[i].action))
+			kill(client.pid, signals[i].number);
 	if (is(r, "kill-qemu"))
 		kill(real.pid, SIGKILL);
 	return true;

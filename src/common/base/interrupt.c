@@ -8,6 +8,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/pulse.h"
+
 static void fill(sigset_t *set)
 {
 	sigemptyset(set);
@@ -77,7 +80,23 @@ int interrupt_sleep(int fd, int ms, struct err *e)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	return poll(&p, 1, ms) > 0 ? interrupt_error(e) : 0;
+	return pulse_poll(&p, 1, clock_in_ms(ms)) > 0 ? interrupt_error(e) : 0;
+}
+
+static void add_stops(sigset_t *set)
+{
+	sigaddset(set, SIGTSTP);
+	sigaddset(set, SIGTTIN);
+	sigaddset(set, SIGTTOU);
+}
+
+void interrupt_hold_stops(bool hold)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	add_stops(&set);
+	pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
 void interrupt_release(void)
@@ -85,6 +104,7 @@ void interrupt_release(void)
 	sigset_t set;
 
 	fill(&set);
+	add_stops(&set);
 	sigaddset(&set, SIGUSR1);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_DFL);

@@ -3,6 +3,8 @@
 #ifndef MPLCR_INTERRUPT_H
 #define MPLCR_INTERRUPT_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 /*
@@ -27,7 +29,13 @@ int interrupt_error(struct err *e);
 /* Sleeps `ms` milliseconds. Returns 0, or -1 as interrupt_error when the descriptor `fd` is readable. */
 int interrupt_sleep(int fd, int ms, struct err *e) __attribute__((warn_unused_result));
 
-/* Unblocks the signals again. */
+/*
+ * SIGTSTP, SIGTTIN and SIGTTOU, which stop a process, wait from now on (or no longer), on the calling thread and those that
+ * it starts. A signal of the terminal takes any thread that lets it: all have to hold them.
+ */
+void interrupt_hold_stops(bool hold);
+
+/* Unblocks all these signals again. */
 void interrupt_release(void);
 
 #endif

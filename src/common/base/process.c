@@ -20,6 +20,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/interrupt.h"
+#include "base/pulse.h"
 
 enum { OUTPUT_MAX = 1 << 20 };
 
@@ -123,9 +124,7 @@ static int wait_readable(int fd, int other, const char *name, int64_t deadline, 
 			       { .fd = interrupt, .events = POLLIN } };
 
 	for (;;) {
-		struct timespec left;
-
-		if (ppoll(p, 3, clock_left(deadline, &left), NULL) < 0 && errno != EINTR)
+		if (pulse_poll(p, 3, deadline) < 0 && errno != EINTR)
 			return err_sys(e, errno, "cannot wait for %s", name);
 		if (p[2].revents)
 			return interrupt_error(e);

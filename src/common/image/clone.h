@@ -19,6 +19,12 @@
 int clone_fd(int from, int to) __attribute__((warn_unused_result));
 
 /*
+ * The same in steps, for files that nobody writes to: however much there is to clone, the caller shows signs of life
+ * (base/pulse.h).
+ */
+int clone_fd_in_steps(int from, int to) __attribute__((warn_unused_result));
+
+/*
  * Whether clone_fd would work, as far as the first bytes of `from` tell: only these are cloned, at no cost. Returns 0, or
  * -1 with errno.
  */

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/interrupt.h"
+#include "base/pulse.h"
 #include "base/json.h"
 
 #define LINE_MAX_BYTES (16u << 20)
@@ -34,6 +35,7 @@
 struct qmp {
 	char *path;
 	int fd;
+	int peer; /* pidfd of the process at the other end; -1 where it is not known */
 	int interrupt;
 	int version;
 	bool dead;
@@ -69,8 +71,7 @@ static int wait_ready(struct qmp *q, short events, int64_t until, struct err *e)
 	struct pollfd p[2] = { { .fd = q->fd, .events = events }, { .fd = q->interrupt, .events = POLLIN } };
 
 	for (;;) {
-		struct timespec left;
-		int n = ppoll(p, 2, clock_left(until, &left), NULL);
+		int n = pulse_poll(p, 2, until);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -255,6 +256,7 @@ struct qmp *qmp_connect(const char *path, int wait_ms, int interrupt, struct err
 
 	q->path = text_copy(path);
 	q->deadline = CLOCK_NEVER;
+	q->peer = -1;
 	q->interrupt = interrupt;
 	q->events = json_array();
 	if (open_connection(q, wait_ms, e) == 0)
@@ -286,6 +288,12 @@ int qmp_peer(const struct qmp *q, pid_t *pid, uid_t *uid, gid_t *gid, struct err
 	*uid = cred.uid;
 	*gid = cred.gid;
 	return 0;
+}
+
+void qmp_descriptors(const struct qmp *q, int fds[2])
+{
+	fds[0] = q->fd;
+	fds[1] = q->peer;
 }
 
 int qmp_version(const struct qmp *q)

@@ -53,7 +53,7 @@ struct live {
 enum { TELL_HOLD = 'h', TELL_RUN = 'r' };
 
 /* In the guardian: the job goes, and the guest runs on if it ran. */
-static int clean_up(void *ctx, char told)
+static int clean_up(void *ctx, const struct guardian_story *story)
 {
 	const struct live *l = ctx;
 	struct err ignored;
@@ -61,7 +61,7 @@ static int clean_up(void *ctx, char told)
 	qmp_set_deadline(l->q, clock_in_ms(STEP_MS));
 	if (qmp_take_over(l->q, &ignored) < 0)
 		return EXIT_FAILED;
-	if (told == TELL_HOLD && l->running && vm_set_running(l->q, true, &ignored) < 0 && !qmp_alive(l->q))
+	if (story->told == TELL_HOLD && l->running && vm_set_running(l->q, true, &ignored) < 0 && !qmp_alive(l->q))
 		return EXIT_FAILED;
 	(void)!qmp_run(l->q, "block-job-cancel", json_of("{s:s, s:b}", "device", JOB, "force", true), NULL, &ignored);
 	return EXIT_DONE;
@@ -69,7 +69,7 @@ static int clean_up(void *ctx, char told)
 
 static int start_guardian(struct live *l, struct err *e)
 {
-	const struct guardian_duty duty = { .undo = clean_up, .ctx = l };
+	const struct guardian_duty duty = { .undo = clean_up, .ctx = l, .q = l->q };
 
 	return guardian_start(&l->guardian, &duty, e);
 }

@@ -18,6 +18,7 @@
 #include "image/clone.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "base/pulse.h"
 #include "base/text.h"
 
 static bool is_taken(const struct clones *c, const char *to)
@@ -90,12 +91,20 @@ int clones_open(struct clones *c, const char *in, int dirfd, const char *sub, st
 	return 0;
 }
 
+static bool goes_on(void *ctx, uint64_t done)
+{
+	(void)ctx;
+	(void)done;
+	pulse();
+	return true;
+}
+
 static int make_one(const struct clones *all, const struct clone *c, struct err *e)
 {
 	_cleanup_free_ char *to = NULL;
 	int errnum;
 
-	if ((c->copy ? clone_copy(c->from_fd, c->to_fd, NULL, NULL) : clone_fd(c->from_fd, c->to_fd)) == 0)
+	if ((c->copy ? clone_copy(c->from_fd, c->to_fd, goes_on, NULL) : clone_fd_in_steps(c->from_fd, c->to_fd)) == 0)
 		return 0;
 	errnum = errno;
 	to = path_join(all->in, c->to);

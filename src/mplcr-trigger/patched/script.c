@@ -34,6 +34,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -90,6 +91,7 @@ static void *attend(void *script_pointer)
 {
 	struct script *s = script_pointer;
 
+	interrupt_hold_stops(true);
 	if (!hear(s, CLOCK_NEVER))
 		return NULL;
 	s->begun = true;

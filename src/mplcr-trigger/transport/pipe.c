@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/memory.h"
 #include "base/json.h"
 #include "changes.h"
@@ -51,6 +52,7 @@ static void *read_stream(void *ctx)
 {
 	struct receiver *r = ctx;
 
+	interrupt_hold_stops(true);
 	r->result = sink_run(r->sink, r->fd, &r->why);
 	if (r->result < 0 && is_open(r->fd)) {
 		atomic_store(&r->ours, true);
