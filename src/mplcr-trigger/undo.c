@@ -198,7 +198,6 @@ static int qemu_is_gone(struct changes *c, struct err *e)
 
 	if (c->partial[0] && checkpoint_dir_remove(c->partial, &why) < 0)
 		remains_add(&r, &why, "rm -r %s", c->partial);
-	patch_remove_files(c);
 	for (size_t i = 0; i < c->n_overlays; i++) {
 		const struct changed_overlay *o = &c->overlays[i];
 
@@ -228,6 +227,7 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 
 	if (!changes_any(c))
 		return 0;
+	patch_remove_files(c); /* before QEMU is asked, which may be about to wait for them */
 	qmp_set_interrupt(q, -1);
 	qmp_set_deadline(q, CLOCK_NEVER);
 	if (qmp_take_over(q, &why) < 0)
@@ -243,7 +243,6 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 		(void)!undo_run_state(q, c->was_running, false, &why);
 	if (!qmp_alive(q))
 		return qemu_is_gone(c, e);
-	patch_remove_files(c);
 	if (changes_put_back(c, q, &why) < 0 && !patch_is_stuck(c))
 		remains_add(&r, &why, "query-migrate-capabilities and query-migrate-parameters show what is set");
 	if (c->pipe) /* fails if the migration has taken it, as it should */

@@ -189,6 +189,51 @@ killed() {
     switched_off
 }
 
+# Kills the processes in $T/fake.end when QEMU's script has begun, and has not opened its FIFOs yet.
+script_hook() {
+    mkdir "$T/bin"
+    cat >"$T/bin/timeout" <<EOF
+#!/bin/sh
+if [ -e "$T/fake.hook" ]; then
+    rm "$T/fake.hook"
+    while ! [ -s "$T/fake.end" ]; do sleep 0.01; done
+    read -r pids <"$T/fake.end"
+    kill -9 \$pids
+    for pid in \$pids; do while kill -0 \$pid && ! grep -q '^State:.Z' /proc/\$pid/status; do sleep 0.01; done; done 2>/dev/null
+fi
+exec $(command -v timeout) "\$@"
+EOF
+    chmod +x "$T/bin/timeout"
+}
+
+@test "killed before QEMU's script has opened its FIFOs: the guest does not stand until the script's time is up" {
+    local facts way
+    script_hook
+    PATH=$T/bin:$PATH patched_boot
+    facts=$(vm_facts)
+    for way in both tool; do
+        : >"$T/fake.hook"
+        rm -f "$T/fake.end"
+        mplcr_begin --name x1 --disks none --at-freeze "echo >>'$T/fake.ran'"
+        until ! [[ -e $T/fake.hook ]]; do sleep 0.01; done # now it waits for the other file
+        case $way in
+        both) echo "$mplcr_pid $(pgrep -P "$mplcr_pid" | xargs)" ;;
+        tool) echo "$mplcr_pid" ;;
+        esac >"$T/fake.end"
+        vm_wait_count vm +3 20
+        wait "$mplcr_pid" || true
+        wait_all_gone 20
+        [ ! -e "$T/fake.ran" ]
+        rm -rf "$T"/*.mplcr "$T"/*.partial
+        if [[ $way == both ]]; then # what they had set is there still
+            qmp vm live-checkpointing-disable >/dev/null
+            facts=$(vm_facts)
+        fi
+        STEPS=4 as_before "$facts"
+    done
+    switched_off
+}
+
 # --- what the tool relies on ----------------------------------------------------------------------------------------
 
 @test "the patch's own answers" {

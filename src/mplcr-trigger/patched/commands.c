@@ -9,6 +9,7 @@
 #include "patched/mplm.h"
 #include "patched/patched.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -148,10 +149,11 @@ void patch_remove_live_socket(struct changes *c)
 	c->patch.live_socket[0] = '\0';
 }
 
+/* The script may open a FIFO at this moment, and so make a file of that name anew: then once more. */
 void patch_remove_files(struct changes *c)
 {
-	if (c->patch.job[0])
-		dir_remove(c->patch.job);
+	for (int i = 0; c->patch.job[0] && dir_remove(c->patch.job) < 0 && errno == ENOTEMPTY && i < 3;)
+		i++;
 	c->patch.job[0] = '\0';
 	patch_remove_live_socket(c);
 }

@@ -53,9 +53,9 @@ static const char script[] =
 	"#!/bin/sh\n"
 	"# QEMU runs this in the pause of each live checkpoint. Without a job it does nothing. Made by mplcr-trigger.\n"
 	"cd -- \"${0%/*}/job\" 2>/dev/null || exit 0\n"
-	"read -r seconds <seconds || exit\n"
-	"exec timeout -k 1 \"$seconds\" sh -c 'exec 3<answer 4>pause; echo begun >&4; read -r word <&3 && echo over "
-	">&4'\n";
+	"read -r seconds <seconds && [ -p answer ] && [ -p pause ] || exit 0\n"
+	"exec timeout -k 1 \"$seconds\" sh -c 'exec 3<>answer 4<>pause 5<answer 3>&-; echo begun >&4; "
+	"read -r word <&5 && echo over >&4'\n";
 
 struct script {
 	int pause, answer; /* the FIFOs */
