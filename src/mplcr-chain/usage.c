@@ -266,9 +266,9 @@ static int print_json(const struct usage *u, struct err *e)
 
 /* --- the verb ---------------------------------------------------------------------------------------------------- */
 
-static int usage(const char *path, bool json, struct err *e)
+static int usage(const char *path, struct in_use *use, bool json, struct err *e)
 {
-	const struct chain_options options = { .use = true };
+	const struct chain_options options = { .use = use };
 	_cleanup_chain_ struct chain *c = chain_read_with(path, &options);
 	_cleanup_free_ struct layer *layers = memory_of(c->n, sizeof(*layers));
 	struct usage u = { .chain = c, .layers = layers };
@@ -286,7 +286,7 @@ static int usage(const char *path, bool json, struct err *e)
 	}
 	cli_progress_end();
 	if (add_up(&u).in_use)
-		cli_note("a running VM writes to this chain: the figures are a snapshot in time");
+		cli_note("this chain is being written to: the figures are a snapshot in time");
 	if (json)
 		return print_json(&u, e);
 	print_table(&u);
@@ -296,15 +296,17 @@ static int usage(const char *path, bool json, struct err *e)
 static int usage_main(int argc, char **argv)
 {
 	struct options o = { 0 };
+	struct in_use use = { 0 };
 	struct err e = { 0 };
 	int first = cli_parse(&verb_usage, argc, argv, &o, NULL, &e), result = first;
 
 	if (first >= 0 && first + 1 != argc)
 		result = err_usage(&e, first == argc ? "IMAGE is missing" : "one image at a time");
 	if (result >= 0)
-		result = usage(argv[first], o.json, &e);
+		result = usage(argv[first], &use, o.json, &e);
 	if (result == 0)
 		result = cli_flush(&e);
+	in_use_release(&use);
 	return result < 0 ? cli_report(&e) : EXIT_DONE;
 }
 

@@ -100,12 +100,12 @@ static int walk(struct found *f, char *const *dirs, size_t n, struct err *e)
 	return 0;
 }
 
-int found_read(struct found *f, char *const *dirs, size_t n, struct err *e)
+int found_read(struct found *f, char *const *dirs, size_t n, struct in_use *use, struct err *e)
 {
 	struct path_list real = { 0 };
 	int result = 0;
 
-	*f = (struct found){ .forest = forest_read(dirs, n, true, e) };
+	*f = (struct found){ .forest = forest_read(dirs, n, use, e) };
 	if (!f->forest)
 		return -1;
 	for (size_t i = 0; i < n && result == 0; i++) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What running VMs write to. */
+/* What processes write to. */
 #include "tool.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "image/users.h"
+#include "base/cleanup.h"
 
 bool in_frozen_pause(void)
 {
@@ -14,11 +14,15 @@ bool in_frozen_pause(void)
 	return set && strcmp(set, "1") == 0;
 }
 
-int in_use_error(const char *path, const char *why, struct err *e)
+int in_use_error(struct in_use *use, const char *path, const char *why, struct err *e)
 {
-	pid_t pid = image_users_pid(path, true);
+	_cleanup_free_ char *words = in_use_words_path(use, path, IMAGE_WRITTEN);
 
-	if (pid)
-		return err_set(e, "process %d, a running VM, writes to '%s': %s", (int)pid, path, why);
-	return err_set(e, "a running VM writes to '%s': %s", path, why);
+	return err_set(e, "'%s' is in use: %s: %s", path, words, why);
+}
+
+void in_use_say_blind(struct in_use *use)
+{
+	if (use->looked && in_use_blind(use))
+		cli_note("processes of other users cannot be seen, which may write to the files: root sees them");
 }

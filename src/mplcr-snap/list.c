@@ -174,7 +174,7 @@ static int list(char *dir, bool json, struct err *e)
 
 	if (!real)
 		return err_sys(e, errno, "cannot read '%s'", dir);
-	result = found_read(&f, &dir, 1, e);
+	result = found_read(&f, &dir, 1, NULL, e);
 	if (result == 0)
 		result = json ? print_json(real, &f, e) : print_lines(real, &f, e);
 	found_release(&f);

@@ -14,7 +14,6 @@
 #include "base/escape.h"
 #include "base/file.h"
 #include "base/path.h"
-#include "image/lock.h"
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "qemu/overlay.h"
@@ -99,16 +98,29 @@ static int check_format(const struct overlay_options *o, const struct chain_imag
 
 /* --- the backing file ------------------------------------------------------------------------------------------- */
 
+/* The image, or its data file, where somebody writes to that; else NULL. */
+static const char *written_part(struct in_use *use, const struct chain_image *image)
+{
+	if (image->path && in_use_writers_path(use, image->path) == IMAGE_WRITTEN)
+		return image->path;
+	return image->data_path && in_use_writers_path(use, image->data_path) == IMAGE_WRITTEN ? image->data_path : NULL;
+}
+
 /* An image of the chain that a VM writes to would change what the new overlay shows. */
 static int check_use(const struct overlay_options *o, const struct chain *chain, struct err *e)
 {
-	for (size_t i = 0; i < chain->n && !o->force; i++) {
-		if (image_lock_use_path(chain->images[i].path) != IMAGE_WRITTEN)
-			continue;
-		in_use_error(chain->images[i].path, "an overlay on it would be spoilt", e);
-		return err_hint(e, "use --socket to give a running VM overlays; --force makes this one anyway");
-	}
-	return 0;
+	struct in_use use = { 0 };
+	const char *written = NULL;
+
+	for (size_t i = 0; i < chain->n && !o->force && !written; i++)
+		written = written_part(&use, &chain->images[i]);
+	if (written)
+		in_use_error(&use, written, "an overlay on it would be spoilt", e);
+	in_use_say_blind(&use);
+	in_use_release(&use);
+	if (!written)
+		return 0;
+	return err_hint(e, "use --socket to give a running VM overlays; --force makes this one anyway");
 }
 
 /* Bytes that the guest sees: of other formats, qemu-img knows. */

@@ -16,11 +16,12 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "image/lock.h"
+#include "image/in_use.h"
 #include "base/json.h"
 #include "image/subvolume.h"
 
 struct options {
+	struct in_use use;   /* --assume-unused */
 	struct path_list in; /* --in: where to look, too */
 	bool set;
 	bool force;
@@ -46,6 +47,7 @@ struct removal {
 	size_t n;
 	bool *image_goes; /* by index in the forest */
 	bool *checkpoint_goes;
+	struct in_use use;
 };
 
 static const struct cli_option option_table[] = {
@@ -58,6 +60,7 @@ static const struct cli_option option_table[] = {
 	  "also one file of a set, an image that is neither overlay\n"
 	  "nor copy, a writable snapshot",
 	  TO_FLAG(struct options, force) },
+	ASSUME_UNUSED_OPTION(struct options, use),
 	{ "dry-run", 0, NULL, "check and print what would go, but remove nothing", TO_FLAG(struct options, dry_run) },
 	{ "null", '0', NULL, "separate names by NUL on standard input and output",
 	  TO_FLAG(struct options, nul_separated) },
@@ -250,21 +253,20 @@ static int check_needed(struct removal *r, struct err *e)
 	return 0;
 }
 
-/* A copy that is no image by its name or content is not in the forest, but a VM may use it. */
-static int check_used(const struct removal *r, struct err *e)
+/* Whatever it is, an image, a copy that is none by its name or content, the memory of a checkpoint. */
+static int check_used(struct removal *r, struct err *e)
 {
-	for (size_t i = 0; i < r->n; i++) {
+	int result = 0;
+
+	for (size_t i = 0; i < r->n && result == 0; i++) {
 		const struct target *t = &r->targets[i];
-		size_t n = t->set ? t->set->files.n : 1;
 
-		for (size_t k = 0; k < n; k++) {
-			const char *path = t->set ? t->set->files.paths[k] : t->path;
-
-			if (image_lock_use_path(path) != IMAGE_UNUSED)
-				return err_set(e, "'%s' cannot be removed: a running VM has it open", path);
-		}
+		for (size_t k = 0; t->set && k < t->set->files.n && result == 0; k++)
+			result = in_use_refuse(&r->use, t->set->files.paths[k], false, e);
+		if (!t->set && result == 0)
+			result = in_use_refuse_below(&r->use, t->path, e);
 	}
-	return 0;
+	return result < 0 ? err_prefix(e, "nothing is removed") : 0;
 }
 
 /* --- the removal ------------------------------------------------------------------------------------------------ */
@@ -374,7 +376,7 @@ static int read_surroundings(struct removal *r, const struct path_list *paths, s
 	}
 	for (size_t i = 0; i < r->options->in.n; i++)
 		path_list_add(&dirs, r->options->in.paths[i]);
-	result = found_read(&r->found, dirs.paths, dirs.n, e);
+	result = found_read(&r->found, dirs.paths, dirs.n, &r->use, e);
 	path_list_release(&dirs);
 	return result;
 }
@@ -393,10 +395,12 @@ static int resolve(struct path_list *paths, const struct path_list *operands, st
 
 static int run(const struct options *o, const struct path_list *operands, struct err *e)
 {
-	struct removal r = { .options = o };
+	struct removal r = { .options = o, .use = o->use };
 	struct path_list paths = { 0 };
 	int result = resolve(&paths, operands, e);
 
+	if (result == 0 && !o->dry_run)
+		result = in_use_refuse_blind(&r.use, e);
 	if (result == 0)
 		result = read_surroundings(&r, &paths, e);
 	r.targets = memory_of(paths.n, sizeof(*r.targets));
@@ -411,6 +415,7 @@ static int run(const struct options *o, const struct path_list *operands, struct
 	free(r.targets);
 	free(r.image_goes);
 	free(r.checkpoint_goes);
+	in_use_release(&r.use);
 	found_release(&r.found);
 	path_list_release(&paths);
 	return result;

@@ -11,7 +11,6 @@
 #include "base/escape.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "image/lock.h"
 #include "base/json.h"
 #include "image/subvolume.h"
 
@@ -35,6 +34,7 @@ static const struct cli_option option_table[] = {
 /* What the walk has found; nftw(3) hands no pointer on. */
 static struct {
 	char *written; /* an image that a VM writes to, or NULL */
+	struct in_use use;
 	char *nested;  /* a subvolume in the subvolume, or NULL */
 } seen;
 
@@ -45,7 +45,7 @@ static int look(const char *path, const struct stat *st, int type, struct FTW *a
 			seen.nested = text_copy(path);
 		return FTW_SKIP_SUBTREE;
 	}
-	if (type != FTW_F || !S_ISREG(st->st_mode) || image_lock_use_path(path) != IMAGE_WRITTEN)
+	if (type != FTW_F || !S_ISREG(st->st_mode) || in_use_writers_path(&seen.use, path) != IMAGE_WRITTEN)
 		return FTW_CONTINUE;
 	seen.written = text_copy(path);
 	return FTW_STOP;
@@ -60,7 +60,7 @@ static int check_tree(const char *source, struct err *e)
 	written = seen.written;
 	nested = seen.nested;
 	if (written) {
-		in_use_error(written, "in the snapshot it would be torn", e);
+		in_use_error(&seen.use, written, "in the snapshot it would be torn", e);
 		return err_hint(e, "freeze it first: mplcr-trigger, or mplcr-snap overlay --socket; or stop the VM. "
 				   "--live-ok takes what is there");
 	}

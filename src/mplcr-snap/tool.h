@@ -32,6 +32,7 @@
 #include "base/err.h"
 #include "base/options.h"
 #include "checkpoint/forest/forest.h"
+#include "image/in_use.h"
 #include "base/path_list.h"
 #include "set/mark.h"
 #include "qemu/disk_choice.h"
@@ -45,10 +46,13 @@ extern const struct cli verb_overlay, verb_reflink, verb_subvolume, verb_list, v
 bool in_frozen_pause(void);
 
 /*
- * Says in *e that a VM has the image at `path` open for writing, and who; `why` is what comes of that. Always returns
- * -1.
+ * Says in *e that a process has the image at `path` open for writing, and who; `why` is what comes of that. Always
+ * returns -1.
  */
-int in_use_error(const char *path, const char *why, struct err *e);
+int in_use_error(struct in_use *use, const char *path, const char *why, struct err *e);
+
+/* For what copies: where processes that may write to the files cannot be seen, that is said. */
+void in_use_say_blind(struct in_use *use);
 
 /* --- overlays (overlay_file.c, overlay_live.c) ------------------------------------------------------------------ */
 
@@ -86,8 +90,8 @@ struct found {
 	struct path_list snapshots; /* roots of subvolumes; what is in them is their content, not further things */
 };
 
-/* Looks through the directories. Returns 0 or -1. To be released in any case. */
-int found_read(struct found *f, char *const *dirs, size_t n, struct err *e);
+/* Looks through the directories; `use` as for forest_read. Returns 0 or -1. To be released in any case. */
+int found_read(struct found *f, char *const *dirs, size_t n, struct in_use *use, struct err *e);
 void found_release(struct found *f);
 
 /* The set that the file, or the directory, at that absolute path belongs to, or NULL. */

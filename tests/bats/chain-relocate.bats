@@ -155,7 +155,7 @@ goes_on() {
     # While the VM runs, only a copy can be taken; of what is frozen.
     run_tool 3 mplcr-chain relocate --to "$T/new" "$T/vm/x1.ckpt"
     run_tool 3 mplcr-chain relocate --copy --to "$T/new" "$T/vm/a_x2.ovl"
-    [[ $stderr == *'a running VM writes to'* ]]
+    [[ $stderr == *"is in use: the VM of process"*"writes to it"* ]]
     run_tool 0 mplcr-chain relocate --copy --to "$T/new" "$T/vm/x2.ckpt"
     assert_output "$T/new/x2.ckpt"
     vm_assert_counting vm1 4

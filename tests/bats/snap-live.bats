@@ -101,7 +101,7 @@ drive1: frozen '$T/b.img', active '$T/b_x1.ovl'"
     GUEST_WORDS='ws=16M rate=8M' vm_start vm -m 128M -drive "file=$T/b/a.qcow2,format=qcow2,if=virtio,id=drive0"
     vm_wait_count vm 5
     snap 3 reflink --to "$T/b/set" "$T/b/a.qcow2"
-    says "process $(<"$T/vm.pid"), a running VM, writes to"
+    says "is in use: the VM of process $(<"$T/vm.pid") writes to it"
     snap 3 overlay "$T/b/a.qcow2" "$T/b/new.ovl"
     snap 3 subvolume "$T/b" "$T/b/snap"
     snap 0 reflink --live-ok --to "$T/b/set" "$T/b/a.qcow2"

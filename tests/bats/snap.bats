@@ -295,7 +295,7 @@ crash() {
     make_disk "$d/a.qcow2" qcow2 1M && some "$d/b"
     hold "$d/a.qcow2" qcow2
     snap 3 reflink --suffix .s "$d/b" "$d/a.qcow2"
-    says "process $HOLDER_PID, a running VM, writes to '$d/a.qcow2'" && says '--live-ok'
+    says "'$d/a.qcow2' is in use: process $HOLDER_PID (qemu-io) writes to it" && says '--live-ok'
     snap 3 reflink --chain --suffix .s "$d/a.qcow2"
     snap 3 overlay "$d/a.qcow2" "$d/new.ovl"
     says "process $HOLDER_PID" && says '--socket'

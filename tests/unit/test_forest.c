@@ -51,11 +51,13 @@ static void overlay(const char *name, const char *backing, const char *format)
 static struct forest *read_forest(const char *dir)
 {
 	char *dirs[] = { in(dir) };
+	struct in_use in_use = { 0 };
 	struct err e;
-	struct forest *f = forest_read(dirs, 1, true, &e);
+	struct forest *f = forest_read(dirs, 1, &in_use, &e);
 
 	if (!f)
 		printf("# %s\n", e.text);
+	in_use_release(&in_use);
 	return f;
 }
 
@@ -341,7 +343,7 @@ static void test_use(void)
 	f = read_forest("plain");
 	ok(image(f, "plain/sub/b")->use == IMAGE_WRITTEN && image(f, "plain/sub/b")->pid == pid, "an image in use");
 	ok(image(f, "plain/a.ovl")->use == IMAGE_UNUSED, "one that is not");
-	snprintf(words, sizeof(words), "process %d writes to it", pid);
+	snprintf(words, sizeof(words), "process %d (test_forest) writes to it", pid);
 	expect_need(f, "plain/sub/b", NULL, words);
 	forest_free(f);
 	close(hold);

@@ -27,8 +27,10 @@ static void one(enum file_use use, enum image_use expected, const char *verb)
 	   "refused: %s", e.text);
 	ok((in_use_refuse(&u, path, true, &e) < 0) == (expected == IMAGE_WRITTEN), "written or not");
 	u.allowed = pid;
+	u.processes = true;
 	ok(in_use_path(&u, path) == IMAGE_UNUSED, "the one that may use it does not count");
 	u.allowed = 0;
+	u.processes = false;
 	file_user_end(pid);
 	in_use_again(&u);
 	ok(in_use_path(&u, path) == IMAGE_UNUSED && in_use_refuse(&u, path, false, &e) == 0, "nobody, when it has ended");
@@ -39,7 +41,7 @@ static void one(enum file_use use, enum image_use expected, const char *verb)
 static void two(void)
 {
 	pid_t vm = file_user_start(path, OPEN_WRITE), other = file_user_start(path, OPEN_READ);
-	struct in_use u = { .allowed = vm };
+	struct in_use u = { .allowed = vm, .processes = true };
 	char name[32];
 	struct err e = { 0 };
 

@@ -16,7 +16,6 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "image/name.h"
-#include "image/users.h"
 #include "base/json.h"
 
 struct file_id {
@@ -207,18 +206,6 @@ static void choose_format(struct chain_image *image, int fd)
 	}
 }
 
-/* An image that is being written to may be about to grow; a QEMU before 2.10 takes no locks that would tell. */
-static void check_end(struct chain_image *image, int fd)
-{
-	struct image_header *h = &image->header;
-
-	image_header_check_end(fd, h);
-	if (!h->truncated || !image_users_pid(image->path, true))
-		return;
-	h->truncated = false;
-	h->fault[0] = '\0';
-}
-
 /* Reads what is in the open file of the last image. */
 static void read_content(struct walk *w, struct chain_image *image, int fd)
 {
@@ -233,9 +220,9 @@ static void read_content(struct walk *w, struct chain_image *image, int fd)
 	image_header_parse(fd, image->size, head, (size_t)n, &image->header);
 	choose_format(image, fd);
 	if (o->use)
-		image->use = image_lock_use(fd);
-	if (o->end && image->use != IMAGE_WRITTEN && !image->header.fault[0])
-		check_end(image, fd);
+		image->use = in_use_writers(o->use, fd);
+	if (o->end && image->use != IMAGE_WRITTEN && !image->header.fault[0]) /* one that is written to may grow */
+		image_header_check_end(fd, &image->header);
 	set_data_file(w, image, image->header.data_file);
 	if (o->on_image)
 		o->on_image(o->ctx, image, head, (size_t)n);
@@ -447,4 +434,11 @@ int chain_whole(const struct chain *c, struct err *e)
 		if (image_whole(c, i, e) < 0)
 			return -1;
 	return 0;
+}
+
+int chain_image_refuse_used(const struct chain_image *image, struct in_use *use, bool written, struct err *e)
+{
+	if (image->path && in_use_refuse(use, image->path, written, e) < 0)
+		return -1;
+	return image->data_path ? in_use_refuse(use, image->data_path, written, e) : 0;
 }

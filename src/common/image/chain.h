@@ -14,7 +14,7 @@
 
 #include "base/err.h"
 #include "image/header/header.h"
-#include "image/lock.h"
+#include "image/in_use.h"
 
 #define CHAIN_MAX_DEPTH 512 /* images, unless the caller says otherwise */
 
@@ -50,7 +50,7 @@ struct chain_image {
 	char *data_name;            /* its external data file, as it is named, or NULL */
 	char *data_path;            /* its absolute path, or NULL where it is none on this host */
 	bool data_from_cwd;         /* it is relative to QEMU's working directory, as QEMU takes names in headers for */
-	enum image_use use;         /* with chain_options.use: by others */
+	enum image_use use;         /* with chain_options.use: by others; readers by their locks only */
 	struct image_header header; /* of an image that QEMU would open as raw: format raw, no backing file */
 };
 
@@ -62,7 +62,7 @@ struct chain {
 struct chain_options {
 	const char *format; /* of the top image, where the caller knows it ("raw", "qcow2"), or NULL */
 	size_t max_depth;   /* images; 0 for CHAIN_MAX_DEPTH */
-	bool use;           /* asks for the locks of others, too */
+	struct in_use *use; /* asks whether others write to the images; NULL: not asked */
 	bool end; /* looks for images that are cut off (image_header_check_end), but for those being written */
 	/*
 	 * Whether the image at that absolute path, which is a symbolic link or not, may be opened; NULL: all. The top
@@ -93,6 +93,10 @@ void chain_free(struct chain *c);
  * Returns 0, or -1 with what is wrong with the first that is not.
  */
 int chain_whole(const struct chain *c, struct err *e) __attribute__((warn_unused_result));
+
+/* Refuses an image that is in use, itself or its data file: as in_use_refuse. */
+int chain_image_refuse_used(const struct chain_image *image, struct in_use *use, bool written, struct err *e)
+	__attribute__((warn_unused_result));
 
 static inline void cleanup_chain(struct chain **c)
 {

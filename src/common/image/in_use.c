@@ -3,14 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
 
-static void look(struct in_use *u)
+void in_use_look(struct in_use *u)
 {
 	if (!u->looked)
 		image_users_look(&u->users);
@@ -33,7 +36,7 @@ static const struct image_user *find(struct in_use *u, dev_t device, ino_t inode
 {
 	const struct image_user *user, *end;
 
-	look(u);
+	in_use_look(u);
 	end = u->users.list + u->users.n;
 	user = image_users_find(&u->users, device, inode);
 	while (user && u->allowed && user->pid == u->allowed)
@@ -47,6 +50,18 @@ enum image_use in_use_file(struct in_use *u, dev_t device, ino_t inode, pid_t *p
 
 	*pid = user ? user->pid : 0;
 	return !user ? IMAGE_UNUSED : user->writes ? IMAGE_WRITTEN : IMAGE_READ;
+}
+
+bool in_use_has(struct in_use *u, dev_t device, ino_t inode, pid_t pid)
+{
+	const struct image_user *user, *end;
+
+	in_use_look(u);
+	end = u->users.list + u->users.n;
+	for (user = image_users_find(&u->users, device, inode); user && user < end; user++)
+		if (user->device != device || user->inode != inode || user->pid == pid)
+			return user->device == device && user->inode == inode;
+	return false;
 }
 
 /* --- what the kernel tells of one file --------------------------------------------------------------------------- */
@@ -81,12 +96,11 @@ static enum image_use more(enum image_use a, enum image_use b)
 	return a > b ? a : b;
 }
 
-/* What locks and leases tell cannot be told apart by process: where one may use the file, processes alone count. */
 enum image_use in_use_fd(struct in_use *u, int fd)
 {
 	enum image_use use = of_processes(u, fd);
 
-	if (u->allowed)
+	if (u->processes)
 		return use;
 	use = more(use, image_lock_use(fd));
 	return use != IMAGE_WRITTEN && try_lease(fd) == LEASE_REFUSED ? IMAGE_WRITTEN : use;
@@ -102,25 +116,50 @@ enum image_use in_use_writers(struct in_use *u, int fd)
 	return lease == LEASE_REFUSED ? IMAGE_WRITTEN : use;
 }
 
+/* To open a device or a pipe may do something. */
+static int open_regular(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+}
+
 enum image_use in_use_path(struct in_use *u, const char *path)
 {
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = open_regular(path);
 	struct stat st;
 	pid_t pid;
 
-	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode)) /* to open a device or a pipe may do something */
-		return IMAGE_UNUSED;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	return fd >= 0 ? in_use_fd(u, fd) : in_use_file(u, st.st_dev, st.st_ino, &pid);
+	if (fd >= 0)
+		return in_use_fd(u, fd);
+	return stat(path, &st) == 0 ? in_use_file(u, st.st_dev, st.st_ino, &pid) : IMAGE_UNUSED;
+}
+
+enum image_use in_use_writers_path(struct in_use *u, const char *path)
+{
+	_cleanup_close_ int fd = open_regular(path);
+
+	return fd >= 0 ? in_use_writers(u, fd) : IMAGE_UNUSED;
 }
 
 /* --- in words ---------------------------------------------------------------------------------------------------- */
+
+/* QEMU is told from others by its name. */
+static char *name_of(const struct image_user *user)
+{
+	char *name = image_user_name(user);
+
+	if (!strstr(name, "(qemu-system"))
+		return name;
+	free(name);
+	return text_of("the VM of process %d", (int)user->pid);
+}
 
 char *in_use_words(struct in_use *u, dev_t device, ino_t inode, enum image_use use)
 {
 	const struct image_user *user = find(u, device, inode);
 	bool seen = user && (user->writes || use != IMAGE_WRITTEN || user->mapped);
-	_cleanup_free_ char *who = seen ? image_user_name(user) : text_copy("a process that cannot be seen");
+	_cleanup_free_ char *who = seen ? name_of(user) : text_copy("a process that cannot be seen");
 
 	if (seen && user->mapped && !user->writes) /* what maps its file privately may have opened it for writing */
 		return text_of("%s has it mapped", who);
@@ -146,9 +185,24 @@ int in_use_refuse(struct in_use *u, const char *path, bool written, struct err *
 	return err_set(e, "'%s' is in use: %s", path, words);
 }
 
+int in_use_refuse_below(struct in_use *u, const char *dir, struct err *e)
+{
+	char *const roots[] = { (char *)dir, NULL };
+	FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	int result = walk ? 0 : err_sys(e, errno, "cannot read '%s'", dir);
+	const FTSENT *entry;
+
+	while (result == 0 && (entry = fts_read(walk)) != NULL)
+		if (entry->fts_info == FTS_F)
+			result = in_use_refuse(u, entry->fts_path, false, e);
+	if (walk)
+		fts_close(walk);
+	return result;
+}
+
 bool in_use_blind(struct in_use *u)
 {
-	look(u);
+	in_use_look(u);
 	return image_users_blind(&u->users);
 }
 

@@ -86,7 +86,7 @@ int guard_readings(const struct forest *f, size_t i, struct err *e)
 	return err_hint(e, "if it is not raw, correct the overlay that says so: qemu-img rebase -u -F FORMAT -b FILE");
 }
 
-static int check_needed(struct chain_in_forest *in, size_t i, bool live, struct err *e)
+static int check_needed(struct chain_in_forest *in, size_t i, struct err *e)
 {
 	const char *path = in->chain->images[i].path;
 	size_t at = forest_find(in->forest, path);
@@ -95,7 +95,7 @@ static int check_needed(struct chain_in_forest *in, size_t i, bool live, struct 
 	if (!why)
 		return at == FOREST_NONE ? 0 : guard_readings(in->forest, at, e);
 	err_set(e, "'%s' must stay as it is: %s", path, why);
-	if (!live && in->forest->images[at].use != IMAGE_UNUSED)
+	if (in->forest->images[at].use != IMAGE_UNUSED)
 		return err_hint(e, "stop the VM, or let it do the work: --socket with its QMP socket");
 	return -1;
 }
@@ -108,7 +108,7 @@ void guard_warn_unread(const struct forest *f)
 		cli_warn("%zu claims could not be read: what left them may need what is changed", f->n_claims_unread);
 }
 
-int guard_needed(const struct chain *c, const bool *touched, bool live, struct err *e)
+int guard_needed(const struct chain *c, const bool *touched, struct in_use *use, struct err *e)
 {
 	struct chain_in_forest in = { .chain = c };
 	struct path_list dirs = { 0 };
@@ -121,7 +121,7 @@ int guard_needed(const struct chain *c, const bool *touched, bool live, struct e
 		if (dirs.n == 0 || strcmp(dirs.paths[dirs.n - 1], dir) != 0)
 			path_list_add(&dirs, dir);
 	}
-	forest = forest_read(dirs.paths, dirs.n, !live, e);
+	forest = forest_read(dirs.paths, dirs.n, use, e);
 	path_list_release(&dirs);
 	if (!forest)
 		return -1;
@@ -129,7 +129,9 @@ int guard_needed(const struct chain *c, const bool *touched, bool live, struct e
 	guard_warn_unread(forest);
 	for (size_t i = 0; i < c->n && result == 0; i++)
 		if (touched[i])
-			result = check_needed(&in, i, live, e);
+			result = check_needed(&in, i, e);
+		else if (use)
+			result = chain_image_refuse_used(&c->images[i], use, true, e);
 	forest_free(forest);
 	return result;
 }
@@ -154,6 +156,8 @@ char *guard_checkpoint(const struct forest *f, size_t index, struct in_use *use,
 		       bool (*ignore)(void *ctx, bool checkpoint, size_t index), void *ctx)
 {
 	const struct forest_checkpoint *c = &f->checkpoints[index];
+	struct err e;
+	char *memory;
 
 	for (size_t i = 0; i < f->n_images; i++) {
 		_cleanup_free_ char *why = NULL;
@@ -164,15 +168,18 @@ char *guard_checkpoint(const struct forest *f, size_t index, struct in_use *use,
 		if (why)
 			return text_of("its image '%s' is needed: %s", path_base(f->images[i].path), why);
 	}
-	return c->m ? guard_memory(c->m, c->dir, use) : NULL;
+	memory = c->m ? guard_memory(c->m, c->dir, use) : NULL;
+	return memory || in_use_refuse_below(use, c->dir, &e) == 0 ? memory : text_copy(e.text);
 }
 
 int guard_leftover(const char *path, struct err *e)
 {
 	_cleanup_free_ char *dir = path_dir(path), *why = NULL;
-	struct forest *f = forest_read(&dir, 1, true, e);
+	struct in_use use = { 0 };
+	struct forest *f = forest_read(&dir, 1, &use, e);
 	size_t i;
 
+	in_use_release(&use);
 	if (!f)
 		return -1;
 	i = forest_find(f, path);
@@ -191,7 +198,7 @@ int guard_hold(const char *path, struct err *e)
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open '%s'", path);
 	if (image_lock_hold(fd) < 0)
-		return err_set(e, "a running VM writes to '%s'", path);
+		return err_set(e, "a VM writes to '%s'", path);
 	return steal_fd(&fd);
 }
 

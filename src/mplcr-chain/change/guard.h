@@ -17,9 +17,10 @@ int guard_image(const struct chain_image *image, bool goes, struct err *e);
 
 /*
  * Whether the images of `c` that are `touched` (by index) can be, since nothing but images of the chain itself needs
- * them, as far as can be seen below the chain's directories. `live`: the VM that has them open does it itself.
+ * them, as far as can be seen below the chain's directories; nor does anyone use them, or write to the others. `use`
+ * NULL: who uses them is asked elsewhere, as the VM that has them open does it itself.
  */
-int guard_needed(const struct chain *c, const bool *touched, bool live, struct err *e);
+int guard_needed(const struct chain *c, const bool *touched, struct in_use *use, struct err *e);
 
 /*
  * Refuses image `i` of the forest where one image records it as raw and it has a header that names others there: who
@@ -36,12 +37,12 @@ void guard_warn_unread(const struct forest *f);
  */
 int guard_hold(const char *path, struct err *e);
 
-/* Who runs on the memory files of the checkpoint: "the VM of process 42 …", malloc'd, or NULL. */
+/* Who runs on the memory files of the checkpoint: "the VM of process 42 runs on its memory", malloc'd, or NULL. */
 char *guard_memory(const struct manifest *m, const char *dir, struct in_use *use);
 
 /*
  * Why the directory of the checkpoint `index` of the forest must stay: what needs an image in it (`ignore` as in
- * forest_needed_by), or who runs on its memory. Malloc'd, or NULL.
+ * forest_needed_by), who runs on its memory, or uses any other file in it. Malloc'd, or NULL.
  */
 char *guard_checkpoint(const struct forest *f, size_t index, struct in_use *use,
 		       bool (*ignore)(void *ctx, bool checkpoint, size_t index), void *ctx);

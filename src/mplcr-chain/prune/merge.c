@@ -128,11 +128,14 @@ static bool can_merge(struct prune *p, const struct prune_run *r, size_t into)
 	for (size_t i = 0; i < r->base; i++)
 		if (guard_image(&r->chain->images[i], i > 0, &e) < 0)
 			return stays(p, lower, e.text);
-	if (image->use == IMAGE_UNUSED || r->live)
-		return true;
-	return stays(p, lower,
-		     image->use == IMAGE_READ ? "a running VM has it open"
-					      : "a running VM has it open; --socket lets it merge it");
+	if (image->use != IMAGE_UNUSED && !r->live)
+		return stays(p, lower,
+			     image->use == IMAGE_READ ? "a running VM has it open"
+						      : "a running VM has it open; --socket lets it merge it");
+	for (size_t i = 1; i < r->base && !r->live; i++)
+		if (in_use_refuse(&p->use, r->chain->images[i].path, false, &e) < 0)
+			return stays(p, lower, e.text);
+	return true;
 }
 
 /* Says of an image that it would be merged into `into`, if not for a claim. */

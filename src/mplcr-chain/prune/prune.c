@@ -46,6 +46,7 @@ static const struct cli_option option_table[] = {
 	{ "socket", 's', "PATH",
 	  "let the running VM merge overlays into the image that it\nwrites to; PATH is its QMP socket",
 	  TO_SOCKET(struct prune, socket) },
+	ASSUME_UNUSED_OPTION(struct prune, use),
 	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct prune, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
@@ -141,8 +142,23 @@ static int remove_remains(struct prune *p, struct err *e)
 static int read_forest(struct prune *p, struct err *e)
 {
 	forest_free(p->forest);
-	p->forest = forest_read(&p->root, 1, true, e);
+	p->forest = forest_read(&p->root, 1, &p->use, e);
 	return p->forest ? 0 : -1;
+}
+
+/* To merge takes a while: VMs may have been started meanwhile. */
+static int check_again(struct prune *p, struct err *e)
+{
+	in_use_again(&p->use);
+	p->use.processes = true; /* locks on the images that are replaced are ours */
+	for (size_t i = 0; i < p->n_runs; i++)
+		if (!p->runs[i].live && in_use_refuse(&p->use, p->runs[i].chain->images[0].path, false, e) < 0)
+			return -1;
+	for (size_t i = 0; i < p->n; i++)
+		if (p->checkpoints[i].drop &&
+		    in_use_refuse_below(&p->use, p->forest->checkpoints[p->checkpoints[i].index].dir, e) < 0)
+			return -1;
+	return 0;
 }
 
 static int drop(struct prune *p, struct err *e)
@@ -155,6 +171,8 @@ static int drop(struct prune *p, struct err *e)
 	for (size_t i = 0; i < p->n && result == 0; i++)
 		if (p->checkpoints[i].drop)
 			result = journal_remove_checkpoint(j, p->forest->checkpoints[p->checkpoints[i].index].dir, e);
+	if (result == 0)
+		result = check_again(p, e);
 	if (result == 0)
 		result = journal_store(j, e);
 	if (result < 0 && j)
@@ -170,7 +188,7 @@ static int drop(struct prune *p, struct err *e)
 }
 
 /* The VM merges what is below the image that it writes to. */
-static int merge_live(const struct prune *p, const struct prune_run *r, struct err *e)
+static int merge_live(struct prune *p, const struct prune_run *r, struct err *e)
 {
 	char *top = r->chain->images[0].path;
 	_cleanup_free_ char *journal = text_of("%s.shorten", top);
@@ -190,7 +208,9 @@ static int merge_live(const struct prune *p, const struct prune_run *r, struct e
 	int result;
 
 	memset(touched, true, r->base);
-	if (guard_needed(r->chain, touched, true, e) < 0 || shorten_live(&s, e) < 0)
+	result = guard_needed(r->chain, touched, NULL, e) < 0 || shorten_live(&s, e) < 0 ? -1 : 0;
+	in_use_release(&s.use);
+	if (result < 0)
 		return -1;
 	result = journal_run(journal, &done, e);
 	journal_result_release(&done);
@@ -201,7 +221,8 @@ static int prune(struct prune *p, struct err *e)
 {
 	_cleanup_close_ int lock = journal_lock(p->root, e);
 
-	if (lock < 0 || (!p->dry_run && recover(p, e) < 0) || read_forest(p, e) < 0)
+	if (lock < 0 || (!p->dry_run && (in_use_refuse_blind(&p->use, e) < 0 || recover(p, e) < 0)) ||
+	    read_forest(p, e) < 0)
 		return -1;
 	if (!p->dry_run && (remove_remains(p, e) < 0 || read_forest(p, e) < 0))
 		return -1;

@@ -44,7 +44,7 @@ struct prune {
 	bool keep_given;
 	uint64_t within_s; /* seconds */
 	bool dry_run, json;
-	struct in_use use; /* one look at the processes for the whole plan */
+	struct in_use use; /* one look at the processes for the whole plan; --assume-unused */
 	int interrupt;
 
 	char *root; /* the directory, absolute, without links */

@@ -15,7 +15,6 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "checkpoint/forest/forest.h"
-#include "image/lock.h"
 #include "base/interrupt.h"
 #include "change/guard.h"
 #include "change/journal/journal.h"
@@ -25,6 +24,7 @@
 static const struct cli_option option_table[] = {
 	{ "to", 't', "DIR", "the new directory (required)", TO_DIRECTORY(struct set, to) },
 	{ "copy", 'c', NULL, "copy, and leave the original in place", TO_FLAG(struct set, copy) },
+	ASSUME_UNUSED_OPTION(struct set, use),
 	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct set, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
@@ -106,7 +106,7 @@ static bool is_of_set(void *ctx, bool checkpoint, size_t index)
 }
 
 /* All that lies where images of the set lie. */
-static struct forest *read_forest(const struct set *s, struct err *e)
+static struct forest *read_forest(struct set *s, struct err *e)
 {
 	struct path_list dirs = { 0 };
 	struct forest *f;
@@ -118,21 +118,28 @@ static struct forest *read_forest(const struct set *s, struct err *e)
 		if (!path_below(s->root, s->files[i].from))
 			path_list_add(&dirs, dir);
 	}
-	f = forest_read(dirs.paths, dirs.n, true, e);
+	f = forest_read(dirs.paths, dirs.n, &s->use, e);
 	path_list_release(&dirs);
 	return f;
 }
 
+/* Whatever it is, an image, its data file or its seal. */
+static int check_unused(struct set *s, struct err *e)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (in_use_refuse(&s->use, s->files[i].from, false, e) < 0)
+			return err_hint(e, "--copy leaves it there");
+	return 0;
+}
+
 /* Nothing may need the files in their old place. */
-static int check_move(const struct set *s, struct err *e)
+static int check_move(struct set *s, struct err *e)
 {
 	struct set_in_forest in = { .set = s };
 	struct forest *f = read_forest(s, e);
-	struct in_use use = { 0 };
-	_cleanup_free_ char *why = s->m ? guard_memory(s->m, s->from, &use) : NULL;
+	_cleanup_free_ char *why = s->m ? guard_memory(s->m, s->from, &s->use) : NULL;
 	int result = 0;
 
-	in_use_release(&use);
 	if (!f)
 		return -1;
 	in.forest = f;
@@ -153,20 +160,24 @@ static int check_move(const struct set *s, struct err *e)
 	if (result == 0)
 		forest_sweep_claims(f);
 	forest_free(f);
-	return result;
+	return result < 0 ? -1 : check_unused(s, e);
 }
 
 /* A copy needs only that nobody writes meanwhile. */
-static int check_copy(const struct set *s, struct err *e)
+static int check_copy(struct set *s, struct err *e)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		if (image_lock_use_path(s->files[i].from) != IMAGE_WRITTEN)
-			continue;
-		err_set(e, "a running VM writes to '%s'", s->files[i].from);
-		return err_hint(e,
-				"mplcr-snap overlay --socket gives the VM a new overlay: then copy its backing file");
-	}
+	for (size_t i = 0; i < s->n; i++)
+		if (in_use_refuse(&s->use, s->files[i].from, true, e) < 0)
+			return err_hint(e, "mplcr-snap overlay --socket gives the VM a new overlay: "
+					   "then copy its backing file");
 	return 0;
+}
+
+/* To copy takes a while: a VM may have been started meanwhile. */
+static int check_again(struct set *s, struct err *e)
+{
+	in_use_again(&s->use);
+	return s->copy ? check_copy(s, e) : check_unused(s, e);
 }
 
 /* Files are shared where the filesystem can; else there must be room for all of them. */
@@ -284,7 +295,7 @@ static int stage_with(struct set *s, struct journal *j, struct err *e)
 {
 	if (journal_scratch(j, s->staging, e) < 0 || journal_store(j, e) < 0 || set_stage(s, e) < 0)
 		return -1;
-	return enter(s, j, e) < 0 ? -1 : journal_store(j, e);
+	return check_again(s, e) < 0 || enter(s, j, e) < 0 ? -1 : journal_store(j, e);
 }
 
 static int stage(struct set *s, struct err *e)
@@ -310,7 +321,7 @@ static int relocate(struct set *s, struct err *e)
 	if (find_dest(s, e) < 0)
 		return -1;
 	lock = journal_lock(s->dest, e);
-	if (lock < 0 || recover(s, &found, e) < 0)
+	if (lock < 0 || (!s->copy && in_use_refuse_blind(&s->use, e) < 0) || recover(s, &found, e) < 0)
 		return -1;
 	if (found && access(s->operand, F_OK) < 0) /* the rest of that very run */
 		return report(s, e);
@@ -332,6 +343,7 @@ static void release(struct set *s)
 		free(s->files[i].format);
 	}
 	free(s->files);
+	in_use_release(&s->use);
 	manifest_free(s->m);
 	free(s->from);
 	free(s->root);

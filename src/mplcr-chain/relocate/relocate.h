@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "checkpoint/manifest.h"
+#include "image/in_use.h"
 
 /* One file of the set. */
 struct set_file {
@@ -31,6 +32,7 @@ struct set {
 	const char *operand; /* as given */
 	const char *to;
 	bool copy, json;
+	struct in_use use; /* --assume-unused */
 	bool made; /* the directory `to` was made for it */
 	int interrupt;
 

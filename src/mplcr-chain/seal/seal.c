@@ -17,7 +17,7 @@
 #include "qemu/guest_data.h"
 #include "base/interrupt.h"
 #include "base/path_list.h"
-#include "image/users.h"
+#include "image/in_use.h"
 #include "tool.h"
 
 struct options {
@@ -43,28 +43,18 @@ struct job {
 	struct seal seal;
 };
 
-/* A file that is being written to cannot be sealed. Returns 0 or -1. */
-static int refuse_written_file(const char *path, struct err *e)
-{
-	pid_t pid;
-
-	if (image_lock_use_path(path) != IMAGE_WRITTEN)
-		return 0;
-	pid = image_users_pid(path, true);
-	if (pid)
-		err_set(e, "'%s' is being written to by process %d", path, pid);
-	else
-		err_set(e, "'%s' is being written to by a running VM", path);
-	return err_hint(e, "seal it after the VM has ended, or after a checkpoint, which freezes it");
-}
-
+/* What is being written to cannot be sealed. Returns 0 or -1. */
 static int refuse_written(const struct chain *c, struct err *e)
 {
-	for (size_t i = 0; i < c->n; i++)
-		if (refuse_written_file(c->images[i].path, e) < 0 ||
-		    (c->images[i].data_path && refuse_written_file(c->images[i].data_path, e) < 0))
-			return -1;
-	return 0;
+	struct in_use use = { 0 };
+	int result = 0;
+
+	for (size_t i = 0; i < c->n && result == 0; i++)
+		result = chain_image_refuse_used(&c->images[i], &use, true, e);
+	in_use_release(&use);
+	if (result == 0)
+		return 0;
+	return err_hint(e, "seal it after the VM has ended, or after a checkpoint, which freezes it");
 }
 
 /* Returns 0 or -1. */

@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "image/lock.h"
+#include "image/in_use.h"
 #include "base/interrupt.h"
 #include "change/guard.h"
 #include "change/merge.h"
@@ -37,7 +37,7 @@
 #define LOOK_MS 50
 
 struct live {
-	const struct shorten *s;
+	struct shorten *s;
 	struct guardian guardian;
 	struct qmp *q;
 	bool waits; /* the job waits for block-job-finalize */
@@ -110,6 +110,34 @@ static int name_nodes(struct live *l, const json_t *nodes, const struct vm_proce
 	return 0;
 }
 
+/*
+ * The process of the VM: the one that listens, or, where that does not have the image open (it passes on what we say, or
+ * has made the socket for QEMU), the one that writes to the top.
+ */
+static pid_t vm_pid(struct in_use *use, const struct chain_image *top, const struct vm_process *vm)
+{
+	pid_t writer;
+
+	use->allowed = 0;
+	in_use_file(use, top->device, top->inode, &writer);
+	return in_use_has(use, top->device, top->inode, vm->pid) ? vm->pid : writer;
+}
+
+/* No other process may use what the VM is about to change, or write to the rest of the chain. */
+static int check_use(struct live *l, const struct vm_process *vm, struct err *e)
+{
+	const struct chain *c = l->s->chain;
+	struct in_use *use = &l->s->use;
+
+	in_use_again(use);
+	use->processes = true; /* the locks are the VM's */
+	use->allowed = vm_pid(use, &c->images[0], vm);
+	for (size_t i = 0; i < c->n; i++)
+		if (chain_image_refuse_used(&c->images[i], use, !shorten_touches(l->s, i), e) < 0)
+			return err_hint(e, "the VM behind '%s' is process %d", l->s->socket, (int)use->allowed);
+	return 0;
+}
+
 static int find_nodes(struct live *l, struct err *e)
 {
 	_cleanup_json_ json_t *nodes = NULL;
@@ -120,6 +148,8 @@ static int find_nodes(struct live *l, struct err *e)
 		return -1;
 	vm_process_read(&vm, l->q);
 	result = name_nodes(l, nodes, &vm, e);
+	if (result == 0)
+		result = check_use(l, &vm, e);
 	vm_process_release(&vm);
 	return result;
 }
@@ -241,10 +271,14 @@ static int check_chain(const struct live *l, struct err *e)
 static void wait_closed(const struct shorten *s)
 {
 	int64_t until = clock_in_ms(CLOSE_MS);
+	struct in_use use = { 0 };
 
 	for (size_t i = s->first; i < s->end; i++)
-		while (image_lock_use_path(s->chain->images[i].path) != IMAGE_UNUSED && !clock_over(until))
+		while (in_use_path(&use, s->chain->images[i].path) != IMAGE_UNUSED && !clock_over(until)) {
 			clock_sleep_ms(LOOK_MS);
+			in_use_again(&use);
+		}
+	in_use_release(&use);
 }
 
 static int survey(struct live *l, struct err *e)
@@ -286,7 +320,7 @@ static int shorten_in_vm(struct live *l, struct err *e)
 	return result;
 }
 
-int shorten_live(const struct shorten *s, struct err *e)
+int shorten_live(struct shorten *s, struct err *e)
 {
 	struct live l = { .s = s, .q = qmp_connect(s->socket, CONNECT_MS, s->interrupt, e) };
 	int result;

@@ -23,7 +23,15 @@
 #include "change/guard.h"
 #include "change/merge.h"
 
-static int shorten_up(const struct shorten *s, struct err *e)
+/* A VM that was started meanwhile, and minds no locks, would write to a file that is about to go. */
+static int check_again(struct shorten *s, struct err *e)
+{
+	in_use_again(&s->use);
+	s->use.processes = true; /* the locks are ours */
+	return in_use_refuse(&s->use, s->top, false, e);
+}
+
+static int shorten_up(struct shorten *s, struct err *e)
 {
 	const struct chain *c = s->chain;
 	_cleanup_free_ char *name = s->base < c->n ? merge_name(c, 0, s->base) : NULL;
@@ -43,7 +51,7 @@ static int shorten_up(const struct shorten *s, struct err *e)
 	cli_progress_line("merging %zu images into '%s'", s->base - 1, s->image);
 	j = shorten_journal(s, s->partial, e);
 	if (j && merge_build(&m, s->interrupt, e) == 0) {
-		result = journal_store(j, e);
+		result = check_again(s, e) < 0 ? -1 : journal_store(j, e);
 		if (result < 0)
 			journal_abandon(j);
 	}
@@ -59,7 +67,7 @@ static int part_way(const struct shorten *s, struct err *e)
 			s->into, s->image);
 }
 
-static int shorten_down(const struct shorten *s, struct err *e)
+static int shorten_down(struct shorten *s, struct err *e)
 {
 	const struct chain_image *base = &s->chain->images[s->base], *first = &s->chain->images[1];
 	_cleanup_free_ char *name = merge_name(s->chain, 0, s->base);
@@ -82,7 +90,7 @@ static int shorten_down(const struct shorten *s, struct err *e)
 	return 0;
 }
 
-int shorten_offline(const struct shorten *s, struct err *e)
+int shorten_offline(struct shorten *s, struct err *e)
 {
 	int result = (s->down ? shorten_down : shorten_up)(s, e);
 

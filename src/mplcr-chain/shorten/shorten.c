@@ -29,6 +29,7 @@ static const struct cli_option option_table[] = {
 	{ "leave", 'l', NULL, "leave the files of merged layers where they are", TO_FLAG(struct shorten, leave) },
 	{ "socket", 's', "PATH", "let the running VM do it; PATH is its QMP socket",
 	  TO_SOCKET(struct shorten, socket) },
+	ASSUME_UNUSED_OPTION(struct shorten, use),
 	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct shorten, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
@@ -101,16 +102,20 @@ static void plan_keep(struct shorten *s)
 	s->end = s->base < n ? s->base : n - 1;
 }
 
+bool shorten_touches(const struct shorten *s, size_t i)
+{
+	if (i >= s->first && i < s->end)
+		return !s->leave || s->down;
+	return i == 0 || (s->down && i == s->base);
+}
+
 /* What is changed, or goes, can be. */
-static int check(const struct shorten *s, struct err *e)
+static int check(struct shorten *s, struct err *e)
 {
 	_cleanup_free_ bool *touched = memory_of(s->chain->n, sizeof(*touched));
 
-	touched[0] = true;
-	for (size_t i = s->first; i < s->end; i++)
-		touched[i] = !s->leave || s->down;
-	if (s->down)
-		touched[s->base] = true;
+	for (size_t i = 0; i < s->chain->n; i++)
+		touched[i] = shorten_touches(s, i);
 	for (size_t i = 0; i < s->chain->n; i++)
 		if (touched[i] && guard_image(&s->chain->images[i], i >= s->first && i < s->end, e) < 0)
 			return -1;
@@ -118,7 +123,7 @@ static int check(const struct shorten *s, struct err *e)
 		if (s->chain->images[i].header.encryption != IMAGE_NOT_ENCRYPTED)
 			return err_set(e, "'%s' is encrypted, and its data would be stored in clear",
 				       s->chain->images[i].path);
-	return guard_needed(s->chain, touched, s->socket != NULL, e);
+	return guard_needed(s->chain, touched, s->socket ? NULL : &s->use, e);
 }
 
 static int plan(struct shorten *s, struct err *e)
@@ -233,7 +238,7 @@ static int finish(const struct shorten *s, struct journal_result *done, struct e
 	return 0;
 }
 
-static int merge(const struct shorten *s, struct journal_result *done, struct err *e)
+static int merge(struct shorten *s, struct journal_result *done, struct err *e)
 {
 	_cleanup_close_ int hold = -1;
 
@@ -254,7 +259,7 @@ static int shorten(struct shorten *s, struct journal_result *done, struct err *e
 	_cleanup_free_ char *dir = path_dir(s->top);
 	_cleanup_close_ int lock = journal_lock(dir, e);
 
-	if (lock < 0 || recover(s, done, e) < 0 || plan(s, e) < 0)
+	if (lock < 0 || in_use_refuse_blind(&s->use, e) < 0 || recover(s, done, e) < 0 || plan(s, e) < 0)
 		return -1;
 	if (s->base > 1 && merge(s, done, e) < 0)
 		return -1;
@@ -294,6 +299,7 @@ static int shorten_main(int argc, char **argv)
 	if (find_top(&s, &e) < 0 || shorten(&s, &done, &e) < 0 || cli_flush(&e) < 0)
 		status = cli_report(&e);
 	journal_result_release(&done);
+	in_use_release(&s.use);
 	chain_free(s.chain);
 	free(s.journal);
 	free(s.partial);

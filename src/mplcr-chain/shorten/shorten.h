@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "change/journal/journal.h"
 #include "image/chain.h"
+#include "image/in_use.h"
 
 struct shorten {
 	const char *image;  /* as given */
@@ -21,6 +22,7 @@ struct shorten {
 	uint64_t keep;      /* images, 0 where not given */
 	bool leave;         /* the files of merged layers stay */
 	bool json;
+	struct in_use use; /* --assume-unused */
 	int interrupt;
 
 	char *top;     /* absolute path, without links */
@@ -32,9 +34,12 @@ struct shorten {
 	size_t first, end; /* the layers that are not needed then: from first to before end */
 };
 
+/* Whether image `i` of the chain is changed, or goes. */
+bool shorten_touches(const struct shorten *s, size_t i);
+
 /* Merge as planned, all but the end: the journal says what goes then. Return 0 or -1. */
-int shorten_offline(const struct shorten *s, struct err *e);
-int shorten_live(const struct shorten *s, struct err *e);
+int shorten_offline(struct shorten *s, struct err *e);
+int shorten_live(struct shorten *s, struct err *e);
 
 /*
  * What is to be done at the end: `partial` (may be NULL), which is yet to be made, becomes the top that is there now, and

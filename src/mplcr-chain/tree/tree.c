@@ -82,7 +82,7 @@ static void find_frozen(struct tree *t)
 }
 
 /* What there is, in a line; and what could not be seen. */
-static void tell(const struct forest *f)
+static void tell(const struct forest *f, struct in_use *use)
 {
 	uint64_t stored = 0;
 	size_t broken = 0;
@@ -101,26 +101,32 @@ static void tell(const struct forest *f)
 	if (f->n_unread > 0)
 		cli_warn("%zu director%s could not be read: the picture is incomplete", f->n_unread,
 			 f->n_unread == 1 ? "y" : "ies");
+	if (in_use_blind(use))
+		cli_note("processes of other users cannot be seen, which may use the images: root sees them");
 }
 
 static int tree(char *const *dirs, size_t n, const struct options *o, struct err *e)
 {
-	struct forest *f = forest_read(dirs, n, true, e);
+	struct in_use use = { 0 };
+	struct forest *f = forest_read(dirs, n, &use, e);
 	struct tree t = { .forest = f };
 	int result;
 
-	if (!f)
+	if (!f) {
+		in_use_release(&use);
 		return -1;
+	}
 	t.common = common_directory(f);
 	find_frozen(&t);
 	result = o->json ? tree_draw_json(&t, e) : o->dot ? tree_draw_dot(&t, e) : tree_draw(&t, e);
 	if (result == 0)
 		result = cli_flush(e);
 	if (result == 0)
-		tell(f);
+		tell(f, &use);
 	free(t.common);
 	free(t.frozen);
 	free(t.first_frozen);
+	in_use_release(&use);
 	forest_free(f);
 	return result;
 }

@@ -173,20 +173,20 @@ static void check_image(const struct deep *d, struct job *job)
 	} else if (fd < 0 || fstat(fd, &before) < 0) {
 		job->outcome = JOB_FAILED;
 		err_sys(&job->why, errno, "cannot open it");
-	} else if (image_lock_use(fd) == IMAGE_WRITTEN) {
+	} else if (in_use_writers(&d->v->use, fd) == IMAGE_WRITTEN) {
 		job->outcome = JOB_IN_USE;
 	} else {
 		run_check(d, job, fd);
-		if (image_lock_use(fd) == IMAGE_WRITTEN || fstat(fd, &after) < 0 ||
+		if (in_use_writers(&d->v->use, fd) == IMAGE_WRITTEN || fstat(fd, &after) < 0 ||
 		    !same_time(&before.st_mtim, &after.st_mtim))
 			job->outcome = JOB_IN_USE;
 	}
 }
 
-static bool is_written(const struct job *job)
+static bool is_written(const struct deep *d, const struct job *job)
 {
 	for (size_t i = job->image; i < job->chain->n; i++)
-		if (image_lock_use_path(job->chain->images[i].path) == IMAGE_WRITTEN)
+		if (in_use_writers_path(&d->v->use, job->chain->images[i].path) == IMAGE_WRITTEN)
 			return true;
 	return false;
 }
@@ -199,12 +199,12 @@ static void compare_data(const struct deep *d, struct job *job)
 						  .interrupt = d->interrupt };
 	char now[DIGEST_HEX];
 
-	if (is_written(job))
+	if (is_written(d, job))
 		job->outcome = JOB_IN_USE;
 	else if (guest_data_digest(image->path, image_format_name(image->format), &limits, now, &job->why) < 0)
 		job->outcome = JOB_FAILED;
 	else if (strcmp(now, job->expected) != 0)
-		job->outcome = is_written(job) ? JOB_IN_USE : JOB_DIFFERS;
+		job->outcome = is_written(d, job) ? JOB_IN_USE : JOB_DIFFERS;
 }
 
 /* The next job, or NULL where all are taken. */
@@ -245,7 +245,7 @@ static void report(struct findings *f, const struct job *job)
 	case JOB_SOUND:
 		break;
 	case JOB_IN_USE:
-		findings_add(f, N_IN_USE, path, "a VM writes to it: it was not checked");
+		findings_add(f, N_IN_USE, path, "it is being written to: it was not checked");
 		break;
 	case JOB_NOT_CHECKABLE:
 		findings_add(f, N_NOT_CHECKED, path, "it was not checked: %s", job->why.text);
@@ -278,6 +278,7 @@ int deep_verify(struct verify *v, struct err *e)
 
 	if (result == 0) {
 		add_jobs(&d);
+		in_use_look(&v->use); /* not by several workers at once */
 		workers_run(work, &d, d.n);
 		cli_progress_end();
 	}

@@ -7,7 +7,6 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/text.h"
-#include "image/users.h"
 #include "verify/verify.h"
 
 #define SECTOR 512 /* bytes: QEMU rounds the size of a raw image up to it */
@@ -209,7 +208,7 @@ static void check_data_file(const struct place *p)
 		 (uint64_t)st.st_size < image->header.virtual_size)
 		findings_add(f, E_TRUNCATED, image->data_path,
 			     "it is the raw data file of '%s', and smaller than that disk", image->path);
-	else if (p->i && image_lock_use_path(image->data_path) == IMAGE_WRITTEN)
+	else if (p->i && in_use_writers_path(&p->v->use, image->data_path) == IMAGE_WRITTEN)
 		findings_add(f, E_BACKING_WRITTEN, image->data_path, "it is open for writing, the data file of '%s'",
 			     image->path);
 }
@@ -221,7 +220,7 @@ void verify_not_written(struct verify *v, const struct chain_image *image, const
 
 	if (image->use != IMAGE_WRITTEN)
 		return;
-	pid = image_users_pid(image->path, true);
+	in_use_file(&v->use, image->device, image->inode, &pid);
 	who = pid ? text_of("process %d", (int)pid) : text_copy("some process");
 	role = above ? text_of("it is the backing file of '%s'", above) : text_copy("a checkpoint has frozen it");
 	findings_add(&v->findings, E_BACKING_WRITTEN, image->path, "%s has it open for writing, and %s", who, role);

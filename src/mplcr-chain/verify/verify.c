@@ -60,7 +60,7 @@ struct chain *verify_read(struct verify *v, const char *path, const char *format
 	const struct chain_options options = {
 		.format = format,
 		.max_depth = max_depth,
-		.use = true,
+		.use = &v->use,
 		.end = true,
 		.may_open = may_open,
 		.on_image = on_image,
@@ -115,7 +115,7 @@ static int print_json(const struct verify *v, struct err *e)
 	return json_print(object, e);
 }
 
-static int print(const struct verify *v, struct err *e)
+static int print(struct verify *v, struct err *e)
 {
 	size_t faults = findings_count(&v->findings, 'E'), warnings = findings_count(&v->findings, 'W');
 
@@ -125,6 +125,8 @@ static int print(const struct verify *v, struct err *e)
 		findings_print(&v->findings);
 	if (cli_flush(e) < 0)
 		return -1;
+	if (v->use.looked && in_use_blind(&v->use))
+		cli_note("processes of other users cannot be seen, which may write to the images: root sees them");
 	cli_note("%zu image%s, %s: %zu fault%s, %zu warning%s", v->n_images, v->n_images == 1 ? "" : "s",
 		 is_sound(v) ? "sound" : "not sound", faults, faults == 1 ? "" : "s", warnings,
 		 warnings == 1 ? "" : "s");
@@ -139,6 +141,7 @@ static void verify_release(struct verify *v)
 		manifest_free(v->manifests[i]);
 	if (v->opinions)
 		opinions_free(v->opinions);
+	in_use_release(&v->use);
 	free(v->chains);
 	free(v->manifests);
 	findings_release(&v->findings);

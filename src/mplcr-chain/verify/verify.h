@@ -21,6 +21,7 @@
 #include <stddef.h>
 
 #include "image/chain.h"
+#include "image/in_use.h"
 #include "base/err.h"
 #include "base/path_list.h"
 #include "verify/findings.h"
@@ -54,6 +55,7 @@ struct verify {
 	struct manifest **manifests; /* of the checkpoints; disks of the chains are theirs */
 	size_t n_manifests;
 	size_t n_images;
+	struct in_use use;
 	struct opinions *opinions; /* NULL: nobody else is asked */
 };
 

@@ -74,9 +74,9 @@ static int check_whole(const struct chain *c, struct err *e)
 }
 
 /* Walks one chain. Returns 0, 1 where it is broken, or -1. */
-static int walk_one(const char *path, const struct walk_options *o, json_t *printed, struct err *e)
+static int walk_one(const char *path, const struct walk_options *o, struct in_use *use, json_t *printed, struct err *e)
 {
-	const struct chain_options options = { .max_depth = o->max_depth, .use = o->json };
+	const struct chain_options options = { .max_depth = o->max_depth, .use = o->json ? use : NULL };
 	_cleanup_chain_ struct chain *c = chain_read_with(path, &options);
 	_cleanup_json_ json_t *object = NULL;
 	struct err why;
@@ -97,15 +97,17 @@ static int walk_one(const char *path, const struct walk_options *o, json_t *prin
 static int walk_all(const struct path_list *images, const struct walk_options *o, struct err *e)
 {
 	_cleanup_json_ json_t *printed = json_object();
+	struct in_use use = { 0 };
 	int result = EXIT_DONE;
 
-	for (size_t i = 0; i < images->n; i++) {
-		int one = walk_one(images->paths[i], o, printed, e);
+	for (size_t i = 0; i < images->n && result >= 0; i++) {
+		int one = walk_one(images->paths[i], o, &use, printed, e);
 
-		if (one < 0)
-			return -1;
-		result = one ? EXIT_NO : result;
+		result = one < 0 ? -1 : one ? EXIT_NO : result;
 	}
+	in_use_release(&use);
+	if (result < 0)
+		return -1;
 	return cli_flush(e) < 0 ? -1 : result;
 }
 

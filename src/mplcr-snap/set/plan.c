@@ -15,7 +15,6 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "image/lock.h"
 #include "tool.h"
 
 /* --- the sources ------------------------------------------------------------------------------------------------ */
@@ -37,7 +36,7 @@ int set_open_source(const struct copy *c, struct err *e)
 	return fd >= 0 ? fd : err_sys(e, errno, "cannot open '%s'", c->source);
 }
 
-static int look_at_source(const struct set *s, struct copy *c, struct err *e)
+static int look_at_source(struct set *s, struct copy *c, struct err *e)
 {
 	_cleanup_close_ int fd = set_open_source(c, e);
 
@@ -47,9 +46,10 @@ static int look_at_source(const struct set *s, struct copy *c, struct err *e)
 		return err_sys(e, errno, "cannot open '%s'", c->source);
 	if (!S_ISREG(c->before.st_mode))
 		return err_set(e, "'%s' is not a regular file", c->source);
-	c->in_use = image_lock_use(fd) == IMAGE_WRITTEN;
+	/* in the pause no time is to be lost */
+	c->in_use = (in_frozen_pause() ? image_lock_use(fd) : in_use_writers(&s->use, fd)) == IMAGE_WRITTEN;
 	if (c->in_use && !s->options->live_ok && !in_frozen_pause()) {
-		in_use_error(c->source, "a copy would be torn", e);
+		in_use_error(&s->use, c->source, "a copy would be torn", e);
 		return err_hint(e, "freeze it first: mplcr-trigger, or mplcr-snap overlay --socket; or stop the VM. "
 				   "--live-ok copies it as it is");
 	}
@@ -235,6 +235,7 @@ int set_plan(struct set *s, const struct set_options *o, const struct path_list 
 	if (check_names(s, e) < 0)
 		return -1;
 	s->direct = !s->dir_partial && o->when == REFLINK_ALWAYS && !o->chain && s->n > SET_FEW;
+	in_use_say_blind(&s->use);
 	mark_new(s->mark, s->n);
 	return 0;
 }
@@ -244,6 +245,7 @@ void set_release(struct set *s)
 	for (size_t i = 0; i < s->n; i++)
 		copy_release(&s->copies[i]);
 	free(s->copies);
+	in_use_release(&s->use);
 	free(s->dir);
 	free(s->dir_partial);
 }

@@ -17,6 +17,7 @@
 
 #include "base/err.h"
 #include "base/path_list.h"
+#include "image/in_use.h"
 #include "set/mark.h"
 
 #define SET_NONE SIZE_MAX
@@ -35,7 +36,7 @@ struct copy {
 	char *path;         /* of the copy */
 	char *partial;      /* where it is made; NULL until it is */
 	struct stat before; /* the source's */
-	bool in_use;        /* a VM has the source open for writing */
+	bool in_use;        /* somebody has the source open for writing */
 	bool shared;        /* the data is shared, not copied */
 	bool published;     /* it is at `path` now */
 
@@ -58,6 +59,7 @@ struct set_options {
 };
 
 struct set {
+	struct in_use use;
 	const struct set_options *options;
 	struct copy *copies;
 	size_t n;

@@ -10,7 +10,6 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "checkpoint/forest/impl.h"
-#include "image/users.h"
 
 static void free_image(struct forest_image *image)
 {
@@ -22,6 +21,7 @@ static void free_image(struct forest_image *image)
 	free(image->found_data);
 	free(image->also);
 	free(image->fault);
+	free(image->used);
 }
 
 void forest_free(struct forest *f)
@@ -49,30 +49,43 @@ void forest_free(struct forest *f)
 	free(f);
 }
 
-/* Notes the process for each image that is in use; one that writes before one that reads. */
-static void find_holders(struct forest *f)
+/* Who writes to the data file of an image writes to the image. */
+static void pass_on_writers(struct forest *f)
 {
-	struct image_users u = { 0 };
-	bool looked = false;
-
 	for (size_t i = 0; i < f->n_images; i++) {
 		struct forest_image *image = &f->images[i];
-		const struct image_user *user;
 
-		if (image->use == IMAGE_UNUSED)
-			continue;
-		if (!looked)
-			image_users_look(&u);
-		looked = true;
-		user = image_users_find(&u, image->device, image->inode);
-		image->pid = user ? user->pid : 0;
+		for (size_t k = 0; k < image->n_also && image->use != IMAGE_WRITTEN; k++) {
+			const struct forest_image *part = &f->images[image->also[k]];
+
+			if (part->use != IMAGE_WRITTEN)
+				continue;
+			image->use = part->use;
+			image->pid = part->pid;
+			free(image->used);
+			image->used = text_of("it needs '%s': %s", path_base(part->path), part->used);
+		}
 	}
-	image_users_release(&u);
 }
 
-struct forest *forest_read(char *const *dirs, size_t n, bool with_use, struct err *e)
+/* Notes who uses the images; also those that we may not open. */
+static void find_users(struct forest *f, struct in_use *u)
 {
-	struct forest_builder b = { .roots = memory_of(n + 1, sizeof(*b.roots)), .with_use = with_use };
+	for (size_t i = 0; i < f->n_images; i++) {
+		struct forest_image *image = &f->images[i];
+		enum image_use use = in_use_file(u, image->device, image->inode, &image->pid);
+
+		if (use > image->use)
+			image->use = use;
+		if (image->use != IMAGE_UNUSED)
+			image->used = in_use_words(u, image->device, image->inode, image->use);
+	}
+	pass_on_writers(f);
+}
+
+struct forest *forest_read(char *const *dirs, size_t n, struct in_use *use, struct err *e)
+{
+	struct forest_builder b = { .roots = memory_of(n + 1, sizeof(*b.roots)), .use = use };
 	int result = n > 0 ? 0 : -1;
 
 	b.forest = memory_of(1, sizeof(*b.forest));
@@ -85,7 +98,8 @@ struct forest *forest_read(char *const *dirs, size_t n, bool with_use, struct er
 		result = forest_walk(&b, e);
 	if (result == 0) {
 		forest_link(&b);
-		find_holders(b.forest);
+		if (use)
+			find_users(b.forest, use);
 	}
 	text_list_free(b.roots);
 	if (result == 0)
@@ -128,16 +142,6 @@ static char *claimed_by(const struct forest *f, size_t i, bool (*ignore)(void *c
 	return NULL;
 }
 
-/* What a running VM does with it, or NULL. */
-static char *used_by(const struct forest_image *image)
-{
-	const char *verb = image->use == IMAGE_WRITTEN ? "writes to it" : "has it open";
-
-	if (image->use == IMAGE_UNUSED)
-		return NULL;
-	return image->pid ? text_of("the VM of process %d %s", image->pid, verb) : text_of("a running VM %s", verb);
-}
-
 /* How the image `user` needs another one, as a clause; `backs`: as its backing file. */
 static char *needs(const struct forest_image *user, bool backs)
 {
@@ -167,5 +171,5 @@ char *forest_needed_by(const struct forest *f, size_t i, bool (*ignore)(void *ct
 			return text_of("checkpoint '%s' needs it", forest_checkpoint_name(c));
 	}
 	claimed = claimed_by(f, i, ignore, ctx);
-	return claimed ? claimed : used_by(&f->images[i]);
+	return claimed || !f->images[i].used ? claimed : text_copy(f->images[i].used);
 }

@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "base/path_list.h"
 #include "image/header/header.h"
-#include "image/lock.h"
+#include "image/in_use.h"
 #include "checkpoint/manifest.h"
 
 #define FOREST_NONE SIZE_MAX
@@ -41,8 +41,9 @@ struct forest_image {
 	bool outside;       /* it is not below the directories: something there needs it, or is a link to it */
 	size_t inside;      /* the checkpoint in whose directory it lies, or FOREST_NONE */
 	size_t n_above;     /* how many images have it as backing file, or as one of their `also`, or claim it */
-	enum image_use use; /* by a running VM */
+	enum image_use use; /* by any process */
 	pid_t pid;          /* of a process that uses it so, 0 where none is known */
+	char *used;         /* that in words: "the VM of process 42 writes to it"; NULL where it is unused */
 };
 
 struct forest_checkpoint {
@@ -84,12 +85,12 @@ struct forest {
  * Reads everything below the directories (a file among them stands for itself). Links to directories are not followed;
  * other filesystems are entered. A file is an image where its content or its name (.img, .raw, .ovl, .qcow2, …) says
  * so, or where an image or a checkpoint needs it. What a checkpoint directory holds is a part of that checkpoint; the
- * guest's RAM in it is no image. `with_use`: asks for locks too. Returns NULL only where a directory that was named
- * cannot be read.
+ * guest's RAM in it is no image. `use`: asks who uses the images; NULL: not asked. Returns NULL only where a directory
+ * that was named cannot be read.
  *
  * An image elsewhere that has left a claim with one of these is among them, as `outside`.
  */
-struct forest *forest_read(char *const *dirs, size_t n, bool with_use, struct err *e);
+struct forest *forest_read(char *const *dirs, size_t n, struct in_use *use, struct err *e);
 
 /* NULL is allowed. */
 void forest_free(struct forest *f);

@@ -19,7 +19,7 @@
 struct forest_builder {
 	struct forest *forest;
 	char **roots; /* the directories, absolute, without links; NULL-terminated */
-	bool with_use;
+	struct in_use *use;
 };
 
 /* What says that a file is an image. */

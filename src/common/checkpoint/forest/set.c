@@ -114,7 +114,7 @@ static void take_header(struct forest_image *image, struct image_header *h)
 }
 
 /* Opens the file and reads what it says. Nothing of that fails: it is a fault of the image. */
-static void look_into(struct forest_image *image, const char *path, bool with_use)
+static void look_into(struct forest_image *image, const char *path, struct in_use *use)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 	struct image_header h;
@@ -125,8 +125,8 @@ static void look_into(struct forest_image *image, const char *path, bool with_us
 		image->fault = text_copy(e.text);
 		return;
 	}
-	if (with_use)
-		image->use = image_lock_use(fd);
+	if (use)
+		image->use = in_use_fd(use, fd);
 	if (image_header_read(fd, &h, &e) == 0)
 		take_header(image, &h);
 	else
@@ -161,7 +161,7 @@ size_t forest_add(struct forest_builder *b, const char *path, const struct stat 
 			forest_make_raw(&f->images[there]);
 		return there;
 	}
-	look_into(&image, path, b->with_use);
+	look_into(&image, path, b->use);
 	if (why == FOREST_AS_RAW)
 		forest_make_raw(&image);
 	if (why == FOREST_BY_LOOK && image.format == IMAGE_RAW && !is_image_name(path)) {

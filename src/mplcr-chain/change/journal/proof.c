@@ -121,7 +121,7 @@ struct proof *proof_read(const struct journal *j, bool strict, struct err *e)
 		return NULL;
 	}
 	directories(p, &dirs);
-	p->forest = forest_read(dirs.paths, dirs.n, true, &why);
+	p->forest = forest_read(dirs.paths, dirs.n, &p->use, &why);
 	path_list_release(&dirs);
 	if (!p->forest)
 		set_fault(p, why.text);

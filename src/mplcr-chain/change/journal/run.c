@@ -20,6 +20,7 @@
 #include "checkpoint/names.h"
 #include "checkpoint/remove.h"
 #include "image/allocated.h"
+#include "image/in_use.h"
 
 struct run {
 	struct journal *j;
@@ -90,6 +91,22 @@ static int check_renames(const struct run *r, enum rename_state *states, struct 
 			return not_as_it_was(r, &r->j->renames[i].to, e);
 	}
 	return 0;
+}
+
+/* A VM that minds no locks may have been started since on a file that is to be replaced, and would write on without it. */
+static int check_replaced(const struct run *r, const enum rename_state *states, struct err *e)
+{
+	struct in_use use = { .processes = true }; /* locks may be ours */
+	int result = 0;
+
+	for (size_t i = 0; i < r->j->n_renames && result == 0; i++) {
+		_cleanup_free_ char *path = entry_path(r->j, &r->j->renames[i].to);
+
+		if (states[i] == RENAME_PENDING && r->j->renames[i].to.known)
+			result = in_use_refuse(&use, path, false, e);
+	}
+	in_use_release(&use);
+	return result;
 }
 
 static int check_scratch(const struct run *r, struct err *e)
@@ -262,7 +279,8 @@ static int run(struct run *r, struct err *e)
 	r->done->found = true;
 	/* one that was stored when all was yet to be prepared */
 	r->done->obsolete = r->j->scratch.n > 0 && r->j->n_renames == 0;
-	if (check_renames(r, states, e) < 0 || check_scratch(r, e) < 0)
+	if (check_renames(r, states, e) < 0 || check_scratch(r, e) < 0 ||
+	    (!r->done->obsolete && check_replaced(r, states, e) < 0))
 		return -1;
 	if (obey(r, states, e) == 0)
 		return finish(r, e);
