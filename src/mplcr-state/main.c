@@ -7,6 +7,7 @@ int main(int argc, char **argv)
 	static const struct cli *const verbs[] = {
 		&verb_info,
 		&verb_cat,
+		&verb_verify,
 		NULL,
 	};
 	static const struct cli cli = {

@@ -7,6 +7,7 @@
  *   saved/      what all of them look at: a saved VM, opened                              (saved.h)
  *   info/       what is in it: machine, memory, devices, their fields
  *   cat/        the whole as one ordinary migration stream                             (cat.h)
+ *   verify/     whether it is whole
  *
  * Below, in src/common/state: the stream, its memory (ram.h) and its devices (description.h). Saved VMs are only read.
  */
@@ -18,6 +19,6 @@
 #include "base/options.h"
 
 /* The verbs: main.c's table. */
-extern const struct cli verb_info, verb_cat;
+extern const struct cli verb_info, verb_cat, verb_verify;
 
 #endif

@@ -380,11 +380,11 @@ libqcow_that() {
 
 @test "every code is in the man page, and a test makes verify find it" {
     local code codes missing=''
-    codes=$(sed -nE 's/.*X\([A-Z_]+, "([A-Z-]+)".*/\1/p' "$project/src/mplcr-chain/verify/codes.h")
+    codes=$(sed -nE 's/.*X\([A-Z_]+, "([A-Z-]+)".*/\1/p' "$project/src/common/checkpoint/codes.h")
     [[ $(wc -w <<<"$codes") -gt 30 ]]
     for code in $codes; do
         grep -qE "^\.It Li $code\$" "$project/man/mplcr-chain.1" || missing+="$code is not in the man page"$'\n'
-        grep -qE "(finds|alone|found) $code( |$)" "$project"/tests/bats/chain*.bats || missing+="$code is in no test"$'\n'
+        grep -qE "(finds|alone|found) $code( |$)" "$project"/tests/bats/{chain,state}*.bats || missing+="$code is in no test"$'\n'
     done
     for code in $(sed -nE 's/^\.It Li ([EWN]-[A-Z-]+)$/\1/p' "$project/man/mplcr-chain.1"); do
         grep -qx "$code" <<<"$codes" || missing+="$code of the man page is no code"$'\n'

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "verify/findings.h"
+#include "checkpoint/findings.h"
 
 /* One file against what its seal says of it. Returns whether it is the same. */
 static bool check_file(struct findings *f, const char *path, const struct seal *s, const struct identity *then)

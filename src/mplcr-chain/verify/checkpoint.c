@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "checkpoint/disk_chain.h"
-#include "checkpoint/layout.h"
+#include "checkpoint/check.h"
 #include "image/identity.h"
 #include "qemu/image_path.h"
 #include "verify/verify.h"
@@ -18,46 +18,6 @@ struct checkpoint {
 	const struct manifest *m;
 	struct trust *trust;
 };
-
-/* --- its state -------------------------------------------------------------------------------------------------- */
-
-static void check_file(const struct checkpoint *c, const struct manifest_file *file)
-{
-	static const enum code codes[] = {
-		[MANIFEST_MISSING] = E_STATE_MISSING,
-		[MANIFEST_SIZE] = E_STATE_SIZE,
-		[MANIFEST_SUM] = E_STATE_SUM,
-	};
-
-	_cleanup_free_ char *path = text_of("%s/%s", c->m->checkpoint, file->name);
-	struct err e;
-	enum manifest_fault fault = manifest_check_file(file, c->m->checkpoint, c->v->options.sums, &e);
-
-	if (fault != MANIFEST_SOUND)
-		findings_add(&c->v->findings, codes[fault], path, "%s", e.text);
-}
-
-static void check_files(const struct checkpoint *c)
-{
-	for (size_t i = 0; i < c->m->n_files; i++)
-		check_file(c, &c->m->files[i]);
-	for (size_t i = 0; i < c->m->n_included; i++)
-		check_file(c, &c->m->included[i].copy);
-}
-
-/* That the manifest lists what its layout needs: what it lists is looked for by check_files. */
-static void check_layout(const struct checkpoint *c)
-{
-	struct findings *f = &c->v->findings;
-	const struct manifest *m = c->m;
-
-	if (m->layout->is_elsewhere)
-		findings_add(f, N_RECEIVER, m->checkpoint, "its state was sent to '%s': it is in no file", m->receiver);
-	for (size_t i = 0; m->layout->missing(m, i); i++)
-		findings_add(f, E_STATE_INCOMPLETE, m->checkpoint, "its manifest lists no %s", m->layout->missing(m, i));
-	for (char **name = m->left_out; name && *name; name++)
-		findings_add(f, N_LEFT_OUT, m->checkpoint, "disk '%s' is not in it, at the user's request", *name);
-}
 
 /* --- its disks -------------------------------------------------------------------------------------------------- */
 
@@ -215,8 +175,8 @@ void verify_checkpoint(struct verify *v, const char *dir)
 	trust_checkpoint(&trust, dir, v->options.trust_paths);
 	c.m = m;
 	c.trust = &trust;
-	check_layout(&c);
-	check_files(&c);
+	check_listed(&v->findings, m);
+	check_files(&v->findings, m, v->options.sums);
 	for (size_t i = 0; i < m->n_disks; i++)
 		check_disk(&c, &m->disks[i]);
 	trust_release(&trust);

@@ -9,7 +9,6 @@
  *   opinion.c            what the second parser says of all images  (second_opinion.h)
  *   claims.c             who needs the images, and lies elsewhere
  *   deep.c               --deep: what needs the whole of an image   (deep.h)
- *   findings.c, codes.h  what is found
  *
  * First all operands are read and looked at; then come the parts that need all chains: the second parser's answer, seals
  * (../seal/check.c), and --deep.
@@ -24,7 +23,7 @@
 #include "image/in_use.h"
 #include "base/err.h"
 #include "base/path_list.h"
-#include "verify/findings.h"
+#include "checkpoint/findings.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/trust.h"
 

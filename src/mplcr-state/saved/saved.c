@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/beneath.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "checkpoint/layout.h"
@@ -15,7 +16,7 @@
 
 int saved_open_file(int dirfd, const char *name, struct err *e)
 {
-	_cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_close_ int fd = beneath_open(dirfd, name);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every code that verify can print, with what it means in a line. The first letter is the severity: E a fault, W a
- * warning, N a note. The man page has the same list, with what to do (section FINDINGS).
+ * Every code that mplcr-chain verify and mplcr-state verify can print, with what it means in a line. The first letter is the
+ * severity: E a fault, W a warning, N a note. mplcr-chain(1) has the same list, with what to do (section FINDINGS).
  */
-#ifndef MPLCR_CHAIN_CODES_H
-#define MPLCR_CHAIN_CODES_H
+#ifndef MPLCR_CHECKPOINT_CODES_H
+#define MPLCR_CHECKPOINT_CODES_H
 
 #define CODES_X(X)                                                                                                     \
 	/* files */                                                                                                    \
@@ -56,6 +56,7 @@
 	X(E_STATE_SIZE, "E-STATE-SIZE", "a file of a checkpoint has another size than recorded")                       \
 	X(E_STATE_SUM, "E-STATE-SUM", "a file of a checkpoint has other content than recorded")                        \
 	X(E_STATE_INCOMPLETE, "E-STATE-INCOMPLETE", "a checkpoint does not contain the whole state of the VM")         \
+	X(E_STATE_STREAM, "E-STATE-STREAM", "a migration stream is damaged, or does not fit the manifest")             \
 	X(E_CHAIN_DIFFERS, "E-CHAIN-DIFFERS", "a backing file is another than the checkpoint recorded")                \
 	X(E_DISK_SIZE, "E-DISK-SIZE", "a frozen image is of another size than the disk was")                           \
 	X(E_FROZEN_ACTIVE, "E-FROZEN-ACTIVE", "the VM went on writing to the image that is said to be frozen")         \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "verify/findings.h"
+#include "checkpoint/findings.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What verify finds: a list of codes, each with the file that it is about and what is wrong there. */
-#ifndef MPLCR_CHAIN_FINDINGS_H
-#define MPLCR_CHAIN_FINDINGS_H
+#ifndef MPLCR_CHECKPOINT_FINDINGS_H
+#define MPLCR_CHECKPOINT_FINDINGS_H
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "verify/codes.h"
+#include "checkpoint/codes.h"
 
 #define FINDINGS_ONE(id, name, meaning) id,
 enum code { CODES_X(FINDINGS_ONE) CODES };
