@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "checkpoint/unfinished/unfinished.h"
 
 /* How long QEMU may still be busy with an earlier migration. */
 #define BUSY_MS 300
@@ -78,6 +79,30 @@ static int store(char *room, size_t size, const json_t *value, struct err *e)
 	return 0;
 }
 
+int changes_note(const struct changes *c, struct err *e)
+{
+	_cleanup_json_ json_t *capabilities = json_loads(c->capabilities, 0, NULL);
+	_cleanup_json_ json_t *parameters = json_loads(c->parameters, 0, NULL);
+	_cleanup_json_ json_t *patch = patch_any(&c->patch) ? patch_to_json(&c->patch) : NULL;
+	const struct unfinished now = {
+		.at_work = c->at_work,
+		.unbreakable = c->unbreakable,
+		.capabilities = capabilities,
+		.parameters = parameters,
+		.patch = patch,
+	};
+
+	return c->journal ? unfinished_note(c->journal, &now, e) : 0;
+}
+
+int changes_note_work(struct changes *c, struct err *e)
+{
+	if (c->at_work)
+		return 0;
+	c->at_work = true;
+	return changes_note(c, e);
+}
+
 /*
  * While QEMU still cleans up after an earlier background snapshot, its memory is registered with that one's
  * userfaultfd, and a new one is "not compatible with guest memory configuration". This passes in a moment, so try
@@ -109,7 +134,7 @@ int changes_capabilities(struct changes *c, struct qmp *q, const json_t *now, js
 	back_list = capability_list(back);
 	if (store(c->capabilities, sizeof(c->capabilities), back_list, e) < 0)
 		return -1;
-	return send_capabilities(q, set_list, e);
+	return changes_note(c, e) < 0 ? -1 : send_capabilities(q, set_list, e);
 }
 
 int changes_parameters(struct changes *c, struct qmp *q, const json_t *now, json_t *wanted, struct err *e)
@@ -125,7 +150,7 @@ int changes_parameters(struct changes *c, struct qmp *q, const json_t *now, json
 
 		json_object_update_missing(back, before);
 	}
-	if (store(c->parameters, sizeof(c->parameters), back, e) < 0)
+	if (store(c->parameters, sizeof(c->parameters), back, e) < 0 || changes_note(c, e) < 0)
 		return -1;
 	return qmp_run(q, "migrate-set-parameters", json_incref(set), NULL, e);
 }

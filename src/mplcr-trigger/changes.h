@@ -19,6 +19,8 @@
 
 #define MAX_FROZEN 64
 
+struct unfinished_journal;
+
 struct changed_overlay {
 	char path[PATH_MAX];
 	char node[32];             /* "" where QEMU chooses it */
@@ -28,6 +30,12 @@ struct changed_overlay {
 };
 
 struct changes {
+	/*
+	 * Where the tool also writes it all down, for recover: its alone, the guardian's undo must not follow it. NULL: nowhere
+	 * yet.
+	 */
+	struct unfinished_journal *journal;
+	bool at_work;     /* run state or migration are ours to undo, until the engine has ended well: for the journal */
 	bool was_running; /* the VM ran when we came */
 	bool run_state;   /* the VM may have been stopped by us, or by the migration that we started */
 	bool migration;   /* a migration may have been started */
@@ -46,8 +54,17 @@ struct changes {
 	struct changed_overlay overlays[MAX_FROZEN];
 };
 
+/* The block job that takes an overlay back. */
+#define UNDO_JOB "mplcr-undo"
+
 /* The name under which QEMU holds our pipe. */
 #define PIPE_NAME "mplcr-state"
+
+/*
+ * And that of the pipe's other end, which QEMU is given, too, where its migration must not fail: when we and the guardian
+ * have died, QEMU waits for a reader instead, and recover is one.
+ */
+#define PIPE_KEPT_NAME "mplcr-state-kept"
 
 /* Shared memory for the list; NULL with an error when there is none. */
 struct changes *changes_new(struct err *e);
@@ -58,6 +75,15 @@ struct changes *changes_new(struct err *e);
  */
 int changes_capabilities(struct changes *c, struct qmp *q, const json_t *now, json_t *wanted, struct err *e);
 int changes_parameters(struct changes *c, struct qmp *q, const json_t *now, json_t *wanted, struct err *e);
+
+/*
+ * Writes what is about to be changed in the VM into the journal, where there is one, unless it says so already. Not in the
+ * pause. Returns 0 or -1.
+ */
+int changes_note(const struct changes *c, struct err *e) __attribute__((warn_unused_result));
+
+/* We are about to stop the VM or to start a migration: as changes_note. */
+int changes_note_work(struct changes *c, struct err *e) __attribute__((warn_unused_result));
 
 /* Puts capabilities and parameters back. Returns 0 or -1. */
 int changes_put_back(struct changes *c, struct qmp *q, struct err *e);
@@ -71,6 +97,9 @@ void changes_release_names(struct changes *c);
  * with what is left and what to do about it.
  */
 int changes_undo(struct changes *c, struct qmp *q, struct err *e);
+
+/* The same where QEMU is gone: only files are left. Overlays that anyone uses or has written to stay, and are told of. */
+int changes_leave(struct changes *c, struct err *e);
 
 /* Whether anything is recorded. */
 bool changes_any(const struct changes *c);

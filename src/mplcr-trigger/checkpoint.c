@@ -30,9 +30,13 @@
 #include "base/clock.h"
 #include "base/interrupt.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "base/number.h"
+#include "base/path.h"
+#include "base/proc.h"
 #include "base/pulse.h"
 #include "checkpoint/store.h"
+#include "checkpoint/unfinished/unfinished.h"
 
 /* How long another client may hold the socket before we report it. */
 #define GREETING_MS 5000
@@ -143,10 +147,61 @@ static int make_partial(struct run *r, struct err *e)
 	return 0;
 }
 
+/* The disks that get overlays, in the order of the list of changes. The texts are the plan's; the list is to be freed. */
+static struct unfinished_disk *disks_of(const struct plan *p, size_t *n)
+{
+	struct unfinished_disk *list = memory_of(p->n_disks + 1, sizeof(*list));
+
+	for (size_t i = 0; i < p->n_disks; i++) {
+		const struct disk_plan *dp = &p->disks[i];
+
+		if (dp->overlay)
+			list[(*n)++] = (struct unfinished_disk){
+				.device = dp->disk->device,
+				.frozen = dp->disk->chain[0].path,
+				.format = dp->disk->chain[0].format,
+				.below = dp->disk->node,
+				.overlay = dp->overlay,
+				.node = (char *)dp->node,
+			};
+	}
+	return list;
+}
+
+static struct unfinished_process process_of(pid_t pid)
+{
+	return (struct unfinished_process){ pid, pid > 0 ? procinfo_started(pid) : 0 };
+}
+
+/* Begins the journal: what is meant to be done, before anything is. */
+static int begin_journal(struct run *r, struct err *e)
+{
+	size_t n = 0;
+	_cleanup_free_ struct unfinished_disk *disks = disks_of(&r->plan, &n);
+	_cleanup_free_ char *socket = path_real(r->options->socket);
+	char now[32];
+	struct stat pipe = { 0 };
+	const struct unfinished u = {
+		.partial = r->plan.partial,
+		.created = clock_utc(now),
+		.engine = (char *)r->choice.engine->name,
+		.socket = socket ? socket : (char *)r->options->socket,
+		.vm = process_of(r->survey.process.pid),
+		.tool = process_of(getpid()),
+		.pipe = fstat(r->pipe[0], &pipe) == 0 ? pipe.st_ino : 0,
+		.was_running = r->survey.running,
+		.disks = disks,
+		.n_disks = n,
+	};
+
+	r->changes->journal = unfinished_begin(&u, r->dirfd, e);
+	return r->changes->journal ? 0 : -1;
+}
+
 /* Claims the names of the plan: the checkpoint's directory, and the files for freezing the disks. */
 static int claim(struct run *r, struct err *e)
 {
-	if (make_partial(r, e) < 0)
+	if (make_partial(r, e) < 0 || begin_journal(r, e) < 0)
 		return -1;
 	r->freeze = (struct freeze){
 		.plan = &r->plan,
@@ -166,6 +221,7 @@ static int claim_names(struct run *r, struct err *e)
 	while (claim(r, e) < 0) {
 		if (e->sys != EEXIST)
 			return -1;
+		unfinished_end(steal_ptr(r->changes->journal));
 		changes_release_names(r->changes);
 		if (r->dirfd >= 0)
 			close(r->dirfd);
@@ -195,6 +251,7 @@ static int open_transport(struct run *r, struct err *e)
 {
 	const struct transport_ends ends = {
 		.pipe = r->pipe,
+		.keep = engine_is_unbreakable(r->choice.engine, &r->survey),
 		.dirfd = r->dirfd,
 		.options = r->options,
 		.survey = &r->survey,
@@ -211,7 +268,7 @@ static int open_transport(struct run *r, struct err *e)
 
 static int prepare(struct run *r, struct err *e)
 {
-	if (claim_names(r, e) < 0 ||
+	if (claim_names(r, e) < 0 || unfinished_sync(r->changes->journal, e) < 0 ||
 	    clones_open(&r->plan.includes, r->plan.partial, r->dirfd, INCLUDED_DIR, e) < 0 || open_transport(r, e) < 0)
 		return -1;
 	phase_done(r, "prepare");
@@ -276,7 +333,10 @@ static int check_and_publish(struct run *r, struct err *e)
 	r->manifest = record_build(r->options, &r->survey, &r->choice, &r->plan, &r->outcome, r->dirfd, e);
 	if (!r->manifest)
 		return -1;
-	return record_publish(r->manifest, r->trace, &r->plan, r->dirfd, e);
+	if (record_publish(r->manifest, r->trace, &r->plan, r->dirfd, e) < 0)
+		return -1;
+	unfinished_end(steal_ptr(r->changes->journal));
+	return 0;
 }
 
 /* --- the whole -------------------------------------------------------------------------------------------------- */
@@ -351,6 +411,8 @@ static void close_run(struct run *r)
 		close(r->dirfd);
 	if (r->interrupt >= 0)
 		close(r->interrupt);
+	if (r->changes)
+		unfinished_close(r->changes->journal);
 	if (r->changes)
 		munmap(r->changes, sizeof(*r->changes));
 }

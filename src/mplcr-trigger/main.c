@@ -2,6 +2,7 @@
 /* The command line of mplcr-trigger. */
 #include "checkpoint.h"
 #include "patched/patched.h"
+#include "recover/recover.h"
 
 #include "base/options.h"
 
@@ -23,11 +24,11 @@ static int trigger_main(int argc, char **argv)
 	return result < 0 ? cli_report(&e) : EXIT_DONE;
 }
 
-static const struct cli *const verbs[] = { &verb_end_live, NULL };
+static const struct cli *const verbs[] = { &verb_end_live, &verb_recover, NULL };
 
 static const struct cli tool = {
 	.tool = "mplcr-trigger",
-	.usage = "--socket PATH [OPTION]... [SECONDS]\nend-live --socket PATH",
+	.usage = "--socket PATH [OPTION]... [SECONDS]\nend-live --socket PATH\nrecover [--socket PATH] [--yes] [DIR]",
 	.about = "Takes a checkpoint of a running QEMU VM: memory and disks of one instant, in NAME.ckpt.\n"
 		 "The VM goes on. From that instant its disks write to new overlays or, with --disks reflink\n"
 		 "on a filesystem that can clone, to the same images.",

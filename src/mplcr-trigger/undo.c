@@ -17,6 +17,7 @@
 #include "qemu/vm.h"
 #include "checkpoint/claim.h"
 #include "checkpoint/remove.h"
+#include "image/has_data.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
@@ -107,19 +108,32 @@ static int overlay_in_use(struct qmp *q, const struct changed_overlay *o, char *
 	return 0;
 }
 
-#define COMMIT_JOB "mplcr-undo"
+
 
 /* Commits the overlay into its backing file, and makes that the VM's active image again. */
 static int commit_overlay(struct qmp *q, const struct changed_overlay *o, const char *node, struct err *e)
 {
 	bool by_node = qmp_version(q) >= QEMU_COMMIT_BASE_NODE;
-	json_t *what = json_of("{s:s, s:s, s:s}", "job-id", COMMIT_JOB, "device", node, by_node ? "base-node" : "base",
+	json_t *what = json_of("{s:s, s:s, s:s}", "job-id", UNDO_JOB, "device", node, by_node ? "base-node" : "base",
 			       by_node ? o->below : o->below_path);
 
-	if (block_job_held(q, "block-commit", what, COMMIT_JOB, BLOCK_JOB_RUNS, COMMIT_MS, e) < 0 ||
-	    block_job_wait(q, COMMIT_JOB, BLOCK_JOB_READY, COMMIT_MS, e) < 0)
+	if (block_job_held(q, "block-commit", what, UNDO_JOB, BLOCK_JOB_RUNS, COMMIT_MS, e) < 0 ||
+	    block_job_wait(q, UNDO_JOB, BLOCK_JOB_READY, COMMIT_MS, e) < 0)
 		return -1;
-	return block_job_held(q, "block-job-complete", json_of("{s:s}", "device", COMMIT_JOB), COMMIT_JOB,
+	return block_job_held(q, "block-job-complete", json_of("{s:s}", "device", UNDO_JOB), UNDO_JOB,
+			      BLOCK_JOB_GONE, COMMIT_MS, e);
+}
+
+/* One that was begun by someone who died since is brought to its end: until then nothing else can be done to its images. */
+static int finish_commit(struct qmp *q, struct err *e)
+{
+	struct block_job job;
+
+	if (block_job_look(q, UNDO_JOB, &job, e) < 0 || job.state == BLOCK_JOB_GONE)
+		return job.state == BLOCK_JOB_GONE ? 0 : -1;
+	if (block_job_wait(q, UNDO_JOB, BLOCK_JOB_READY, COMMIT_MS, e) < 0)
+		return -1;
+	return block_job_held(q, "block-job-complete", json_of("{s:s}", "device", UNDO_JOB), UNDO_JOB,
 			      BLOCK_JOB_GONE, COMMIT_MS, e);
 }
 
@@ -128,7 +142,7 @@ static int undo_overlay(struct qmp *q, const struct changed_overlay *o, struct e
 	_cleanup_free_ char *node = NULL;
 	bool used;
 
-	if (overlay_in_use(q, o, &node, &used, e) < 0)
+	if (finish_commit(q, e) < 0 || overlay_in_use(q, o, &node, &used, e) < 0)
 		return -1;
 	if (used && node && (commit_overlay(q, o, node, e) < 0 || overlay_in_use(q, o, NULL, &used, e) < 0))
 		return -1;
@@ -165,7 +179,9 @@ static bool is_written(const struct changed_overlay *o)
 {
 	struct stat st;
 
-	return stat(o->path, &st) == 0 && (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec != o->made_ns;
+	if (stat(o->path, &st) < 0)
+		return false;
+	return (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec != o->made_ns || image_has_data(o->path);
 }
 
 /* Whether some process has the image open: QEMU holds locks on its images (block/file-posix.c). */
@@ -191,7 +207,7 @@ static int remains_tell(const struct remains *r, struct err *e)
  * QEMU no longer answers. Usually it has ended, and nothing uses the overlays; an overlay that the guest wrote to, or
  * that some process has open, stays.
  */
-static int qemu_is_gone(struct changes *c, struct err *e)
+int changes_leave(struct changes *c, struct err *e)
 {
 	struct remains r = { .text = "" };
 	struct err why;
@@ -231,7 +247,7 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	qmp_set_interrupt(q, -1);
 	qmp_set_deadline(q, CLOCK_NEVER);
 	if (qmp_take_over(q, &why) < 0)
-		return qemu_is_gone(c, e);
+		return changes_leave(c, e);
 	if (c->migration && undo_migration(c, q, &why) < 0)
 		remains_add(&r, &why,
 			    patch_is_stuck(c) ? "the VM runs on; but this QEMU cannot migrate or be checkpointed "
@@ -242,12 +258,14 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	if (c->run_state) /* as early as possible; checked again at the end */
 		(void)!undo_run_state(q, c->was_running, false, &why);
 	if (!qmp_alive(q))
-		return qemu_is_gone(c, e);
+		return changes_leave(c, e);
 	if (changes_put_back(c, q, &why) < 0 && !patch_is_stuck(c))
 		remains_add(&r, &why, "query-migrate-capabilities and query-migrate-parameters show what is set");
-	if (c->pipe) /* fails if the migration has taken it, as it should */
+	if (c->pipe) { /* fails if the migration has taken it, as it should, or was never given it */
 		(void)!qmp_run(q, "closefd", json_of("{s:s}", "fdname", PIPE_NAME), NULL, &why);
-	if (c->partial[0] && checkpoint_dir_remove(c->partial, &why) < 0)
+		(void)!qmp_run(q, "closefd", json_of("{s:s}", "fdname", PIPE_KEPT_NAME), NULL, &why);
+	}
+	if (c->partial[0] && checkpoint_dir_clear(c->partial, &why) < 0) /* makes room for the guest's data */
 		remains_add(&r, &why, "rm -r %s", c->partial);
 	for (size_t i = c->n_overlays; i-- > 0;) /* the last first, so that a chain of ours comes down in order */
 		if (undo_overlay(q, &c->overlays[i], &why) < 0)
@@ -257,6 +275,9 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	/* QEMU stopped a guest that wrote to an overlay while our state filled the disk (io-error) */
 	if (c->run_state && undo_run_state(q, c->was_running, true, &why) < 0)
 		remains_add(&r, &why, "send '%s' to its QMP socket", c->was_running ? "cont" : "stop");
+	/* what is still to be undone is in its journal */
+	if (c->partial[0] && !r.text[0] && checkpoint_dir_remove(c->partial, &why) < 0)
+		remains_add(&r, &why, "rm -r %s", c->partial);
 	*c = (struct changes){ 0 };
 	return remains_tell(&r, e);
 }

@@ -14,6 +14,7 @@
  *     kill           the client is killed (SIGKILL); not passed on
  *     kill-sent      the client is killed, then it is passed on
  *     kill-answered  passed on; the client is killed when the answer comes
+ *     both, both-sent, both-answered  the same, and its children (the guardian) with it
  *     int, term, tstp, halt
  *                    SIGINT, SIGTERM, SIGTSTP or SIGSTOP to the client; passed on
  *     halt-answered  passed on; SIGSTOP to the client when the answer comes
@@ -22,6 +23,7 @@
  *     wrong-id, no-id, twice, event (an event before it), garbage (a line before it), half-hang, half-close,
  *     huge (100 MB instead of it), text:BYTES (instead of it), return:JSON: what happens to the answer
  */
+#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 
@@ -115,13 +117,61 @@ static void say_huge(void)
 	free(much);
 }
 
+/* --- killing the client ----------------------------------------------------------------------------------------- */
+
+/* The parent of a process (proc(5), stat), or 0. */
+static pid_t parent_of(pid_t pid)
+{
+	char path[64], text[512];
+	const char *end;
+	FILE *f;
+	size_t n;
+	int parent = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	end = strrchr(text, ')'); /* of the name, which may hold anything */
+	return end && sscanf(end, ") %*c %d", &parent) == 1 ? parent : 0;
+}
+
+static void kill_children(pid_t pid)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	while (proc && (entry = readdir(proc)) != NULL) {
+		pid_t child = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (child > 0 && parent_of(child) == pid)
+			kill(child, SIGKILL);
+	}
+	if (proc)
+		closedir(proc);
+}
+
+/* Kills the client and its children: it stands still meanwhile, so that it cannot start others. */
+static void kill_both(void)
+{
+	kill(client.pid, SIGSTOP);
+	kill_children(client.pid);
+	kill(client.pid, SIGKILL);
+}
+
 /* Hands an answer, or the greeting, to the client, the way that the rule says. */
 static void deliver(const struct rule *r, const char *line)
 {
 	json_t *message = json_loads(line, 0, NULL);
 
-	if (is(r, "kill-answered") || is(r, "halt-answered")) {
-		kill(client.pid, is(r, "kill-answered") ? SIGKILL : SIGSTOP);
+	if (is(r, "kill-answered") || is(r, "halt-answered") || is(r, "both-answered")) {
+		if (is(r, "both-answered"))
+			kill_both();
+		else
+			kill(client.pid, is(r, "kill-answered") ? SIGKILL : SIGSTOP);
 		end_say(&client, line);
 	} else if (is(r, "lose") || is(r, "mute")) {
 		;
@@ -222,9 +272,11 @@ static bool act(const struct rule *r, json_t *id)
 	}
 	if (is(r, "mute"))
 		return false;
-	if (is(r, "close") || is(r, "kill")) {
+	if (is(r, "close") || is(r, "kill") || is(r, "both")) {
 		if (is(r, "kill"))
 			kill(client.pid, SIGKILL);
+		else if (is(r, "both"))
+			kill_both();
 		else
 			end_close(&client);
 		return false;
@@ -235,6 +287,8 @@ static bool act(const struct rule *r, json_t *id)
 		fprintf(stderr, "fake-qmp: failed: %s\n", r->value);
 	if (is(r, "kill-sent"))
 		kill(client.pid, SIGKILL);
+	if (is(r, "both-sent"))
+		kill_both();
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		if (is(r, signals[i].action))
 			kill(client.pid, signals[i].number);

@@ -268,8 +268,8 @@ static bool is_dots(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* Empties the directory `fd` (and closes it), with directories in it down to `levels`. */
-static int empty_dir(int fd, int levels)
+/* Empties the directory `fd` (and closes it), with directories in it down to `levels`; the entry `keep` (or NULL) stays. */
+static int empty_dir(int fd, int levels, const char *keep)
 {
 	DIR *dir = fdopendir(fd);
 	struct dirent *entry;
@@ -282,10 +282,11 @@ static int empty_dir(int fd, int levels)
 	while ((entry = readdir(dir)) != NULL) {
 		int child;
 
-		if (is_dots(entry->d_name) || unlinkat(fd, entry->d_name, 0) == 0)
+		if (is_dots(entry->d_name) || (keep && strcmp(entry->d_name, keep) == 0) ||
+		    unlinkat(fd, entry->d_name, 0) == 0)
 			continue;
 		child = levels > 0 ? open_child(fd, entry->d_name) : -1;
-		if (child < 0 || empty_dir(child, levels - 1) < 0 || unlinkat(fd, entry->d_name, AT_REMOVEDIR) < 0)
+		if (child < 0 || empty_dir(child, levels - 1, NULL) < 0 || unlinkat(fd, entry->d_name, AT_REMOVEDIR) < 0)
 			result = -1;
 	}
 	closedir(dir);
@@ -296,17 +297,38 @@ static int remove_to(const char *path, int levels)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	return fd < 0 || empty_dir(fd, levels) < 0 ? -1 : rmdir(path);
+	return fd < 0 || empty_dir(fd, levels, NULL) < 0 ? -1 : rmdir(path);
+}
+
+bool dir_is_empty(int fd)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+	struct dirent *entry;
+
+	if (!dir)
+		return false;
+	while ((entry = readdir(dir)) != NULL && is_dots(entry->d_name))
+		;
+	closedir(dir);
+	return !entry;
 }
 
 int dir_empty(int fd)
 {
-	return empty_dir(fd, INT_MAX);
+	return empty_dir(fd, INT_MAX, NULL);
 }
 
 int dir_remove(const char *path)
 {
 	return remove_to(path, 1);
+}
+
+int dir_clear(const char *path, const char *keep)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -1 : empty_dir(fd, 1, keep);
 }
 
 int dir_remove_tree(const char *path, struct err *e)

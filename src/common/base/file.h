@@ -82,8 +82,14 @@ int dir_make_parents(const char *path, struct err *e) __attribute__((warn_unused
  */
 int dir_remove(const char *path);
 
+/* The same of what is in it, but for the entry `keep`: the directory stays, too. */
+int dir_clear(const char *path, const char *keep) __attribute__((warn_unused_result));
+
 /* The same with everything in it, however deep. A missing directory is not an error. Returns 0 or -1. */
 int dir_remove_tree(const char *path, struct err *e) __attribute__((warn_unused_result));
+
+/* Whether the directory, open as `fd`, has nothing in it. */
+bool dir_is_empty(int fd);
 
 /*
  * Empties the directory `fd`, however deep, and closes it; does not enter or remove other filesystems in it, bind

@@ -9,6 +9,9 @@
 char *path_dir(const char *path);
 const char *path_base(const char *path);
 
+/* Whether `name` is that of an entry of a directory, and leads nowhere else: no slash, not "." or "..", not too long. NULL is none. */
+bool path_is_name(const char *name);
+
 /* `path` without the slashes at its end; "/" stays. */
 char *path_trimmed(const char *path);
 

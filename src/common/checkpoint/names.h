@@ -22,6 +22,7 @@
 /* In the directory, beside the files of the state. */
 #define MANIFEST_NAME "checkpoint.json"
 #define TRACE_NAME "trace.jsonl"
+#define UNFINISHED_NAME "undo.jsonl" /* until it is whole (unfinished.h) */
 #define CLONES_DIR "disks"     /* the images that were cloned */
 #define INCLUDED_DIR "include" /* the user's files that were included */
 

@@ -34,6 +34,14 @@ int checkpoint_dir_remove(const char *dir, struct err *e)
 	return dir_remove(dir) == 0 || errno == ENOENT ? 0 : err_sys(e, errno, "cannot remove '%s'", dir);
 }
 
+int checkpoint_dir_clear(const char *dir, struct err *e)
+{
+	if (remove_snapshot(dir, e) < 0)
+		return -1;
+	return dir_clear(dir, UNFINISHED_NAME) == 0 || errno == ENOENT ? 0
+								       : err_sys(e, errno, "cannot empty '%s'", dir);
+}
+
 /* --- the directory ---------------------------------------------------------------------------------------------- */
 
 /* A directory that is to go. The opened directory that it lies in leads to it, wherever that is moved meanwhile. */

@@ -32,4 +32,7 @@ int checkpoint_remove_at(int dirfd, const char *name, const char *shown, struct 
  */
 int checkpoint_dir_remove(const char *dir, struct err *e) __attribute__((warn_unused_result));
 
+/* The same, but for the journal of what is to be undone (unfinished.h): the directory stays with that. Returns 0 or -1. */
+int checkpoint_dir_clear(const char *dir, struct err *e) __attribute__((warn_unused_result));
+
 #endif

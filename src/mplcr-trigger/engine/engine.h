@@ -164,6 +164,9 @@ int engines_probe(struct engines *all, struct survey *s, const char *socket, str
 void engines_abandon(const struct engines *all);
 void engines_release(struct engines *all);
 
+/* Whether its migration of this VM must not be broken off (`breakable`). */
+bool engine_is_unbreakable(const struct engine *engine, const struct survey *s);
+
 /*
  * The whole run of row `i`: sets capabilities and parameters, does the engine's own steps, puts everything back, then
  * calls its after_pause. Returns 0 or -1.

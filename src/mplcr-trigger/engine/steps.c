@@ -88,6 +88,11 @@ static int others_step_aside(const struct engines *all, size_t i, struct engine_
 	return 0;
 }
 
+bool engine_is_unbreakable(const struct engine *engine, const struct survey *s)
+{
+	return engine->breakable && !engine->breakable(s);
+}
+
 int engine_run(const struct engines *all, size_t i, struct engine_job *j, struct err *e)
 {
 	const struct engine *engine = all->rows[i];
@@ -95,14 +100,17 @@ int engine_run(const struct engines *all, size_t i, struct engine_job *j, struct
 	_cleanup_json_ json_t *parameters = parameters_wanted(engine, j);
 
 	j->changes->was_running = j->survey->running;
-	j->changes->unbreakable = engine->breakable && !engine->breakable(j->survey);
+	j->changes->unbreakable = engine_is_unbreakable(engine, j->survey);
 	if (changes_capabilities(j->changes, j->q, j->survey->capabilities, capabilities, e) < 0 ||
 	    changes_parameters(j->changes, j->q, j->survey->parameters, parameters, e) < 0 ||
 	    others_step_aside(all, i, j, e) < 0 || engine->run(j, e) < 0)
 		return -1;
 	if (vm_sample(j, "saved", NULL, e) < 0) /* the final figures, for the trace */
 		return -1;
-	return changes_put_back(j->changes, j->q, e);
+	if (changes_put_back(j->changes, j->q, e) < 0)
+		return -1;
+	j->changes->at_work = false;
+	return changes_note(j->changes, e);
 }
 
 /* --- events and samples ----------------------------------------------------------------------------------------- */
@@ -245,6 +253,8 @@ int vm_stop(struct engine_job *j, struct err *e)
 {
 	if (!j->survey->running)
 		return 0;
+	if (changes_note_work(j->changes, e) < 0)
+		return -1;
 	j->changes->run_state = true;
 	j->pause_began = clock_ns();
 	if (qmp_run(j->q, "stop", NULL, NULL, e) < 0)
@@ -254,6 +264,8 @@ int vm_stop(struct engine_job *j, struct err *e)
 
 int vm_migrate(struct engine_job *j, struct err *e)
 {
+	if (changes_note_work(j->changes, e) < 0)
+		return -1;
 	j->changes->migration = true;
 	j->changes->run_state = true; /* a migration stops the VM, and may start it again */
 	set_status(j, "setup");

@@ -20,6 +20,7 @@
 #include "base/memory.h"
 #include "base/json.h"
 #include "checkpoint/claim.h"
+#include "checkpoint/unfinished/unfinished.h"
 #include "qemu/overlay_set.h"
 
 /* The overlays of the plan; the list is the caller's to free. */
@@ -41,28 +42,51 @@ static struct overlay_set set_of(const struct plan *p)
 	return set;
 }
 
-/* Puts a file on the list of changes. */
+/* Where claimed files are noted, and why the first of those that could not be was not. */
+struct noting {
+	struct changes *changes;
+	int result;
+	struct err why;
+};
+
+/* Puts a file on the list of changes, and into the journal. */
 static void note_claimed(void *ctx, const struct disk_overlay *claimed)
 {
-	struct changes *c = ctx;
+	struct noting *n = ctx;
+	struct changes *c = n->changes;
 	struct changed_overlay *o = &c->overlays[c->n_overlays];
 
 	snprintf(o->path, sizeof(o->path), "%s", claimed->path);
 	snprintf(o->node, sizeof(o->node), "%s", claimed->node);
 	snprintf(o->below, sizeof(o->below), "%s", claimed->disk->node);
 	snprintf(o->below_path, sizeof(o->below_path), "%s", claimed->disk->chain[0].path);
+	if (n->result == 0)
+		n->result = unfinished_claimed(c->journal, c->n_overlays, o->path, &n->why);
 	c->n_overlays++;
 }
 
-/* Remembers when a new overlay was last written. */
-static int note_time(struct changed_overlay *o, struct err *e)
+/* Claims all names. */
+static int claim(struct overlay_set *set, const struct freeze *f, struct err *e)
 {
+	struct noting noting = { .changes = f->changes };
+
+	if (overlay_set_claim(set, &f->survey->process, note_claimed, &noting, e) < 0)
+		return -1;
+	if (noting.result < 0)
+		*e = noting.why;
+	return noting.result;
+}
+
+/* Remembers when overlay number `i`, which is new, was last written. */
+static int note_time(struct changes *c, size_t i, struct err *e)
+{
+	struct changed_overlay *o = &c->overlays[i];
 	struct stat st;
 
 	if (stat(o->path, &st) < 0)
 		return err_sys(e, errno, "cannot stat '%s'", o->path);
 	o->made_ns = (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
-	return 0;
+	return unfinished_made(c->journal, i, o->made_ns, e);
 }
 
 /* Some images, such as encrypted ones, can only be frozen by a clone. */
@@ -92,12 +116,12 @@ static int prepare(const struct freeze *f, struct err *e)
 	_cleanup_free_ struct disk_overlay *list = set.list;
 	struct changes *c = f->changes;
 
-	if (overlay_set_claim(&set, &f->survey->process, note_claimed, c, e) < 0)
+	if (claim(&set, f, e) < 0)
 		return -1;
 	if (!f->plan->queued && overlay_set_create(&set, f->deadline, f->interrupt, e) < 0)
 		return -1;
 	for (size_t i = 0; i < c->n_overlays; i++)
-		if (note_time(&c->overlays[i], e) < 0)
+		if (note_time(c, i, e) < 0)
 			return -1;
 	leave_claims(&set);
 	/* written back now, QEMU need not flush it inside the pause */

@@ -78,16 +78,20 @@ static json_t *mplm_settings(const struct mplm *m, bool enable)
 int patch_set(struct changes *c, const struct mplm *m, bool enable, struct qmp *q, struct err *e)
 {
 	c->patch.mplm = true;
+	if (changes_note(c, e) < 0)
+		return -1;
 	return qmp_run(q, "set-mplm-migration", mplm_settings(m, enable), NULL, e);
 }
 
-/* Runs one command of the patch, noted as on (or off again) in `flag`. */
-static int turn(struct qmp *q, const char *command, bool *flag, bool on, struct err *e)
+/* Runs one command of the patch, noted as on (or off again) in `flag`, which is one of `c`. */
+static int turn(struct changes *c, struct qmp *q, const char *command, bool *flag, bool on, struct err *e)
 {
 	if (*flag == on)
 		return 0;
 	if (on)
 		*flag = true;
+	if (on && changes_note(c, e) < 0)
+		return -1;
 	if (qmp_run(q, command, NULL, NULL, e) < 0)
 		return -1;
 	*flag = on;
@@ -96,22 +100,40 @@ static int turn(struct qmp *q, const char *command, bool *flag, bool on, struct 
 
 int patch_enable(struct changes *c, struct qmp *q, struct err *e)
 {
-	return turn(q, "live-checkpointing-enable", &c->patch.live, true, e);
+	return turn(c, q, "live-checkpointing-enable", &c->patch.live, true, e);
 }
 
 int patch_extend_live(struct changes *c, struct qmp *q, struct err *e)
 {
-	return turn(q, "set-mplm-extend-live", &c->patch.extended, true, e);
+	return turn(c, q, "set-mplm-extend-live", &c->patch.extended, true, e);
 }
 
 int patch_end_live(struct changes *c, struct qmp *q, struct err *e)
 {
-	return turn(q, "set-mplm-end-live", &c->patch.extended, false, e);
+	return turn(c, q, "set-mplm-end-live", &c->patch.extended, false, e);
 }
 
 int patch_max_rate(struct changes *c, struct qmp *q, struct err *e)
 {
-	return turn(q, "enable-max-migration-rate-limit", &c->patch.max_rate, true, e);
+	return turn(c, q, "enable-max-migration-rate-limit", &c->patch.max_rate, true, e);
+}
+
+json_t *patch_to_json(const struct changed_patch *p)
+{
+	return json_of("{s:b, s:b, s:b, s:b, s:b}", "live", p->live, "max_rate", p->max_rate, "extended", p->extended,
+		       "mplm", p->mplm, "job", p->job[0] != '\0');
+}
+
+void patch_from_json(struct changed_patch *p, const json_t *json, const char *socket)
+{
+	*p = (struct changed_patch){
+		.live = json_flag(json, "live"),
+		.max_rate = json_flag(json, "max_rate"),
+		.extended = json_flag(json, "extended"),
+		.mplm = json_flag(json, "mplm"),
+	};
+	if (json_flag(json, "job"))
+		snprintf(p->job, sizeof(p->job), "%s.mplcr/job", socket);
 }
 
 bool patch_any(const struct changed_patch *p)
@@ -127,9 +149,9 @@ int patch_off(struct changes *c, struct qmp *q, struct err *e)
 
 	if (patch_end_live(c, q, e) < 0)
 		result = -1;
-	if (turn(q, "live-checkpointing-disable", &p->live, false, e) < 0)
+	if (turn(c, q, "live-checkpointing-disable", &p->live, false, e) < 0)
 		result = -1;
-	if (turn(q, "disable-max-migration-rate-limit", &p->max_rate, false, e) < 0)
+	if (turn(c, q, "disable-max-migration-rate-limit", &p->max_rate, false, e) < 0)
 		result = -1;
 	if (p->mplm && qmp_run(q, "set-mplm-migration", mplm_settings(&usual, true), NULL, e) < 0)
 		result = -1;

@@ -8,6 +8,7 @@
 #ifndef TRIGGER_PATCHED_H
 #define TRIGGER_PATCHED_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "base/err.h"
@@ -19,6 +20,9 @@ struct qmp;
 
 /* Whether anything of it is on. */
 bool patch_any(const struct changed_patch *p);
+/* What of it is on, for the journal of the checkpoint; and back: on the VM whose socket is `socket`, absolute. */
+json_t *patch_to_json(const struct changed_patch *p);
+void patch_from_json(struct changed_patch *p, const json_t *json, const char *socket);
 /* Removes the directory that makes its script run the user's command, and the socket for end-live. */
 void patch_remove_files(struct changes *c);
 /* Switches off what is on. Returns 0 or -1. */

@@ -32,6 +32,8 @@
 
 struct receiver {
 	struct sink *sink;
+	struct qmp *q;
+	bool kept; /* QEMU has the end to read, too */
 	int fd;
 	bool joined;
 	pthread_t thread;
@@ -126,6 +128,13 @@ static int give_end(const struct transport_ends *ends, int to_qemu, struct err *
 	return qmp_run_fd(ends->q, "getfd", json_of("{s:s}", "fdname", PIPE_NAME), to_qemu, e);
 }
 
+/* And the other one, where it is to have that. */
+static int give_kept(struct receiver *r, const struct transport_ends *ends, struct err *e)
+{
+	r->kept = ends->keep;
+	return r->kept ? qmp_run_fd(ends->q, "getfd", json_of("{s:s}", "fdname", PIPE_KEPT_NAME), r->fd, e) : 0;
+}
+
 static int start_thread(struct receiver *r, struct err *e)
 {
 	int failed = pthread_create(&r->thread, NULL, read_stream, r);
@@ -142,8 +151,9 @@ static void *open_pipe(const struct transport_ends *ends, struct err *e)
 
 	r->fd = steal_fd(&ends->pipe[0]);
 	r->joined = true;
+	r->q = ends->q;
 	r->sink = open_sink(ends->dirfd, ends->options, ends->survey, e);
-	if (r->sink && give_end(ends, to_qemu, e) == 0 && start_thread(r, e) == 0)
+	if (r->sink && give_end(ends, to_qemu, e) == 0 && give_kept(r, ends, e) == 0 && start_thread(r, e) == 0)
 		return r;
 	close(r->fd);
 	release(r);
@@ -166,6 +176,8 @@ static const struct sink_result *finish(void *own, struct err *e)
 		*e = r->why;
 		return NULL;
 	}
+	if (r->kept && qmp_run(r->q, "closefd", json_of("{s:s}", "fdname", PIPE_KEPT_NAME), NULL, e) < 0)
+		return NULL;
 	return sink_finish(r->sink, e);
 }
 

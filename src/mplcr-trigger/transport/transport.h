@@ -21,6 +21,7 @@ struct survey;
 /* The means of a transport; borrowed. */
 struct transport_ends {
 	int *pipe; /* [0] to read; the guardian has it, too. An end taken over becomes -1 */
+	bool keep; /* QEMU gets the end to read, too, so that it never finds the pipe broken */
 	int dirfd; /* the checkpoint's directory */
 	const struct options *options;
 	const struct survey *survey;

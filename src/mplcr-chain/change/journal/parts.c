@@ -15,34 +15,6 @@
 #include "base/text.h"
 #include "change/journal/journal.h"
 
-int file_id_at(int dirfd, const char *name, struct file_id *id)
-{
-	struct stat st;
-
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -1;
-	*id = (struct file_id){ .directory = S_ISDIR(st.st_mode) };
-	if (!S_ISREG(st.st_mode) && !id->directory)
-		return 0;
-	id->device = st.st_dev;
-	id->inode = st.st_ino;
-	if (id->directory)
-		return 0;
-	id->size = (uint64_t)st.st_size;
-	id->ctime_ns = (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
-	return 0;
-}
-
-bool file_id_same(const struct file_id *a, const struct file_id *b)
-{
-	return a->inode != 0 && a->device == b->device && a->inode == b->inode && a->directory == b->directory;
-}
-
-bool file_id_unchanged(const struct file_id *then, const struct file_id *now)
-{
-	return file_id_same(then, now) && then->size == now->size && then->ctime_ns == now->ctime_ns;
-}
-
 char *entry_path(const struct journal *j, const struct entry *x)
 {
 	return path_join(j->places[x->place].dir, x->name);

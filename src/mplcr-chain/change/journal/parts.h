@@ -9,19 +9,12 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/file_id.h"
 #include "base/key.h"
 
 #define JOURNAL_SCHEMA "mplcr.chain.journal/2"
 #define JOURNAL_KIND "journal" /* of its signature */
 #define JOURNAL_MAX_BYTES (64 << 20)
-
-/* Which file or directory it is. */
-struct file_id {
-	uint64_t device, inode;
-	uint64_t size;    /* bytes; 0 of a directory, which may change */
-	int64_t ctime_ns; /* the same */
-	bool directory;
-};
 
 struct place {
 	char *dir; /* absolute, without links */
@@ -55,15 +48,6 @@ struct journal {
 	struct entries checkpoints, removals, tops, scratch;
 	bool stored;
 };
-
-/*
- * What `name` in the directory is, a link itself. What is no file or directory has inode 0, and is the same as nothing.
- * Returns 0, or -1 with errno.
- */
-int file_id_at(int dirfd, const char *name, struct file_id *id);
-/* Whether it is the same one; and whether nobody has changed it. */
-bool file_id_same(const struct file_id *a, const struct file_id *b);
-bool file_id_unchanged(const struct file_id *then, const struct file_id *now);
 
 /* Where the entry is, as a path; malloc'd. */
 char *entry_path(const struct journal *j, const struct entry *x);

@@ -18,6 +18,7 @@
 #include "base/host.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/own.h"
 #include "base/path.h"
 #include "base/text.h"
 
@@ -28,19 +29,13 @@ static int malformed(const char *what, struct err *e)
 	return err_set(e, "its '%s' is malformed", what);
 }
 
-static bool is_name(const char *name)
-{
-	return name && name[0] && strlen(name) <= NAME_MAX && !strchr(name, '/') && strcmp(name, ".") != 0 &&
-	       strcmp(name, "..") != 0;
-}
-
 /* `known`: it must have an identity. */
 static int parse_entry(const json_t *item, const struct journal *j, bool known, struct entry *x)
 {
 	int64_t place = json_int(item, "place", -1);
 
 	*x = (struct entry){ .known = json_is_integer(json_object_get(item, "inode")) };
-	if (place < 0 || (uint64_t)place >= j->n_places || !is_name(json_text(item, "name")) || (known && !x->known))
+	if (place < 0 || (uint64_t)place >= j->n_places || !path_is_name(json_text(item, "name")) || (known && !x->known))
 		return -1;
 	x->place = (size_t)place;
 	x->name = text_copy(json_text(item, "name"));
@@ -117,20 +112,6 @@ int journal_parse(const json_t *json, struct journal *j, struct err *e)
 }
 
 /* --- whether it is ours, and of here ---------------------------------------------------------------------------- */
-
-/* Whether its file can be one that we wrote. */
-static int check_file(int dirfd, const char *name, struct err *e)
-{
-	struct stat st;
-
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(e, errno, "it cannot be opened");
-	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
-		return err_set(e, "it is a link, or not a file");
-	if (st.st_uid != geteuid() || st.st_mode & 022)
-		return err_set(e, "others can have written it");
-	return 0;
-}
 
 static int check_signature(const struct journal *j, const json_t *json, struct err *e)
 {
@@ -230,7 +211,7 @@ static int read_json(const struct journal *j, int dirfd, char **text, json_t **j
 {
 	size_t size;
 
-	if (check_file(dirfd, journal_name(j), e) < 0)
+	if (own_file(dirfd, journal_name(j), e) < 0)
 		return -1;
 	*text = file_read(dirfd, journal_name(j), JOURNAL_MAX_BYTES, &size, e);
 	if (!*text)
