@@ -168,7 +168,7 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 	return m;
 }
 
-/* The key that signs it, made where there is none: only now, so that a checkpoint that fails leaves none behind. */
+/* The key that signs it, made where there is none. */
 static struct key *signing_key(void)
 {
 	struct err why;

@@ -26,6 +26,8 @@
 	X(N_SMALLER, "N-SMALLER", "an overlay is smaller than its backing file")                                       \
 	X(W_LARGER, "W-LARGER", "an overlay is larger than its backing file")                                          \
 	X(W_BACKING_NEWER, "W-BACKING-NEWER", "a backing file was modified after its overlay")                         \
+	X(W_OVERLAY_AHEAD, "W-OVERLAY-AHEAD",                                                                          \
+	  "an unfinished checkpoint froze an image, and its overlay holds what the guest wrote since")                 \
 	X(E_BACKING_WRITTEN, "E-BACKING-WRITTEN", "somebody has an image open for writing that has overlays")          \
 	/* claims */                                                                                                   \
 	X(N_CLAIM_GONE, "N-CLAIM-GONE", "a claim says that an image is needed elsewhere, which is not so any more")    \

@@ -135,6 +135,9 @@ struct manifest {
  */
 struct manifest *manifest_load(const char *dir, struct err *e);
 
+/* The same of one that has not its name yet, NAME.ckpt.partial, which manifest_load refuses. */
+struct manifest *manifest_load_partial(const char *dir, struct err *e);
+
 /*
  * Signs the manifest that was loaded as `m` with this user's key, which is made if there is none. If the file says
  * something else by now, nothing is signed. Returns 0 or -1.

@@ -32,30 +32,42 @@ static json_t *load_json(int dirfd, const char *dir, const char *file, struct er
 	return json;
 }
 
-struct manifest *manifest_load(const char *dir, struct err *e)
+/* The manifest in the directory `dirfd` (closed), which is `dir`. */
+static struct manifest *load_at(int dirfd, const char *dir, struct err *e)
 {
-	_cleanup_free_ char *trimmed = path_trimmed(dir), *file = NULL;
-	_cleanup_close_ int dirfd = -1;
-	_cleanup_json_ json_t *json = NULL;
+	_cleanup_free_ char *file = text_of("%s/%s", dir, MANIFEST_NAME);
+	_cleanup_close_ int fd = dirfd;
+	_cleanup_json_ json_t *json = fd < 0 ? NULL : load_json(fd, dir, file, e);
 	struct manifest *m;
 
-	file = text_of("%s/%s", trimmed, MANIFEST_NAME);
-	dirfd = store_open(trimmed, e);
-	if (dirfd < 0)
-		return NULL;
-	json = load_json(dirfd, trimmed, file, e);
 	if (!json)
 		return NULL;
 	m = memory_of(1, sizeof(*m));
-	m->checkpoint = path_real(trimmed);
+	m->checkpoint = path_real(dir);
 	m->json = json_incref(json);
 	m->verdict = manifest_verify(json);
 	if (!m->checkpoint)
-		err_sys(e, errno, "cannot resolve '%s'", trimmed);
+		err_sys(e, errno, "cannot resolve '%s'", dir);
 	else if (manifest_read(m, json, file, e) == 0)
 		return m;
 	manifest_free(m);
 	return NULL;
+}
+
+struct manifest *manifest_load(const char *dir, struct err *e)
+{
+	_cleanup_free_ char *trimmed = path_trimmed(dir);
+
+	return load_at(store_open(trimmed, e), trimmed, e);
+}
+
+struct manifest *manifest_load_partial(const char *dir, struct err *e)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		err_sys(e, errno, "cannot open '%s'", dir);
+	return load_at(fd, dir, e);
 }
 
 int manifest_adopt(const struct manifest *m, struct err *e)

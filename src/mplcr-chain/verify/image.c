@@ -307,5 +307,7 @@ void verify_image(struct verify *v, const char *path)
 	trust_image(&trust, path, v->options.trust_paths);
 	c = verify_read(v, path, NULL, v->options.max_depth, NULL, &trust);
 	verify_chain(v, c, &trust, true);
+	if (c->images[0].state == CHAIN_OK)
+		verify_not_behind(v, &c->images[0], &trust);
 	trust_release(&trust);
 }

@@ -4,6 +4,7 @@
  *
  *   verify.c             options, operands, what is printed
  *   image.c              one operand that is an image; each image of a chain; each pair of image and backing file
+ *   ahead.c              an image that an unfinished checkpoint froze
  *   checkpoint.c         one operand that is a checkpoint
  *   remote.c             what QEMU says of images that are no local files
  *   opinion.c            what the second parser says of all images  (second_opinion.h)
@@ -77,6 +78,12 @@ void verify_chain(struct verify *v, const struct chain *c, struct trust *trust, 
 
 /* Finds that somebody writes to an image that must not change: `above` is its overlay, or (NULL) it is frozen. */
 void verify_not_written(struct verify *v, const struct chain_image *image, const char *above);
+
+/*
+ * Whether an unfinished checkpoint beside the image, the top of its chain, froze it, and its disk went on with an overlay that
+ * holds data: who starts from the image forks the disk.
+ */
+void verify_not_behind(struct verify *v, const struct chain_image *top, struct trust *trust);
 
 /* Bytes of the disk that a guest sees, or 0 where that is not known. */
 uint64_t verify_disk_size(const struct chain_image *image);

@@ -81,7 +81,7 @@ static void recover_removed(struct recover *r, const char *partial)
 static bool is_whole(const char *partial)
 {
 	struct err ignored;
-	struct manifest *m = manifest_load(partial, &ignored);
+	struct manifest *m = manifest_load_partial(partial, &ignored);
 	bool whole = m && layout_is_complete(m) && manifest_check_files(m, partial, false, &ignored) == 0;
 
 	manifest_free(m);

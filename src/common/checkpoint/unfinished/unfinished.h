@@ -77,7 +77,8 @@ struct unfinished_journal;
 
 /*
  * Begins the journal in the directory `dirfd`, which is u->partial, and locks that (unfinished_lock) for as long as `dirfd` or
- * a copy of it is open, which the journal needs, too. `u` says what is meant to be done. Returns the journal, to be closed, or NULL.
+ * a copy of it is open, which the journal needs, too. `u` says what is meant to be done. Where the user has no key, and none can
+ * be made, it is not signed, and only to be looked at. Returns the journal, to be closed, or NULL.
  */
 struct unfinished_journal *unfinished_begin(const struct unfinished *u, int dirfd, struct err *e);
 
