@@ -49,20 +49,19 @@ static char *find_program(const char *name)
 }
 
 /*
- * The same of a program that a manifest names. A relative path is none, and what lies in the checkpoint is data, and no
- * program: NULL.
+ * The same of a program that a manifest names. A relative path is none, and what lies in the checkpoint, or is reached
+ * through it, is data and no program: NULL.
  */
 static char *find_recorded(const struct plan *p, const char *name)
 {
-	_cleanup_free_ char *found = NULL, *real = NULL;
+	_cleanup_free_ char *found = NULL;
 
 	errno = ENOENT;
 	if (strchr(name, '/') && name[0] != '/')
 		return NULL;
 	found = find_program(name);
-	real = found ? path_real(found) : NULL;
-	if (!real || !path_below(p->m->checkpoint, real))
-		return real ? steal_ptr(found) : NULL;
+	if (!found || !path_passes(found, p->m->checkpoint))
+		return steal_ptr(found);
 	errno = EPERM;
 	return NULL;
 }

@@ -100,11 +100,12 @@ int host_check(const struct plan *p, struct err *e) __attribute__((warn_unused_r
 
 /*
  * trust.c: what the checkpoint wants that is not harmless (p->wants): of its images, when the manifest is loaded; of the
- * rest, when the command line is built. trust_check refuses a foreign one that wants anything, unless --trust was given;
+ * rest, when the command line is built. What is awaited of the user is not opened meanwhile. trust_check refuses a foreign one that wants anything, unless --trust was given;
  * trust_adopt signs it. Each shows what is wanted.
  */
 void trust_judge_images(struct plan *p);
 void trust_judge_command(struct plan *p);
+bool trust_is_awaited(const struct plan *p);
 int trust_check(const struct plan *p, struct err *e) __attribute__((warn_unused_result));
 int trust_adopt(const struct plan *p, struct err *e) __attribute__((warn_unused_result));
 json_t *trust_wants_json(const struct plan *p);

@@ -111,20 +111,21 @@ static bool has_ended(struct vm *vm)
 	return vm->ended;
 }
 
-/* The last lines of QEMU's output, joined into one; malloc'd. */
+/* The last lines of QEMU's output, joined into one, with secrets that it cites masked before they are cut; malloc'd. */
 static char *log_tail(const struct plan *p)
 {
 	struct err ignored;
 	size_t size;
-	char *text = p->o->foreground ? NULL : file_read(AT_FDCWD, p->log, 64 << 20, &size, &ignored);
+	_cleanup_free_ char *text = p->o->foreground ? NULL : file_read(AT_FDCWD, p->log, 64 << 20, &size, &ignored);
+	_cleanup_free_ char *shown = text ? secrets_hidden(p->c.argv, text) : NULL;
 	char *tail;
 
-	if (!text)
+	if (!shown)
 		return text_of("%s", "");
-	while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
-		text[--size] = '\0';
-	tail = text_of("%s", size > LOG_TAIL ? text + size - LOG_TAIL : text);
-	free(text);
+	size = strlen(shown);
+	while (size > 0 && (shown[size - 1] == '\n' || shown[size - 1] == '\r'))
+		shown[--size] = '\0';
+	tail = text_of("%s", size > LOG_TAIL ? shown + size - LOG_TAIL : shown);
 	for (char *at = tail; *at; at++)
 		if (*at == '\n')
 			*at = ';';
@@ -155,14 +156,13 @@ static void hint_at(const char *words, struct err *e)
 int vm_explain(struct vm *vm, const struct plan *p, int wait_ms, struct err *e)
 {
 	int64_t until = clock_in_ms(wait_ms);
-	_cleanup_free_ char *cited = NULL, *tail = NULL;
+	_cleanup_free_ char *tail = NULL;
 
 	while (!has_ended(vm) && !clock_over(until))
 		clock_sleep_ms(RETRY_MS);
 	if (!vm->ended)
 		return -1;
-	cited = log_tail(p);
-	tail = secrets_hidden(p->c.argv, cited);
+	tail = log_tail(p);
 	if (WIFSIGNALED(vm->status))
 		err_set(e, "QEMU was killed by signal %d%s%s", WTERMSIG(vm->status), *tail ? ": " : "", tail);
 	else

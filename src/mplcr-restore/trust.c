@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "checkpoint/manifest_reader.h"
+#include "image/header/header.h"
 #include "restore.h"
 
 enum { SHOWN = 16 }; /* wants, so that all fits on a screen */
@@ -27,25 +28,54 @@ static bool is_hidden(const char *name)
 
 /*
  * An image belongs to the checkpoint if it came with it: below the directory that holds the checkpoint, with no link on
- * the way. Everything is below "/", and what is hidden (~/.ssh) comes with nothing.
+ * the way. Everything is below "/", and what is hidden (~/.ssh) comes with nothing. A descriptor, the caller's, or -1.
  */
-static bool came_along(const struct plan *p, const char *tree, const char *path)
+static int open_image(const struct plan *p, const char *tree, const char *path)
 {
 	const char *name = strcmp(tree, "/") == 0 ? path_below(p->m->checkpoint, path) : path_below(tree, path);
-	_cleanup_close_ int fd = -1;
 
 	if (!name || is_hidden(name) || !text_stays_below(name))
-		return false;
-	fd = beneath_open_at(strcmp(tree, "/") == 0 ? p->m->checkpoint : tree, name);
-	return fd >= 0;
+		return -1;
+	return beneath_open_at(strcmp(tree, "/") == 0 ? p->m->checkpoint : tree, name);
+}
+
+/*
+ * Formats of which disk_chain_check knows all files that their headers name, or that name none. What is raw must be so by
+ * its content, too: wherever QEMU is not told a format, it goes by that.
+ */
+static bool is_plain_format(const char *format, enum image_format found)
+{
+	static const enum image_format plain[] = { IMAGE_RAW, IMAGE_QCOW2, IMAGE_QCOW, IMAGE_QED, IMAGE_VDI, IMAGE_VPC };
+	int listed = image_format_named(format);
+
+	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
+		if (listed == (int)plain[i])
+			return found == plain[i] || found == IMAGE_RAW;
+	return false;
+}
+
+static void judge_format(struct plan *p, int fd, const char *option, const struct manifest_image *image)
+{
+	_cleanup_free_ char *what = NULL;
+	struct image_header header;
+	struct err ignored;
+
+	if (image_header_read(fd, &header, &ignored) == 0 && !is_plain_format(image->format, header.format)) {
+		what = text_of("%s as %s (its content: %s)", image->path, image->format, image_format_name(header.format));
+		wants_add(&p->wants, "file", option, what);
+	}
+	image_header_release(&header);
 }
 
 static void judge_image(struct plan *p, const char *tree, const char *device, const struct manifest_image *image)
 {
 	_cleanup_free_ char *option = text_of("disk %s", device);
+	_cleanup_close_ int fd = open_image(p, tree, image->path);
 
-	if (!came_along(p, tree, image->path))
+	if (fd < 0)
 		wants_add(&p->wants, "file", option, image->path);
+	else
+		judge_format(p, fd, option, image);
 	if (image->data)
 		judge_image(p, tree, device, image->data);
 }
@@ -63,13 +93,19 @@ void trust_judge_images(struct plan *p)
 
 void trust_judge_command(struct plan *p)
 {
-	const struct policy_places places = { p->m, p->dir, p->socket };
+	const struct policy_places places = { p->m,	  p->overlays,	p->included,
+					      p->c.moved, p->c.n_moved, p->socket };
 
 	if (!p->foreign || p->o->own)
 		return;
 	if (!program_is_usual(p))
 		wants_add(&p->wants, "program", "program", p->binary);
-	policy_judge(&places, p->c.argv, &p->wants);
+	policy_judge(&places, p->m->argv, p->c.argv, &p->wants);
+}
+
+bool trust_is_awaited(const struct plan *p)
+{
+	return p->foreign && p->wants.n > 0 && !p->o->trust;
 }
 
 /* --- the user's word -------------------------------------------------------------------------------------------- */
@@ -114,6 +150,13 @@ static int print_json(const struct plan *p, const char *schema, const char *code
 	return json_print(object, e) < 0 ? -1 : cli_flush(e);
 }
 
+static const char *why_foreign(const struct manifest *m)
+{
+	if (m->verdict == KEY_UNSIGNED)
+		return "nobody signed its manifest";
+	return m->key_fault ? m->key_fault : "another key signed its manifest, or it was changed since";
+}
+
 int trust_check(const struct plan *p, struct err *e)
 {
 	if (!p->foreign || p->wants.n == 0)
@@ -125,9 +168,8 @@ int trust_check(const struct plan *p, struct err *e)
 	show(p);
 	if (print_json(p, "mplcr.restore.refused/1", "E-FOREIGN", e) < 0)
 		return -1;
-	err_set(e, "checkpoint '%s' is foreign: %s, and it wants what is not harmless; nothing was changed", p->m->name,
-		p->m->verdict == KEY_UNSIGNED ? "nobody signed its manifest" :
-						"another key signed its manifest, or it was changed since");
+	err_set(e, "E-FOREIGN: checkpoint '%s' is foreign: %s, and it wants what is not harmless; nothing was changed",
+		p->m->name, why_foreign(p->m));
 	return err_hint(e, "--trust does it this time; mplcr-restore --adopt '%s' signs it as yours",
 			p->o->checkpoint);
 }

@@ -23,7 +23,8 @@ foreign() { sed "/\"mac\":/d; s/\"left_out\": \\[\\],/\"left_out\": []/; ${1-}" 
 # harmless [JQ_FILTER [SED_SCRIPT]]: the same with a command line that asks for nothing, and then goes through the filter.
 harmless() {
     local argv
-    argv=$(jq -c --arg kernel "$GUEST" '.qemu.command_line - ["-kernel", $kernel] | '"${1-.}" "$T/good.json")
+    argv=$(jq -c --arg kernel "$GUEST" '.qemu.command_line - ["-kernel", $kernel] |
+        del(.[index("-append"), index("-append") + 1]) | '"${1-.}" "$T/good.json")
     foreign "/\"command_line\": \\[/,/\\],\$/c \"command_line\": ${argv//\\/\\\\},
 ${2-}"
 }
@@ -57,62 +58,31 @@ wants() { jq -r '.wants[] | "\(.kind) \(.option) \(.what)"' <<<"$output"; }
 @test "a foreign one may have what is harmless, and not one thing more" {
     local extra
     made
-    harmless
+    harmless '. + ["-netdev","user,id=n","-device","e1000,netdev=n","-serial","null","-rtc","base=utc"]'
     run_tool 0 mplcr-restore --print "$T/x1.ckpt"
+    harmless
+    restore c1 "$T/x1.ckpt"
+    assert_equal "$(jq -c '[.foreign, .wants]' <<<"$run")" '[true,[]]'
     while IFS= read -r extra; do
         [[ -n $extra ]] || continue
         harmless ". + $extra"
         run_tool 3 mplcr-restore --json "$T/x1.ckpt"
-        assert_equal "$(jq '.wants | length' <<<"$output")" 1
-        run_tool 3 mplcr-restore --print "$T/x1.ckpt"
+        assert_equal "$extra: $(jq -r '"\(.code) \(.wants | length)"' <<<"$output")" "$extra: E-FOREIGN 1"
     done <<'EXTRA'
 ["-readconfig","/etc/passwd"]
 ["-chardev","socket,id=c,host=10.0.0.1,port=1"]
-["-fw_cfg","name=opt/x,file=/etc/passwd"]
-["-object","secret,id=s,file=/etc/passwd"]
 ["-object","{\"qom-type\":\"secret\",\"id\":\"s\",\"file\":\"/etc/passwd\"}"]
-["-object","memory-backend-file,id=m,size=1M,share=on,mem-path=/etc"]
-["-monitor","tcp:0.0.0.0:1,server=on,wait=off"]
-["-qmp","tcp:0.0.0.0:1,server=on,wait=off"]
-["-vnc","0.0.0.0:1"]
-["-spice","port=5900"]
-["-gdb","tcp::1"]
-["-s"]
-["-trace","enable=x,file=/x/y"]
-["-plugin","/x.so"]
-["-netdev","tap,id=n,script=/x"]
 ["-netdev","user,id=n,hostfwd=tcp::1-:1"]
-["-netdev","user,id=n,guestfwd=tcp:1.1.1.1:1-cmd:id"]
-["-nic","user,smb=/etc"]
-["-device","vfio-pci,host=0:0.0"]
-["-device","e1000,romfile=/etc/passwd"]
-["-device","{\"driver\":\"usb-host\",\"hostbus\":1}"]
+["--device","vfio-pci,host=0:0.0"]
 ["-drive","file=/etc/passwd,format=raw,if=none,id=p"]
-["-drive","{},file=/etc/passwd,format=raw,if=none"]
-["-blockdev","driver=file,node-name=p,filename=/etc/passwd"]
-["-blockdev","{\"driver\":\"nbd\",\"node-name\":\"p\",\"host\":\"x\"}"]
-["-hdb","/etc/passwd"]
-["/etc/passwd"]
-["-bios","/etc/passwd"]
-["-machine","dumpdtb=/etc/x"]
-["-serial","tcp:1.1.1.1:1"]
-["-serial","/dev/ttyS0"]
-["-virtfs","local,path=/,mount_tag=x,security_model=none"]
-["-runas","nobody"]
-["-sandbox","off"]
-["-D","/x"]
+["-incoming","exec:touch /x"]
+["-pidfile","/x"]
 ["-nonsense","x"]
-["-display","vnc=:1"]
-["--iscsi","password=x"]
 EXTRA
+    run_tool 3 mplcr-restore --print "$T/x1.ckpt"
     harmless '. - ["-display","none"]'
     run_tool 3 mplcr-restore --json "$T/x1.ckpt"
     [[ $(wants) == 'socket -display'* ]]
-    for extra in '["-netdev","user,id=n","-device","e1000,netdev=n"]' '["-serial","null"]' '["-smp","2,sockets=1"]' \
-        '["-rtc","base=utc"]' '["-object","iothread,id=i"]' '["-nic","none"]' '["-boot","order=c"]'; do
-        harmless ". + $extra"
-        run_tool 0 mplcr-restore --print "$T/x1.ckpt"
-    done
 }
 
 @test "a program that a checkpoint brings is never run" {
@@ -130,6 +100,14 @@ EXTRA
         harmless ".[0] = \"./$evil\"" "s|\"binary\": .*|\"binary\": \"$T/$evil\",|; s|\"cwd\": .*|\"cwd\": \"$T\"|"
         run mplcr-restore --print --trust "$T/x1.ckpt"
         [[ ! -e $T/ran ]]
+    done
+    # nor one that is reached through the checkpoint, wherever it is
+    ln -s "$(command -v "$QEMU")" "$T/x1.ckpt/link"
+    ln -s x1.ckpt/link "$T/qemu-system-x86_64.2"
+    for evil in x1.ckpt/link qemu-system-x86_64.2 x1.ckpt/../qemu-system-x86_64.2; do
+        harmless ".[0] = \"./$evil\"" "s|\"binary\": .*|\"binary\": \"$T/$evil\",|"
+        run_tool 3 mplcr-restore --trust "$T/x1.ckpt"
+        [[ $stderr == *"cannot find the VM's QEMU"* ]]
     done
     # not even ours takes one from inside
     harmless '.[0] = "./x1.ckpt/qemu-system-x86_64"' "s|\"binary\": .*|\"binary\": \"$T/x1.ckpt/qemu-system-x86_64\",|"
@@ -155,6 +133,43 @@ EXTRA
     [[ $(wants) == "file disk virtio0 $T/set/a.qcow2" ]]
 }
 
+@test "a foreign one brings an image that would lead QEMU elsewhere by its content" {
+    local format
+    made
+    qemu-img create -q -f qcow2 -b "$T/a.qcow2" -F qcow2 "$T/top.qcow2"
+    printf '# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType="monolithicFlat"\nRW 1 FLAT "%s" 0\n' \
+        "$T/host" >"$T/top.vmdk"
+    for format in qcow2:raw vmdk:vmdk vmdk:raw; do
+        cp "$T/top.${format%:*}" "$T/a.qcow2"
+        harmless . "0,/\"format\": \"qcow2\"/s//\"format\": \"${format#*:}\"/"
+        run_tool 3 mplcr-restore --json --force "$T/x1.ckpt"
+        [[ $(wants) == "file disk virtio0 $T/a.qcow2 as ${format#*:}"* ]]
+    done
+}
+
+@test "the key: made once by all who need it first; refused where others can read it" {
+    local i
+    made
+    rm "$MPLCR_KEY"
+    for i in 1 2 3 4 5 6; do
+        cp -r "$T/x1.ckpt" "$T/y$i.ckpt"
+        mplcr-restore --adopt --quiet "$T/y$i.ckpt" 3>&- &
+    done
+    wait
+    assert_equal "$(stat -c %a "$MPLCR_KEY")" 600
+    for i in 1 2 3 4 5 6; do
+        run_tool 0 mplcr-restore --print "$T/y$i.ckpt"
+        run_tool 0 mplcr-restore --adopt "$T/y$i.ckpt"
+        [[ $stderr == *'ours already'* ]]
+    done
+    assert_equal "$(find "$T" -name '.key*' | wc -l)" 1
+    chmod 640 "$MPLCR_KEY"
+    run_tool 3 mplcr-restore "$T/y1.ckpt"
+    [[ $stderr == *E-FOREIGN*'not a file that only we can read'* ]]
+    run_tool 3 mplcr-restore --adopt "$T/x1.ckpt"
+    [[ $stderr == *'not a file that only we can read'* ]]
+}
+
 @test "files of a checkpoint are opened beneath it, with no link on the way" {
     made
     mv "$T/x1.ckpt/ram" "$T/elsewhere"
@@ -165,8 +180,15 @@ EXTRA
         [[ $stderr == *'symbolic link'* || $stderr == *'Not a directory'* ]]
     done
     run_tool 1 mplcr-chain verify --sums "$T/x1.ckpt"
+    run_tool 3 mplcr-restore "$T/x1.ckpt" -- "$QEMU" -m 256M -display none -drive 'file={disk:virtio0}'
+    rm "$T/x1.ckpt/ram"
+    mkfifo "$T/x1.ckpt/ram"
+    run_tool 3 mplcr-restore "$T/x1.ckpt"
     rm "$T/x1.ckpt/ram"
     mkdir "$T/x1.ckpt/ram"
+    mkfifo "$T/x1.ckpt/ram/pc.ram"
+    run_tool 3 mplcr-restore "$T/x1.ckpt"
+    rm "$T/x1.ckpt/ram/pc.ram"
     ln -s "$T/elsewhere/pc.ram" "$T/x1.ckpt/ram/pc.ram"
     run_tool 3 mplcr-restore "$T/x1.ckpt"
     assert_nothing_left

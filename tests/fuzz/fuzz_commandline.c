@@ -36,11 +36,11 @@ static char **words_of(const uint8_t *data, size_t size, const char *const *firs
 static size_t wants_of(char **argv)
 {
 	static struct manifest m = { .name = "x1", .checkpoint = "/vm/x1.ckpt" };
-	const struct policy_places places = { &m, "/vm/x1.run-1", "/vm/x1.run-1/qmp.sock" };
+	const struct policy_places places = { .m = &m, .socket = "/vm/x1.run-1/qmp.sock" };
 	struct wants w = { 0 };
 	size_t n;
 
-	policy_judge(&places, argv, &w);
+	policy_judge(&places, argv, argv, &w);
 	n = w.n;
 	wants_release(&w);
 	return n;

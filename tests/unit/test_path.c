@@ -19,6 +19,37 @@ static bool is(char *got, const char *expected)
 	return same;
 }
 
+/* Links lead into DIR/in, out of it, and through it. */
+static void passing(const char *dir)
+{
+	char *in = text_of("%s/in", dir), *out = text_of("%s/out", dir), *made[7];
+	static const char *const links[][2] = {
+		{ "in/there", "../out" }, { "way", "in" }, { "chain", "way/there" }, { "loop", "loop" }, { "abs", NULL },
+	};
+
+	ok(mkdir(in, 0700) == 0 && mkdir(out, 0700) == 0, "two directories");
+	for (size_t i = 0; i < 5; i++) {
+		char *at = text_of("%s/%s", dir, links[i][0]);
+
+		ok(symlink(links[i][1] ? links[i][1] : in, at) == 0, "link %s", links[i][0]);
+		free(at);
+	}
+	made[0] = text_of("%s/in/x", dir);
+	made[1] = text_of("%s/out/../in/../out/x", dir);
+	made[2] = text_of("%s/chain/x", dir);
+	made[3] = text_of("%s/abs", dir);
+	made[4] = text_of("%s/loop/x", dir);
+	made[5] = text_of("//%s//out/./x", dir);
+	made[6] = text_of("%s/in2/x", dir);
+	for (size_t i = 0; i < 7; i++) {
+		ok(path_passes(made[i], in) == (i < 5), "%s", made[i] + strlen(dir));
+		free(made[i]);
+	}
+	ok(path_passes("/a", "/") && !path_passes("/", dir), "the root");
+	free(in);
+	free(out);
+}
+
 static void paths(const char *dir)
 {
 	char *link = text_of("%s/to", dir), *there_file = text_of("%s/to/new", dir),
@@ -56,6 +87,7 @@ int main(void)
 	if (!mkdtemp(dir))
 		return 1;
 	paths(dir);
+	passing(dir);
 	command = text_of("rm -rf '%s'", dir);
 	ok(system(command) == 0, "cleaned up");
 	free(command);

@@ -6,13 +6,12 @@
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
-
-#define FILE_FLAGS (O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 
 /* One part of a name, which must be no way up. */
 static int open_part(int dirfd, const char *part, int flags)
@@ -24,7 +23,8 @@ static int open_part(int dirfd, const char *part, int flags)
 	return openat(dirfd, part, flags | O_NOFOLLOW);
 }
 
-static int open_parts(int dirfd, const char *name)
+/* Without openat2: one directory after the other. */
+static int open_parts(int dirfd, const char *name, int flags)
 {
 	_cleanup_free_ char *copy = text_copy(name);
 	_cleanup_close_ int dir = -1;
@@ -46,13 +46,13 @@ static int open_parts(int dirfd, const char *name)
 		cleanup_close(&dir);
 		dir = next;
 	}
-	return open_part(dir < 0 ? dirfd : dir, part, FILE_FLAGS);
+	return open_part(dir < 0 ? dirfd : dir, part, flags);
 }
 
-int beneath_open(int dirfd, const char *name)
+static int open_below(int dirfd, const char *name, int flags)
 {
 	const struct open_how how = {
-		.flags = FILE_FLAGS,
+		.flags = (unsigned)flags,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
 	long fd;
@@ -62,7 +62,28 @@ int beneath_open(int dirfd, const char *name)
 	while (fd < 0 && errno == EAGAIN);
 	if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
 		return (int)fd;
-	return open_parts(dirfd, name);
+	return open_parts(dirfd, name, flags);
+}
+
+/* To open a device or a pipe may do something, so its kind is looked at first. (O_PATH takes a link as it is.) */
+static int check_kind(int dirfd, const char *name)
+{
+	_cleanup_close_ int fd = open_below(dirfd, name, O_PATH | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -1;
+	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
+		return 0;
+	errno = S_ISLNK(st.st_mode) ? ELOOP : ENXIO;
+	return -1;
+}
+
+int beneath_open(int dirfd, const char *name)
+{
+	if (check_kind(dirfd, name) < 0)
+		return -1;
+	return open_below(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
 int beneath_open_at(const char *dir, const char *name)

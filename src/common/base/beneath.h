@@ -8,8 +8,9 @@
 #define MPLCR_BENEATH_H
 
 /*
- * Opens `name` beneath the directory `dirfd` for reading, without blocking. Returns a descriptor, the caller's, or -1
- * with errno: ELOOP for a link, EXDEV for a name that leaves.
+ * Opens the file or directory `name` beneath the directory `dirfd` for reading. Returns a descriptor, the caller's, or -1
+ * with errno: ELOOP (or ENOTDIR) for a link, EXDEV for a name that leaves, ENXIO for a device, a pipe or a socket, which
+ * are not opened.
  */
 int beneath_open(int dirfd, const char *name);
 

@@ -30,6 +30,12 @@ char *path_real_parent(const char *path);
 /* Whether there is anything at `path`; a link itself counts, wherever it leads. */
 bool path_exists(const char *path);
 
+/*
+ * Whether the way to `path` (absolute), through all links on it, leads through the directory `dir` (absolute, from
+ * path_real) or ends in it. True, too, where the way cannot be followed to its end.
+ */
+bool path_passes(const char *path, const char *dir);
+
 /* The part of `path` below `dir` (both absolute, from path_real), or NULL if it is not below. */
 const char *path_below(const char *dir, const char *path);
 

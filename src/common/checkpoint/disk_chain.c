@@ -48,6 +48,17 @@ static int check_data(const struct manifest *m, const struct manifest_image *ima
 	return differs(m, image, found ? found : "no data file", listed ? listed->path : "no data file", e);
 }
 
+/* A header that names no format leaves it to the content. */
+static int check_format(const struct manifest *m, const struct manifest_image *image, const struct chain_image *found,
+			const struct manifest_image *listed, struct err *e)
+{
+	if (!found->recorded_format || strcmp(found->recorded_format, listed->format) == 0)
+		return 0;
+	err_set(e, "image '%s' says that '%s' is %s, and it was %s when checkpoint '%s' was made", image->path,
+		listed->path, found->recorded_format, listed->format, m->name);
+	return err_hint(e, "mplcr-chain verify tells more (E-CHAIN-DIFFERS)");
+}
+
 static int check_image(const struct manifest *m, const struct manifest_disk *disk, size_t i, struct err *e)
 {
 	const struct manifest_image *image = &disk->chain[i], *listed = i + 1 < disk->n_chain ? image + 1 : NULL;
@@ -60,7 +71,7 @@ static int check_image(const struct manifest *m, const struct manifest_disk *dis
 	if (!found && !listed)
 		return 0;
 	if (found && listed && (disk_image_is(found, listed) || disk_image_was(found, listed)))
-		return 0;
+		return check_format(m, image, found, listed, e);
 	return differs(m, image, found ? found->name : "no backing file", listed ? listed->path : "no backing file", e);
 }
 

@@ -240,12 +240,14 @@ int manifest_write(const json_t *json, const struct key *key, int dirfd, const c
 	return text ? file_create(dirfd, path, text, strlen(text), e) : -1;
 }
 
-enum key_verdict manifest_verify(const json_t *json)
+enum key_verdict manifest_verify(const json_t *json, char **fault)
 {
-	struct err ignored;
-	struct key *key = json_text(json, "mac") ? key_load(false, &ignored) : NULL;
+	struct err why = { .sys = ENOENT };
+	struct key *key = json_text(json, "mac") ? key_load(false, &why) : NULL;
 	enum key_verdict verdict = key_verify(key, MANIFEST_KIND, json);
 
+	if (fault)
+		*fault = key || why.sys == ENOENT ? NULL : text_of("%s", why.text);
 	key_free(key);
 	return verdict;
 }
@@ -306,6 +308,7 @@ void manifest_free(struct manifest *m)
 		return;
 	free_arrays(m);
 	json_decref(m->json);
+	free(m->key_fault);
 	free(m->name);
 	free(m->checkpoint);
 	free(m->created);

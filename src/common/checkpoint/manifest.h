@@ -87,6 +87,7 @@ struct layout;
 struct manifest {
 	json_t *json;         /* what was read, or written; or NULL */
 	enum key_verdict verdict; /* loaded only: whether the user of this host signed it */
+	char *key_fault;      /* why that cannot be told, in words, or NULL */
 	char *name;
 	char *checkpoint;     /* absolute path of the checkpoint directory */
 	char *created;        /* UTC, RFC 3339 with milliseconds */
@@ -159,8 +160,11 @@ char *manifest_text(const json_t *json, const struct key *key, struct err *e);
 int manifest_write(const json_t *json, const struct key *key, int dirfd, const char *path, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* Whether this user's key signed the JSON of a manifest. */
-enum key_verdict manifest_verify(const json_t *json);
+/*
+ * Whether this user's key signed the JSON of a manifest. Where there is a key that cannot be used, *fault (may be NULL)
+ * says why, malloc'd; else it is NULL.
+ */
+enum key_verdict manifest_verify(const json_t *json, char **fault);
 
 void manifest_free(struct manifest *m);
 

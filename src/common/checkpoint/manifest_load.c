@@ -45,7 +45,7 @@ static struct manifest *load_at(int dirfd, const char *dir, struct err *e)
 	m = memory_of(1, sizeof(*m));
 	m->checkpoint = path_real(dir);
 	m->json = json_incref(json);
-	m->verdict = manifest_verify(json);
+	m->verdict = manifest_verify(json, &m->key_fault);
 	if (!m->checkpoint)
 		err_sys(e, errno, "cannot resolve '%s'", dir);
 	else if (manifest_read(m, json, file, e) == 0)

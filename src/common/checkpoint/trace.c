@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/json.h"
+#include "qemu/secrets.h"
 
 /* A trace of a day of progress samples stays far below this; beyond it only the end is missing. */
 #define TRACE_MAX_BYTES (8u << 20)
@@ -45,6 +46,15 @@ static double now_ms(const struct trace *t)
 	return clock_ms_between(t->start, clock_ns());
 }
 
+/* What QEMU tells of its block devices has the names of images, and those may have passwords. */
+static json_t *without_secrets(const json_t *object)
+{
+	json_t *copy = memory_checked(json_deep_copy(object));
+
+	secret_mask_json(copy);
+	return copy;
+}
+
 void trace_qmp(void *trace, char direction, const json_t *object)
 {
 	struct trace *t = trace;
@@ -55,7 +65,7 @@ void trace_qmp(void *trace, char direction, const json_t *object)
 		add_line(t, json_of("{s:f, s:{s:O?, s:I}}", "ms", now_ms(t), kind, "id", json_object_get(object, "id"),
 				    "bytes", (json_int_t)size));
 	else
-		add_line(t, json_of("{s:f, s:O}", "ms", now_ms(t), kind, object));
+		add_line(t, json_of("{s:f, s:o}", "ms", now_ms(t), kind, without_secrets(object)));
 }
 
 void trace_note(struct trace *t, const char *fmt, ...)

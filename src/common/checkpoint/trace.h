@@ -2,7 +2,7 @@
 /*
  * trace.jsonl, the record of a checkpoint: one JSON object per line, with "ms" since the trace began (monotonic clock)
  * and one of "send" (a QMP command), "receive" (answer or event), "note" (a step of ours).
- * Answers of more than 4 KiB are recorded as their size only.
+ * Answers of more than 4 KiB are recorded as their size only; passwords and keys are masked (qemu/secrets.h).
  */
 #ifndef MPLCR_TRACE_H
 #define MPLCR_TRACE_H

@@ -3,6 +3,7 @@
 #ifndef MPLCR_SECRETS_H
 #define MPLCR_SECRETS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 /* What stands in their place. */
@@ -10,6 +11,9 @@
 
 /* The value of the option `name` (NULL: none) with its secrets masked; malloc'd. */
 char *secret_masked(const char *name, const char *value);
+
+/* Masks those in `json`, by the names of its members, in place; whether there was any. */
+bool secret_mask_json(json_t *json);
 
 /*
  * The whole command line with its secrets masked, a NULL-terminated list of malloc'd strings (text_list_free), and how

@@ -23,7 +23,7 @@ json_t *manifest_edit_load(const char *file, struct err *e)
 	json = json_loadb(text, size, 0, NULL);
 	if (!json)
 		err_set(e, "'%s' is not JSON", file);
-	else if (manifest_verify(json) != KEY_AUTHENTIC)
+	else if (manifest_verify(json, NULL) != KEY_AUTHENTIC)
 		json_object_del(json, "mac");
 	return json;
 }

@@ -12,6 +12,8 @@
 #include "base/text.h"
 #include "checkpoint/manifest_reader.h"
 #include "commandline/args.h"
+#include "commandline/commandline.h"
+#include "commandline/optvalue.h"
 #include "qemu/secrets.h"
 #include "qemu/keyval.h"
 
@@ -21,10 +23,13 @@ enum value {
 	WORD,    /* letters, digits and . _ : + - # only: numbers, names, identifiers, and no path */
 	WORDS,   /* one of the row's words */
 	TEXT,    /* any text: QEMU opens nothing of that name */
-	RUN,     /* a path in the run directory */
-	DISK,    /* the same, or an image of the checkpoint, which is judged by itself */
+	COPY,    /* this run's copy of an included file; without a comma, at which -initrd begins another file */
+	DISK,    /* an overlay of this run, or an image of the checkpoint, which is judged by itself */
+	DRIVE,   /* the same, or, as raw alone, a copy of an included file: nobody judges what that says in a header */
+	NODE,    /* a node: where a format is the driver, a file, since images within images are judged by nobody */
 	MEMORY,  /* a memory file of the checkpoint */
-	STREAM,  /* a character device in the short form: none, null, or a file or UNIX listener in the run directory */
+	STREAM,  /* a character device in the short form: none, null, or a file or UNIX listener that was moved to the run */
+	STATE,   /* where a state comes in that we feed: "defer", "fd:N" */
 };
 
 #define DEVICES                                                                                                       \
@@ -44,6 +49,16 @@ enum value {
 	"share-rw logical_block_size physical_block_size rotation_rate discard_granularity ver model speed vgamem_mb " \
 	"edid xres yres rng memdev node max-bytes period event_idx ioeventfd packed iommu_platform ats page-per-vq "  \
 	"rombar rx_queue_size tx_queue_size csum gso guest_csum deflate-on-oom free-page-reporting p2 p3 removable"
+
+/* Those that name no other file, or in a header that disk_chain_check reads. (A vmdk names its extents.) */
+#define IMAGE_FORMATS "qcow2 raw qcow qed vdi vpc"
+
+/* Of a node, whatever its driver; and of the file below it. */
+#define NODE_KEYS                                                                                                     \
+	"cache.direct cache.no-flush cache.writeback discard detect-zeroes readonly read-only auto-read-only locking " \
+	"copy-on-read node-name force-share discard-no-unref lazy-refcounts pass-discard-request l2-cache-size "      \
+	"cache-size throttle-group file.node-name file.aio file.locking file.cache.direct file.cache.no-flush "       \
+	"file.discard file.detect-zeroes file.read-only file.auto-read-only file.force-share"
 
 static const struct rule {
 	const char *option; /* "": an image that has no option */
@@ -88,7 +103,8 @@ static const struct rule {
 	  "ICH9-LPC.disable_s4", WORD, NULL },
 	{ "audiodev", "driver", WORDS, "none" },
 	{ "audiodev", "id", WORD, NULL },
-	{ "incoming", NULL, TEXT, NULL }, /* ours: recorded ones are dropped */
+	{ "incoming", NULL, STATE, NULL },
+	{ "mem-path", NULL, MEMORY, NULL },
 
 	/* memory and threads */
 	{ "object", "qom-type", WORDS, "memory-backend-ram memory-backend-memfd memory-backend-file iothread rng-builtin "
@@ -106,15 +122,17 @@ static const struct rule {
 	{ "cdrom", NULL, DISK, NULL },
 	{ "fda", NULL, DISK, NULL },
 	{ "fdb", NULL, DISK, NULL },
-	{ "drive", "file filename", DISK, NULL },
-	{ "drive", "driver format", WORDS, "file qcow2 raw qcow qed vmdk vdi vpc" },
-	{ "drive", "if id index media bus unit cache cache.direct cache.no-flush cache.writeback aio discard detect-zeroes "
-	  "readonly read-only auto-read-only werror rerror locking snapshot copy-on-read node-name serial", WORD, NULL },
-	{ "blockdev", "filename", DISK, NULL },
-	{ "blockdev", "file backing data-file node-name", WORD, NULL }, /* names of nodes */
-	{ "blockdev", "driver", WORDS, "file qcow2 raw qcow qed vmdk vdi vpc throttle copy-on-read" },
-	{ "blockdev", "cache.direct cache.no-flush aio discard detect-zeroes read-only auto-read-only locking force-share "
-	  "discard-no-unref lazy-refcounts pass-discard-request l2-cache-size cache-size throttle-group", WORD, NULL },
+	{ "drive", "file", DRIVE, NULL },
+	{ "drive", "filename file.filename", DISK, NULL },
+	{ "drive", "driver format", WORDS, IMAGE_FORMATS },
+	{ "drive", "if id index media bus unit cache aio werror rerror snapshot serial " NODE_KEYS, WORD, NULL },
+	{ "blockdev", "filename file.filename", DISK, NULL },
+	{ "blockdev", "file data-file", NODE, NULL },
+	{ "blockdev", "backing", WORD, NULL }, /* the name of a node, which is judged by itself */
+	{ "blockdev", "driver", WORDS, "file throttle copy-on-read " IMAGE_FORMATS },
+	{ "blockdev", "aio locking " NODE_KEYS, WORD, NULL },
+	{ "drive", "file.driver", WORDS, "file" },
+	{ "blockdev", "file.driver", WORDS, "file" },
 
 	/* devices and the network */
 	{ "device", "driver", WORDS, DEVICES },
@@ -123,7 +141,8 @@ static const struct rule {
 	{ "netdev", "type", WORDS, "user" },
 	{ "nic", "type", WORDS, "user none" },
 	{ "net", "type", WORDS, "user nic none" },
-	{ "netdev", "id net host ipv4 ipv6 restrict hostname dhcpstart dns", WORD, NULL },
+	{ "netdev", "id ipv4 ipv6 restrict", WORD, NULL },
+	{ "netdev", "net host hostname dhcpstart dns", TEXT, NULL },
 	{ "nic", "id model mac netdev", WORD, NULL },
 	{ "net", "id model macaddr netdev name", WORD, NULL },
 
@@ -133,8 +152,8 @@ static const struct rule {
 	{ "monitor", NULL, STREAM, NULL },
 	{ "qmp", NULL, STREAM, NULL },
 	{ "qmp-pretty", NULL, STREAM, NULL },
-	{ "kernel", NULL, RUN, NULL },
-	{ "initrd", NULL, RUN, NULL },
+	{ "kernel", NULL, COPY, NULL },
+	{ "initrd", NULL, COPY, NULL },
 };
 
 /* The key of a first value without one, and whether QEMU takes JSON there. */
@@ -155,9 +174,9 @@ static const struct {
 } kinds[] = {
 	{ "file", " drive blockdev hda hdb hdc hdd cdrom fda fdb sd mtdblock pflash kernel initrd dtb bios L option-rom "
 	  "acpitable smbios fw_cfg readconfig writeconfig D d pidfile mem-path plugin trace virtfs fsdev dump-vmstate k "
-	  "chroot " },
+	  "chroot loadvm run-with semihosting-config " },
 	{ "socket", " chardev serial parallel monitor mon qmp qmp-pretty vnc spice gdb s qtest debugcon display nographic "
-	  "curses sdl " },
+	  "curses sdl incoming " },
 	{ "network", " netdev nic net iscsi redir " },
 	{ "device", " device usbdevice " },
 };
@@ -183,11 +202,26 @@ static bool is_word(const char *value)
 	return strspn(value, letters) == strlen(value);
 }
 
-static bool is_in_run(const struct policy_places *p, const char *path)
+static bool is_among(char *const *list, size_t n, const char *path)
 {
-	const char *below = path_below(p->run_dir, path);
+	for (size_t i = 0; i < n; i++)
+		if (list[i] && strcmp(list[i], path) == 0)
+			return true;
+	return false;
+}
 
-	return strcmp(path, p->socket) == 0 || (below && text_stays_below(below));
+/* A file or socket that was moved to the run directory, or the new monitor. */
+static bool is_moved(const struct policy_places *p, const char *path)
+{
+	for (size_t i = 0; i < p->n_moved; i++)
+		if (strcmp(p->moved[i].to, path) == 0)
+			return true;
+	return strcmp(path, p->socket) == 0;
+}
+
+static bool is_copy(const struct policy_places *p, const char *path)
+{
+	return is_among(p->included, p->m->n_included, path);
 }
 
 static bool is_image(const struct manifest *m, const char *path)
@@ -219,7 +253,7 @@ static bool is_listener(const struct policy_places *p, const char *text)
 	for (size_t i = 0; i < kv.n; i++) {
 		const struct keyval_item *item = &kv.items[i];
 
-		if (strcmp(item->key, "path") == 0 ? !is_in_run(p, item->value) : !has_word("server wait", item->key))
+		if (strcmp(item->key, "path") == 0 ? !is_moved(p, item->value) : !has_word("server wait", item->key))
 			return false;
 	}
 	return keyval_get(&kv, "path") && keyval_on(&kv, "server");
@@ -230,11 +264,85 @@ static bool is_stream(const struct policy_places *p, const char *value)
 	if (has_word("none null", value))
 		return true;
 	if (strncmp(value, "file:", 5) == 0)
-		return is_in_run(p, value + 5);
+		return is_moved(p, value + 5);
 	return strncmp(value, "unix:", 5) == 0 && is_listener(p, value + 5);
 }
 
-static bool allows(const struct rule *rule, const struct policy_places *p, const char *value)
+static bool is_state(const char *value)
+{
+	return strcmp(value, "defer") == 0 ||
+	       (strncmp(value, "fd:", 3) == 0 && value[3 + strspn(value + 3, "0123456789")] == '\0');
+}
+
+/* --- disks ------------------------------------------------------------------------------------------------------ */
+
+/* What a value stands in. */
+struct look {
+	const struct policy_places *p;
+	const struct args *a;
+	const struct arg *arg;
+	const char *option, *key;
+};
+
+/* Whether -drive takes its file as it is. */
+static bool is_raw_alone(const struct look *at)
+{
+	_cleanup_keyval_ struct keyval kv = { 0 };
+	bool raw = false;
+
+	keyval_parse(&kv, at->arg->value, NULL);
+	for (size_t i = 0; i < kv.n; i++) {
+		const char *key = kv.items[i].key;
+
+		if (strncmp(key, "file.", 5) == 0)
+			return false;
+		if (strcmp(key, "format") != 0 && strcmp(key, "driver") != 0)
+			continue;
+		if (strcmp(kv.items[i].value, "raw") != 0)
+			return false;
+		raw = true;
+	}
+	return raw;
+}
+
+/* Whether -blockdev gives the node `name` with one of those drivers. */
+static bool node_has_driver(const struct args *a, const char *name, const char *drivers)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		_cleanup_optvalue_ struct optvalue v = { 0 };
+		const char *node, *driver;
+
+		if (!arg_is(&a->items[i], "blockdev") || !a->items[i].value)
+			continue;
+		optvalue_parse(&v, a->items[i].value, "driver");
+		node = optvalue_get(&v, "node-name");
+		driver = optvalue_get(&v, "driver");
+		if (node && strcmp(node, name) == 0)
+			return driver && has_word(drivers, driver);
+	}
+	return false;
+}
+
+static bool is_plain_node(const struct look *at, const char *name)
+{
+	_cleanup_optvalue_ struct optvalue v = { 0 };
+	const char *driver;
+
+	if (node_has_driver(at->a, name, "file"))
+		return true;
+	optvalue_parse(&v, at->arg->value, "driver");
+	driver = optvalue_get(&v, "driver");
+	return strcmp(at->key, "file") == 0 && driver && has_word("raw throttle copy-on-read", driver) && is_word(name);
+}
+
+static bool is_disk(const struct look *at, const char *path)
+{
+	return is_among(at->p->overlays, at->p->m->n_disks, path) || is_image(at->p->m, path);
+}
+
+/* --- one value -------------------------------------------------------------------------------------------------- */
+
+static bool allows(const struct rule *rule, const struct look *at, const char *value)
 {
 	switch (rule->value) {
 	case NOTHING:
@@ -245,107 +353,111 @@ static bool allows(const struct rule *rule, const struct policy_places *p, const
 		return has_word(rule->words, value);
 	case TEXT:
 		return true;
-	case RUN:
-		return is_in_run(p, value);
+	case COPY:
+		return is_copy(at->p, value) && !strchr(value, ',');
 	case DISK:
-		return is_in_run(p, value) || is_image(p->m, value);
+		return is_disk(at, value);
+	case DRIVE:
+		return is_disk(at, value) || (is_copy(at->p, value) && is_raw_alone(at));
+	case NODE:
+		return is_plain_node(at, value);
 	case MEMORY:
-		return is_memory(p->m, value);
+		return is_memory(at->p->m, value);
 	case STREAM:
-		return is_stream(p, value);
+		return is_stream(at->p, value);
+	case STATE:
+		return is_state(value);
 	}
 	return false;
 }
 
 /* --- options ---------------------------------------------------------------------------------------------------- */
 
-/* Nodes below an image have the same members as it. */
+/* What backs an image has the same members as it, and the data file those of the file. */
 static const char *member_of_image(const char *option, const char *key)
 {
-	static const char *const below[] = { "file.", "backing.", "data-file." };
-
 	if (!has_word("drive blockdev", option))
 		return key;
-	for (size_t i = 0; i < sizeof(below) / sizeof(*below); i++)
-		if (strncmp(key, below[i], strlen(below[i])) == 0)
-			return member_of_image(option, key + strlen(below[i]));
-	return key;
+	while (strncmp(key, "backing.", 8) == 0)
+		key += 8;
+	return strncmp(key, "data-file.", 10) == 0 ? key + 5 : key;
 }
 
-static bool member_allowed(const struct policy_places *p, const char *option, const char *key, const char *value)
+static bool member_allowed(const struct look *where, const char *key, const char *value)
 {
-	const char *member = member_of_image(option, key);
+	const char *member = member_of_image(where->option, key);
+	struct look at = *where;
 
+	at.key = key;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
 		const struct rule *rule = &rules[i];
 
-		if (strcmp(rule->option, option) == 0 && rule->keys &&
-		    (strcmp(rule->keys, "*") == 0 || has_word(rule->keys, member)) && allows(rule, p, value))
+		if (strcmp(rule->option, at.option) == 0 && rule->keys &&
+		    (strcmp(rule->keys, "*") == 0 || has_word(rule->keys, member)) && allows(rule, &at, value))
 			return true;
 	}
 	return false;
 }
 
 /* A JSON value at `key`, and all below it: text as it is, numbers and booleans as QEMU would write them. */
-static bool json_allowed(const struct policy_places *p, const char *option, const char *key, const json_t *at)
+static bool json_allowed(const struct look *at, const char *key, const json_t *json)
 {
 	const char *name;
 	json_t *value;
 	size_t i;
 
-	json_object_foreach((json_t *)at, name, value) {
+	json_object_foreach((json_t *)json, name, value) {
 		_cleanup_free_ char *whole = *key ? text_of("%s.%s", key, name) : text_of("%s", name);
 
-		if (!json_allowed(p, option, whole, value))
+		if (!json_allowed(at, whole, value))
 			return false;
 	}
-	json_array_foreach(at, i, value)
-		if (!json_allowed(p, option, key, value))
+	json_array_foreach(json, i, value)
+		if (!json_allowed(at, key, value))
 			return false;
-	if (json_is_string(at)) /* with a NUL, it is not what it looks like */
-		return strlen(json_string_value(at)) == json_string_length(at) &&
-		       member_allowed(p, option, key, json_string_value(at));
-	if (json_is_object(at) || json_is_array(at))
+	if (json_is_string(json)) /* with a NUL, it is not what it looks like */
+		return strlen(json_string_value(json)) == json_string_length(json) &&
+		       member_allowed(at, key, json_string_value(json));
+	if (json_is_object(json) || json_is_array(json))
 		return true;
-	return member_allowed(p, option, key, json_is_false(at) ? "off" : json_is_true(at) ? "on" : "0");
+	return member_allowed(at, key, json_is_false(json) ? "off" : json_is_true(json) ? "on" : "0");
 }
 
-static bool members_allowed(const struct policy_places *p, const struct form *form, const char *option,
-			    const char *value)
+static bool members_allowed(const struct look *at, const struct form *form, const char *value)
 {
 	_cleanup_keyval_ struct keyval kv = { 0 };
 
 	if (value[0] == '{') {
 		_cleanup_json_ json_t *json = form && form->json ? json_loads(value, JSON_REJECT_DUPLICATES, NULL) : NULL;
 
-		return json_is_object(json) && json_allowed(p, option, "", json);
+		return json_is_object(json) && json_allowed(at, "", json);
 	}
 	keyval_parse(&kv, value, form ? form->implied : NULL);
 	for (size_t i = 0; i < kv.n; i++)
-		if (!member_allowed(p, option, kv.items[i].key, kv.items[i].value))
+		if (!member_allowed(at, kv.items[i].key, kv.items[i].value))
 			return false;
 	return true;
 }
 
-static bool option_allowed(const struct policy_places *p, const struct arg *arg)
+static bool option_allowed(const struct policy_places *p, const struct args *a, const struct arg *arg)
 {
-	const char *option = arg->name ? arg->name : "";
+	const struct look at = { .p = p, .a = a, .arg = arg, .option = arg->name ? arg->name : "", .key = "" };
 	const struct form *form = NULL;
 	bool members = false;
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++)
-		if (strcmp(forms[i].option, option) == 0)
+		if (strcmp(forms[i].option, at.option) == 0)
 			form = &forms[i];
 	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
 		const struct rule *rule = &rules[i];
 
-		if (strcmp(rule->option, option) != 0)
+		if (strcmp(rule->option, at.option) != 0)
 			continue;
-		if (!rule->keys && (arg->value ? allows(rule, p, arg->value) : rule->value == NOTHING))
+		if (!rule->keys && (arg->value ? allows(rule, &at, arg->value) : rule->value == NOTHING))
 			return true;
 		members |= rule->keys != NULL;
 	}
-	return members && arg->value && members_allowed(p, form, option, arg->value);
+	return members && arg->value && members_allowed(&at, form, arg->value);
 }
 
 static const char *kind_of(const char *option)
@@ -362,21 +474,29 @@ static bool says_display(const struct args *a)
 	return args_find(a, "display") || args_find(a, "nographic") || args_find(a, "vnc") || args_find(a, "spice");
 }
 
-void policy_judge(const struct policy_places *p, char *const *argv, struct wants *w)
+static void judge(const struct policy_places *p, const struct args *a, const struct arg *arg, struct wants *w)
 {
-	_cleanup_args_ struct args a;
+	_cleanup_free_ char *option = arg->name ? text_of("-%s", arg->name) : text_of("image");
+	_cleanup_free_ char *what = arg->value ? secret_masked(arg->name, arg->value) : text_of("%s", "");
+
+	if (!option_allowed(p, a, arg))
+		wants_add(w, arg->name ? kind_of(arg->name) : "file", option, what);
+}
+
+void policy_judge(const struct policy_places *p, char *const *recorded, char *const *argv, struct wants *w)
+{
+	_cleanup_args_ struct args a = { 0 }, dropped = { 0 };
 
 	args_parse(&a, argv + 1);
-	for (size_t i = 0; i < a.n; i++) {
-		const struct arg *arg = &a.items[i];
-		_cleanup_free_ char *option = arg->name ? text_of("-%s", arg->name) : text_of("image");
-		_cleanup_free_ char *what = arg->value ? secret_masked(arg->name, arg->value) : text_of("%s", "");
-
-		if (!option_allowed(p, arg))
-			wants_add(w, arg->name ? kind_of(arg->name) : "file", option, what);
-	}
+	for (size_t i = 0; i < a.n; i++)
+		if (!arg_is(&a.items[i], "incoming")) /* this is ours: recorded ones are left out */
+			judge(p, &a, &a.items[i], w);
 	if (!says_display(&a))
 		wants_add(w, "socket", "-display", "a window or a VNC port, for want of -display none");
+	args_parse(&dropped, recorded + 1);
+	for (size_t i = 0; i < dropped.n; i++)
+		if (dropped.items[i].name && (arg_is(&dropped.items[i], "incoming") || !args_find(&a, dropped.items[i].name)))
+			judge(p, &dropped, &dropped.items[i], w);
 }
 
 void wants_add(struct wants *w, const char *kind, const char *option, const char *what)

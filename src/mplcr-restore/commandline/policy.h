@@ -24,15 +24,23 @@ struct wants {
 	size_t n;
 };
 
-/* Where the paths are that a restore makes itself. All borrowed. */
+struct commandline_move; /* commandline.h */
+
+/* The paths that a restore makes itself, and may therefore be given to QEMU: these and no others. All borrowed. */
 struct policy_places {
 	const struct manifest *m;
-	const char *run_dir; /* absolute */
-	const char *socket;  /* of the new QMP monitor */
+	char *const *overlays;                /* of each disk of the manifest, or NULL */
+	char *const *included;                /* this run's copy of each included file */
+	const struct commandline_move *moved; /* what was moved into the run directory */
+	size_t n_moved;
+	const char *socket;                   /* of the new QMP monitor */
 };
 
-/* Adds what the command line `argv` (with the program's name, as commandline_build made it) wants. */
-void policy_judge(const struct policy_places *p, char *const *argv, struct wants *w);
+/*
+ * Adds what the command line `argv` (with the program's name, as commandline_build made it) wants; and what of the
+ * `recorded` one was left out and is not harmless: who writes such a thing is to be looked at.
+ */
+void policy_judge(const struct policy_places *p, char *const *recorded, char *const *argv, struct wants *w);
 
 /* Adds one. `option` and `what` are copied. */
 void wants_add(struct wants *w, const char *kind, const char *option, const char *what);
