@@ -25,6 +25,18 @@ make_checkpoint_again() {
     sed -i "/made.img/s/\"identity\":{[^}]*}/\"identity\":$(identity "$T/made.img")/" "$T/x1.ckpt/checkpoint.json"
 }
 
+@test "an image that names its base by a relative name through the directory above" {
+    make_checkpoint
+    mkdir "$T/vm"
+    overlay vm/made.img ../made.base raw
+    edit "s#^\"chain\":.*#\"chain\":[$(image vm/made.img qcow2),#"
+    sound x1.ckpt
+    # the base lies where verify may not look: that is said, and nothing of a difference
+    mv "$T/x1.ckpt" "$T/vm"
+    T=$T/vm edit 's#"relative":"[^"]*",##'
+    alone E-UNTRUSTED-PATH vm/x1.ckpt
+}
+
 @test "a chain of a checkpoint of which every name leads to where it was" {
     local i chain=''
     base c0 raw

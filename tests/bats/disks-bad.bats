@@ -168,6 +168,21 @@ emptied() { rm "$1/fill" "$1/fill2"; }
     vm_assert_counting vm 4
 }
 
+@test "known before the pause: a raw image by a relative name, and QEMU elsewhere (-daemonize)" {
+    local facts
+    make_disk "$T/a.img" raw 16M
+    make_disk "$T/b.qcow2" qcow2 16M
+    (cd "$T" && run_tool 0 "$QEMU" -nodefaults -display none -kernel "$GUEST" -append 'ws=1M rate=1M' -m 64M -daemonize \
+        -pidfile "$T/vm.pid" -drive file=a.img,format=raw,if=virtio -drive file=b.qcow2,format=qcow2,if=virtio \
+        -serial "file:$T/vm.serial" -qmp "unix:$T/vm.qmp,server=on,wait=off")
+    vm_wait_count vm 5
+    facts=$(vm_facts)
+    refused 3 "has changed its directory to '/' since, as with -daemonize" --disks overlay
+    refused 3 "Start the VM with absolute names" --disks overlay --dry-run
+    trigger 0 --disks overlay --leave-out virtio0
+    vm_assert_counting vm 4
+}
+
 @test "QEMU dies in the pause" {
     local mode
     fs_mount btrfs "$T/m" 512M

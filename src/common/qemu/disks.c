@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "base/json.h"
 #include "image/name.h"
+#include "qemu/image_path.h"
 #include "qemu/nodes.h"
 #include "qemu/versions.h"
 
@@ -76,6 +77,22 @@ static char *clone_refusal_of(const struct disk *d, const struct vm_process *vm,
 	return NULL;
 }
 
+/*
+ * Under an overlay QEMU opens a raw image again, read-only, by the name that it was given (QEMU block/file-posix.c,
+ * raw_reconfigure_getfd). A relative one leads nowhere where it has changed its directory since: with -daemonize, to "/".
+ */
+static bool can_be_reopened(const struct disk *d, const struct vm_process *vm)
+{
+	_cleanup_free_ char *name =
+		image_name_is_json(d->shown) ? image_name_lowest_file(d->shown) : text_copy(d->shown);
+	_cleanup_free_ char *there = NULL;
+
+	if (strcmp(d->chain[0].format, "raw") != 0 || d->read_only || !vm || !vm->proc.cwd || !name || name[0] == '/')
+		return true;
+	there = path_join(vm->proc.cwd, name);
+	return image_same(there, d->chain[0].path);
+}
+
 /* What speaks against each way of freezing the disk. */
 static void read_refusals(struct disk *d, const struct vm_process *vm, const json_t *inserted, const json_t *nodes)
 {
@@ -87,6 +104,11 @@ static void read_refusals(struct disk *d, const struct vm_process *vm, const jso
 	if (d->sealed)
 		d->overlay_refusal =
 			text_of("'%s' is encrypted, and an overlay would hold its data in clear", d->chain[0].path);
+	else if (!can_be_reopened(d, vm))
+		d->overlay_refusal = text_of("QEMU calls '%s' '%s' and has changed its directory to '%s' since, as with "
+					     "-daemonize: for an overlay it would have to open it again. Start the VM "
+					     "with absolute names",
+					     d->chain[0].path, d->shown, vm->proc.cwd);
 	d->clone_refusal = clone_refusal_of(d, vm, nodes);
 }
 

@@ -59,7 +59,7 @@ static void find_difference(const struct checkpoint *c, const struct chain *chai
 	const char *above = chain->images[n - 1].path;
 	struct findings *f = &c->v->findings;
 
-	if (found && listed && found->path && strcmp(found->path, listed->path) == 0)
+	if (found && listed && disk_image_is(found, listed))
 		return; /* the same, which may not be opened: that is said of it by itself */
 	if (found && listed && disk_image_was(found, listed))
 		findings_add(f, N_MOVED, above, "it names its backing file where that was, '%s': it is '%s' now",
