@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "checkpoint/claim.h"
+#include "checkpoint/trust.h"
 #include "image/header/header.h"
 
 void leave_claim(const char *base, const char *overlay)
@@ -35,6 +36,7 @@ static const struct cli_option option_table[] = {
 	  "the format of BACKING (default: by its content,\n"
 	  "if that can be trusted)",
 	  TO_TEXT(struct overlay_options, backing_format, .word = format_word) },
+	TRUST_PATHS_OPTION(struct overlay_options, trust_paths),
 	{ "force", 0, NULL, "allow an image that a running VM writes to", TO_FLAG(struct overlay_options, force) },
 	{ NULL, 0, NULL, "On a running VM:", CLI_HEADING },
 	{ "socket", 's', "PATH", "the VM's QMP socket", TO_SOCKET(struct overlay_options, socket) },
@@ -55,8 +57,9 @@ static int check_options(const struct overlay_options *o, int n_operands, struct
 	if (o->socket) {
 		if (n_operands > 0)
 			return err_usage(e, "--socket takes no operands: the VM names its images");
-		if (o->backing_format || o->absolute || o->force)
-			return err_usage(e, "--backing-format, --absolute and --force are not for a running VM");
+		if (o->backing_format || o->absolute || o->force || o->trust_paths)
+			return err_usage(e, "--backing-format, --absolute, --force and --trust-paths are not for a "
+					    "running VM");
 		return 0;
 	}
 	if (o->name || o->devices.n > 0)

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/escape.h"
 #include "base/file.h"
+#include "checkpoint/trust.h"
 #include "base/path.h"
 #include "base/interrupt.h"
 #include "base/json.h"
@@ -206,8 +207,8 @@ int overlay_file(const struct overlay_options *options, const char *backing, con
 		return err_sys(e, errno, "cannot open '%s'", backing);
 	if (!path || !path_base(path)[0])
 		return err_sys(e, path ? EISDIR : errno, "cannot create the overlay '%s'", overlay);
-	chain = chain_read(base, options->backing_format, 0);
-	if (check_backing(options, chain, e) < 0 || read_size(&chain->images[0], interrupt, &size, e) < 0)
+	chain = trust_chain_of(base, options->backing_format, options->trust_paths, e);
+	if (!chain || check_backing(options, chain, e) < 0 || read_size(&chain->images[0], interrupt, &size, e) < 0)
 		return -1;
 	name = backing_name(path, base, options->absolute);
 	o = (struct overlay){ path, name, image_format_name(chain->images[0].format), size };

@@ -7,6 +7,7 @@
 
 #include "base/escape.h"
 #include "base/interrupt.h"
+#include "checkpoint/trust.h"
 #include "base/json.h"
 #include "set/set.h"
 
@@ -36,6 +37,7 @@ static const struct cli_option option_table[] = {
 	  "take the whole backing chain of each image, and its data file,\n"
 	  "and name the copies in the headers of the copies",
 	  TO_FLAG(struct reflink, set.chain) },
+	TRUST_PATHS_OPTION(struct reflink, set.trust_paths),
 	{ "live-ok", 0, NULL, "also copy files that a running VM writes to", TO_FLAG(struct reflink, set.live_ok) },
 	{ "null", '0', NULL, "separate names by NUL on standard input and output",
 	  TO_FLAG(struct reflink, nul_separated) },

@@ -60,6 +60,7 @@ struct overlay_options {
 	const char *backing_format; /* NULL: by the content */
 	bool absolute;
 	bool force; /* on an image that a VM writes to */
+	bool trust_paths; /* the chain may lead out of the tree of the image */
 	const char *socket;
 	const char *name; /* NULL: the next free one */
 	struct disk_choices devices; /* --device */

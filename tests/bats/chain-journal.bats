@@ -225,18 +225,18 @@ interrupted() {
     mkdir "$T/top"
     rm "$T/v/top.qcow2"
     qemu-img create -q -f qcow2 -F qcow2 -b "$T/v/mid.qcow2" "$T/top/top.qcow2"
-    interrupted unlinkat:2 mplcr-chain shorten --keep 2 "$T/top/top.qcow2"
+    interrupted unlinkat:2 mplcr-chain shorten --trust-paths --keep 2 "$T/top/top.qcow2"
     [[ -f $T/v/mid.qcow2 ]]
     mv "$T/v" "$T/moved"
     cp -a "$T/moved" "$T/copy"
     for what in link directory; do
         if [[ $what == link ]]; then ln -s "$T/copy" "$T/v"; else cp -a "$T/copy" "$T/v"; fi
-        run_tool 3 mplcr-chain shorten --keep 2 "$T/top/top.qcow2"
+        run_tool 3 mplcr-chain shorten --trust-paths --keep 2 "$T/top/top.qcow2"
         [[ $stderr == *"'$T/v'"* && -f $T/copy/mid.qcow2 && -f $T/v/mid.qcow2 ]] || fail "$what: $stderr"
         rm -r "$T/v"
     done
     mv "$T/moved" "$T/v"
-    run_tool 0 mplcr-chain shorten --keep 2 "$T/top/top.qcow2"
+    run_tool 0 mplcr-chain shorten --trust-paths --keep 2 "$T/top/top.qcow2"
     assert_not_exist "$T/v/mid.qcow2"
 }
 
@@ -294,7 +294,7 @@ guard_gone() {
         [[ $at != block-commit ]] || way=(--into "$T/v/base.qcow2")
         between "$at=kill-sent"
         status=0
-        mplcr-chain shorten "${way[@]}" --socket "$T/fake.qmp" "$top" >"$T/said.log" 2>&1 3>&- || status=$?
+        mplcr-chain shorten --trust-paths "${way[@]}" --socket "$T/fake.qmp" "$top" >"$T/said.log" 2>&1 3>&- || status=$?
         [[ $status == 137 ]] || fail "not killed at $at: $(cat "$T/said.log")"
         guard_gone
         kill_and_wait "$(<"$T/fake.pid")"
@@ -305,17 +305,17 @@ guard_gone() {
 
         # neither without the top, nor with it
         mv "$top" "$T/away"
-        run_tool 3 mplcr-chain shorten "${way[@]}" "$top"
+        run_tool 3 mplcr-chain shorten --trust-paths "${way[@]}" "$top"
         [[ -f $T/v/mid.qcow2 ]]
         mv "$T/away" "$top"
         mkdir "$T/safe"
         mv "$T/v/base.qcow2" "$T/safe"
-        run_tool 3 mplcr-chain shorten "${way[@]}" "$top"
+        run_tool 3 mplcr-chain shorten --trust-paths "${way[@]}" "$top"
         [[ -f $T/v/mid.qcow2 ]] || fail 'removed without its base'
         mv "$T/safe/base.qcow2" "$T/v"
         rmdir "$T/safe"
 
-        run_tool 0 mplcr-chain shorten "${way[@]}" "$top"
+        run_tool 0 mplcr-chain shorten --trust-paths "${way[@]}" "$top"
         assert_equal "$(sees "$top")" "$seen"
         run_tool 0 mplcr-chain verify --trust-paths "$top"
         assert_equal "$(find "$T/elsewhere" "$T/v" -type f ! -path '*/.mplcr-claims/*' | sort)" "$top"$'\n'"$T/v/base.qcow2"
@@ -326,18 +326,18 @@ guard_gone() {
     local pid
     vm_on_layers
     between block-job-finalize=mute
-    mplcr-chain shorten --keep 2 --socket "$T/fake.qmp" "$top" >"$T/said.log" 2>&1 3>&- &
+    mplcr-chain shorten --trust-paths --keep 2 --socket "$T/fake.qmp" "$top" >"$T/said.log" 2>&1 3>&- &
     until grep -q block-job-finalize "$T/fake.commands"; do sleep 0.01; done
     for pid in $(pgrep -f "mplcr-chain shorten.*$T/") $(guardians); do kill -KILL "$pid"; done
     guard_gone
     kill_and_wait "$(<"$T/fake.pid")"
     [[ -f $top.shorten ]]
     # while the VM runs, and when it has ended
-    run_tool 3 mplcr-chain shorten --keep 2 "$top"
+    run_tool 3 mplcr-chain shorten --trust-paths --keep 2 "$top"
     [[ -f $T/v/mid.qcow2 ]]
     vm_kill vm
     seen=$(sees "$top")
-    run_tool 0 mplcr-chain shorten --keep 2 "$top"
+    run_tool 0 mplcr-chain shorten --trust-paths --keep 2 "$top"
     assert_equal "$(sees "$top")" "$seen"
     run_tool 0 mplcr-chain verify --trust-paths "$top"
 }

@@ -39,7 +39,7 @@ all() { (cd "$1" && find . -type f -exec md5sum {} + -printf '%p %T@ %m\n' | sor
     chain
     fs_mount ext4 "$T/e" 64M
     before=$(all "$T/old")
-    run_tool 0 mplcr-chain relocate --copy --to "$T/e/new" "$T/old/top.qcow2"
+    run_tool 0 mplcr-chain relocate --trust-paths --copy --to "$T/e/new" "$T/old/top.qcow2"
     assert_output "$T/e/new/top.qcow2"
     assert_equal "$(all "$T/old")" "$before"
     mv "$T/old" "$T/hidden"
@@ -55,7 +55,7 @@ all() { (cd "$1" && find . -type f -exec md5sum {} + -printf '%p %T@ %m\n' | sor
 
 @test "a chain is moved, and nothing is left" {
     chain
-    run_tool 0 mplcr-chain relocate --to "$T/new" --json "$T/old/top.qcow2"
+    run_tool 0 mplcr-chain relocate --trust-paths --to "$T/new" --json "$T/old/top.qcow2"
     assert_equal "$(jq -c '[.schema, .copied, (.files | length), [.files[] | select(.rewritten) | .to | split("/")[-1]]]' <<<"$output")" \
         '["mplcr.chain.relocate/1",false,4,["base.qcow2"]]'
     assert_equal "$(seen "$T/new/top.qcow2")" "$seen"
@@ -67,13 +67,13 @@ all() { (cd "$1" && find . -type f -exec md5sum {} + -printf '%p %T@ %m\n' | sor
     chain
     qemu-img create -q -f qcow2 -F qcow2 -b mid.qcow2 "$T/old/other.qcow2"
     before=$(all "$T")
-    run_tool 3 mplcr-chain relocate --to "$T/new" "$T/old/top.qcow2"
+    run_tool 3 mplcr-chain relocate --trust-paths --to "$T/new" "$T/old/top.qcow2"
     [[ $stderr == *"mid.qcow2' must stay where it is: "*"it is the backing file of '"*"other.qcow2'"*'hint: --copy'* ]]
-    run_tool 3 mplcr-chain relocate --to "$T/old" "$T/old/top.qcow2"
+    run_tool 3 mplcr-chain relocate --trust-paths --to "$T/old" "$T/old/top.qcow2"
     [[ $stderr == *'is already there'* ]]
     mkdir -p "$T/new"
     echo mine >"$T/new/mid.qcow2"
-    run_tool 3 mplcr-chain relocate --copy --to "$T/new" "$T/old/top.qcow2"
+    run_tool 3 mplcr-chain relocate --trust-paths --copy --to "$T/new" "$T/old/top.qcow2"
     [[ $stderr == *"new/mid.qcow2' exists already"* ]]
     rm -r "$T/new"
     run_tool 2 mplcr-chain relocate "$T/old/top.qcow2"
@@ -81,7 +81,7 @@ all() { (cd "$1" && find . -type f -exec md5sum {} + -printf '%p %T@ %m\n' | sor
     run_tool 3 mplcr-chain relocate --to "$T/new" "$T/old"
     assert_not_exist "$T/new"
     assert_equal "$(all "$T" | grep -v '[.]tool')" "$(grep -v '[.]tool' <<<"$before")"
-    run_tool 0 mplcr-chain relocate --copy --to "$T/new" "$T/old/top.qcow2"
+    run_tool 0 mplcr-chain relocate --trust-paths --copy --to "$T/new" "$T/old/top.qcow2"
     assert_equal "$(seen "$T/new/top.qcow2")" "$seen"
 }
 
@@ -113,14 +113,14 @@ all() { (cd "$1" && find . -type f -exec md5sum {} + -printf '%p %T@ %m\n' | sor
             cp -a "$T/safe-templates" "$T/templates"
             ended=0
             ASAN_OPTIONS=detect_leaks=0 strace -qq -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$n" \
-                mplcr-chain relocate --to "$T/new" "$T/old/top.qcow2" >/dev/null 2>&1 || ended=$?
+                mplcr-chain relocate --trust-paths --to "$T/new" "$T/old/top.qcow2" >/dev/null 2>&1 || ended=$?
             [[ $ended != 0 ]] || break
             if [[ $(seen "$T/old/top.qcow2" 2>/dev/null) != "$seen" ]]; then
                 assert_equal "$(seen "$T/new/top.qcow2")" "$seen"
             fi
             # Where all was done but the end of the tool, there is nothing to do.
             [[ ! -e $T/old/top.qcow2 && ! -e $T/new/.mplcr-relocate ]] ||
-                run_tool 0 mplcr-chain relocate --to "$T/new" "$T/old/top.qcow2"
+                run_tool 0 mplcr-chain relocate --trust-paths --to "$T/new" "$T/old/top.qcow2"
             assert_equal "$(seen "$T/new/top.qcow2")" "$seen"
             assert_equal "$(find "$T/old" "$T/templates" -type f; find "$T/new" -name '.*' ! -name .mplcr-claims)" ''
         done
@@ -153,22 +153,22 @@ goes_on() {
 @test "a checkpoint goes elsewhere, is sound there, and restores" {
     checkpoint_of_vm
     # While the VM runs, only a copy can be taken; of what is frozen.
-    run_tool 3 mplcr-chain relocate --to "$T/new" "$T/vm/x1.ckpt"
-    run_tool 3 mplcr-chain relocate --copy --to "$T/new" "$T/vm/a_x2.ovl"
+    run_tool 3 mplcr-chain relocate --trust-paths --to "$T/new" "$T/vm/x1.ckpt"
+    run_tool 3 mplcr-chain relocate --trust-paths --copy --to "$T/new" "$T/vm/a_x2.ovl"
     [[ $stderr == *"is in use: the VM of process"*"writes to it"* ]]
-    run_tool 0 mplcr-chain relocate --copy --to "$T/new" "$T/vm/x2.ckpt"
+    run_tool 0 mplcr-chain relocate --trust-paths --copy --to "$T/new" "$T/vm/x2.ckpt"
     assert_output "$T/new/x2.ckpt"
     vm_assert_counting vm1 4
     vm_kill vm1
     # Others need it where it is: the first checkpoint the images of the second.
-    run_tool 3 mplcr-chain relocate --to "$T/newer" "$T/vm/x2.ckpt"
+    run_tool 3 mplcr-chain relocate --trust-paths --to "$T/newer" "$T/vm/x2.ckpt"
     [[ $stderr == *"checkpoint 'x1' needs it"* ]]
     run_tool 0 mplcr-chain prune --keep 1 --quiet "$T/vm"
-    run_tool 0 mplcr-chain relocate --to "$T/newer" "$T/vm/x2.ckpt"
+    run_tool 0 mplcr-chain relocate --trust-paths --to "$T/newer" "$T/vm/x2.ckpt"
     assert_equal "$(find "$T/vm" "$T/templates" -type f)" ''
     assert_equal "$(names "$T/newer/a_x2.ovl")" "$T/newer/a_x2.ovl $T/newer/a_x1.ovl $T/newer/a.qcow2 $T/newer/site.qcow2"
     goes_on "$T/newer/x2.ckpt"
-    run_tool 3 mplcr-chain relocate --to "$T/newest" "$T/newer/x2.ckpt"
+    run_tool 3 mplcr-chain relocate --trust-paths --to "$T/newest" "$T/newer/x2.ckpt"
     [[ $stderr == *'must stay where it is: the VM of process'* ]]
     vm_kill restored
     goes_on "$T/new/x2.ckpt"
@@ -178,7 +178,7 @@ goes_on() {
     checkpoint_of_vm
     vm_kill vm1
     touch "$T/templates/site.qcow2"
-    run_tool 3 mplcr-chain relocate --copy --to "$T/new" "$T/vm/x1.ckpt"
+    run_tool 3 mplcr-chain relocate --trust-paths --copy --to "$T/new" "$T/vm/x1.ckpt"
     [[ $stderr == *'was changed since checkpoint'* ]]
     assert_not_exist "$T/new"
 }

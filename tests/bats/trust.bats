@@ -120,3 +120,124 @@ tree() {
     cd "$T"
     run_tool 0 mplcr-chain relocate --copy --to new d/raw.qcow2
 }
+
+# --- names that lead elsewhere ---------------------------------------------------------------------------------------
+
+# host: $T/host, another tree: a file of the host, and leaf <- base with data of their own.
+host() {
+    mkdir -p "$T/d" "$T/host"
+    { echo 'of the host'; head -c 1M /dev/zero; } >"$T/host/secret"
+    truncate -s 1M "$T/host/secret"
+    base host/base.qcow2
+    overlay host/leaf.qcow2 base.qcow2 qcow2
+    qemu-io -f qcow2 -c 'write -q -P 7 0 64k' "$T/host/leaf.qcow2"
+}
+
+# refused COMMAND…: it is, with the code that verify has and what allows it; no file is changed, moved or made.
+refused() {
+    local before
+    before=$(files d host)
+    cd "$T" || return
+    run_tool 3 "$@"
+    says E-UNTRUSTED-PATH
+    says 'hint: '
+    says --trust-paths
+    assert_equal "$(files d host)" "$before"
+    assert_not_exist "$T/new"
+}
+
+@test "a host file that is named as raw backing file is neither moved, copied nor merged" {
+    local name
+    host
+    ln -s ../host/secret "$T/d/link" && ln -s ../host "$T/d/dir"
+    for name in "$T/host/secret" ../host/secret link dir/secret ./dir/../../host/secret "file:$T/host/secret" \
+        "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":\"$T/host/secret\"}}"; do
+        overlay d/a.qcow2 "$name" raw
+        refused mplcr-chain relocate --to new d/a.qcow2
+        refused mplcr-chain relocate --copy --to new d/a.qcow2
+        refused mplcr-chain shorten --keep 1 d/a.qcow2
+        refused mplcr-chain seal --read-only d/a.qcow2
+        refused mplcr-snap reflink --chain --reflink=auto --to new d/a.qcow2
+        refused mplcr-snap overlay d/a.qcow2 d/b.qcow2
+    done
+    chain 1 verify d/a.qcow2
+    assert_output --partial E-UNTRUSTED-PATH
+    run_tool 0 mplcr-chain shorten --trust-paths --keep 1 d/a.qcow2
+    run_tool 0 grep -q 'of the host' d/a.qcow2
+}
+
+@test "the chain of an image is not changed where it leads into another tree, in the second layer too" {
+    host
+    overlay d/a.qcow2 "$T/host/leaf.qcow2" qcow2
+    refused mplcr-chain shorten --keep 2 d/a.qcow2
+    refused mplcr-chain shorten --keep 1 --leave d/a.qcow2
+    refused mplcr-chain shorten --into host/base.qcow2 d/a.qcow2
+    refused mplcr-chain relocate --to new d/a.qcow2
+    overlay d/b.qcow2 a.qcow2 qcow2
+    overlay d/c.qcow2 b.qcow2 qcow2
+    refused mplcr-chain shorten --into d/a.qcow2 d/c.qcow2
+    refused mplcr-chain shorten --keep 4 d/c.qcow2
+    refused mplcr-snap reflink --chain --reflink=auto --suffix .copy d/c.qcow2
+    chain 0 shorten --trust-paths --keep 4 d/c.qcow2
+    chain 0 shorten --trust-paths --keep 2 d/c.qcow2
+    assert_not_exist "$T/host/leaf.qcow2"
+}
+
+@test "data files, seals, other hosts and images that only QEMU can read are under the same rule" {
+    host
+    base d/base.qcow2 qcow2 -o "data_file=$T/host/data"
+    overlay d/a.qcow2 base.qcow2 qcow2
+    refused mplcr-chain shorten --keep 1 d/a.qcow2
+    refused mplcr-chain relocate --to new d/a.qcow2
+    refused mplcr-snap reflink --chain --reflink=auto --to new d/a.qcow2
+    base d/low qcow2
+    overlay d/b.qcow2 low qcow2
+    ln -s ../host/secret "$T/d/low.seal"
+    refused mplcr-chain relocate --to new d/b.qcow2
+    overlay d/c.qcow2 nbd://127.0.0.1:1/x raw
+    kept 3 "E-UNTRUSTED-PATH" mplcr-chain shorten --keep 1 d/c.qcow2
+    kept 3 "not a file of this host" mplcr-chain shorten --trust-paths --keep 1 d/c.qcow2
+    printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType="monolithicFlat"\nRW 2048 FLAT "%s" 0\n' \
+        "$T/host/secret" >"$T/d/e.vmdk"
+    overlay d/e.qcow2 e.vmdk vmdk
+    refused mplcr-chain shorten --keep 1 d/e.qcow2
+    overlay d/f.qcow2 $'../host/sec\nret' raw
+    cp "$T/host/secret" "$T/host/"$'sec\nret'
+    refused mplcr-chain relocate --to new d/f.qcow2
+    refute [ "$(grep -c '^ret' <<<"$stderr")" -gt 0 ]
+}
+
+@test "a checkpoint whose manifest names files elsewhere is not moved; prune leaves what leads there" {
+    mkdir -p "$T/d"
+    T=$T/d make_checkpoint
+    mkdir "$T/host" && cp "$T/d/made.base" "$T/host/secret" && touch -r "$T/d/made.base" "$T/host/secret"
+    cd "$T"
+    sed -i "s|\"$T/d/made.base\",\"relative\":\"made.base\"|\"$T/host/secret\"|" d/x1.ckpt/checkpoint.json
+    refused mplcr-chain relocate --to new d/x1.ckpt
+    sed -i "s|\"$T/host/secret\"|\"$T/d/made.base\"|; s|$T/d/x1.ovl|$T/host/x1.ovl|" d/x1.ckpt/checkpoint.json
+    cp d/x1.ovl host/x1.ovl
+    refused mplcr-chain relocate --to new d/x1.ckpt
+    rm host/x1.ovl
+    qemu-img rebase -u -F raw -b "$T/host/secret" d/made.img
+    run_tool 0 mplcr-chain prune --keep 0 d
+    says "made.img' stays: E-UNTRUSTED-PATH"
+    assert_exist d/made.img
+    assert_not_exist d/x1.ckpt
+}
+
+@test "what lies in one tree is used as ever: directories below, checkpoints beside, one directory for prune" {
+    mkdir -p "$T/d/low"
+    base d/low/base.qcow2
+    overlay d/mid.qcow2 low/base.qcow2 qcow2
+    overlay d/a.qcow2 "$T/d/mid.qcow2" qcow2
+    cd "$T"
+    run_tool 0 mplcr-snap reflink --chain --reflink=auto --to copies d/a.qcow2
+    run_tool 0 mplcr-snap overlay d/a.qcow2 d/b.qcow2
+    run_tool 0 mplcr-chain relocate --copy --to new d/b.qcow2
+    run_tool 0 mplcr-chain shorten --keep 2 d/b.qcow2
+    rm -r d && mkdir d
+    T=$T/d make_checkpoint
+    run_tool 0 mplcr-chain relocate --copy --to moved d/x1.ckpt
+    run_tool 0 mplcr-chain prune --keep 0 d
+    assert_not_exist d/made.img
+}

@@ -47,6 +47,22 @@ void trust_checkpoint(struct trust *t, const char *dir, bool all)
 	*t = (struct trust){ .all = all, .tree = real ? path_dir(real) : NULL };
 }
 
+static bool is_below(const char *tree, const char *path)
+{
+	return strcmp(tree, "/") == 0 || path_below(tree, path);
+}
+
+void trust_also_below(struct trust *t, const char *dir)
+{
+	char *real = path_real(dir);
+
+	if (real && (!t->tree || is_below(real, t->tree))) {
+		free(t->tree);
+		t->tree = steal_ptr(real);
+	}
+	free(real);
+}
+
 /* The directory of `path` without links; that of the last one is remembered, for it is nearly always the same. */
 static const char *real_dir(struct trust *t, const char *path)
 {
@@ -59,11 +75,6 @@ static const char *real_dir(struct trust *t, const char *path)
 	t->last_dir = steal_ptr(dir);
 	t->last_real = path_real(t->last_dir);
 	return t->last_real;
-}
-
-static bool is_below(const char *tree, const char *path)
-{
-	return strcmp(tree, "/") == 0 || path_below(tree, path);
 }
 
 /* A path below the tree whose directory does not exist: nothing can be opened there, and "not there" is the answer. */
@@ -127,6 +138,96 @@ bool trust_allows(struct trust *t, const char *path)
 	struct stat st;
 
 	return trust_allows_file(t, path, lstat(path, &st) == 0 && S_ISLNK(st.st_mode));
+}
+
+/* --- chains ------------------------------------------------------------------------------------------------------ */
+
+static const char *tree_words(const struct trust *t)
+{
+	return t->tree ? t->tree : "its directory";
+}
+
+/* What is wrong with how image `i` is named by the one above it. */
+static char *name_fault(const struct trust *t, const struct chain_image *image)
+{
+	if (image->state == CHAIN_REFUSED)
+		return text_of("its backing file '%s' does not lie below '%s': it was not opened", image->name,
+			       tree_words(t));
+	if (image->state == CHAIN_REMOTE && !t->all)
+		return text_of("its backing file '%s' is not a file of this tree, but of protocol '%s': it was not opened",
+			       image->name, image->protocol);
+	return NULL;
+}
+
+char *trust_fault(struct trust *t, const struct chain *c, size_t i, const char **namer)
+{
+	const struct chain_image *image = &c->images[i];
+	char *why = i > 0 ? name_fault(t, image) : NULL;
+
+	*namer = why ? c->images[i - 1].path : image->path;
+	if (why || image->state != CHAIN_OK || !image->data_name ||
+	    (image->data_path && trust_allows(t, image->data_path)))
+		return why;
+	return text_of("its data file '%s' does not lie below '%s': it was not looked at", image->data_name,
+		       tree_words(t));
+}
+
+int trust_refuse(const char *path, const char *why, struct err *e)
+{
+	err_set(e, "E-UNTRUSTED-PATH '%s': %s", path, why);
+	return err_hint(e, "whoever made the file chose that name; if it is right: --trust-paths");
+}
+
+/* The pieces of a vmdk image may be other files, which only QEMU reads out of it. */
+static bool may_lead_on(const struct chain *c, size_t i)
+{
+	return i > 0 && c->images[i].state == CHAIN_OK && c->images[i].found == IMAGE_VMDK;
+}
+
+static int check_chain(struct trust *t, const struct chain *c, struct err *e)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const char *namer;
+		_cleanup_free_ char *why = trust_fault(t, c, i, &namer);
+
+		if (why)
+			trust_refuse(namer, why, e);
+		if (why && c->images[i].state == CHAIN_REMOTE)
+			e->hint[0] = '\0'; /* these verbs cannot use it in any case */
+		if (why)
+			return -1;
+		if (!t->all && may_lead_on(c, i))
+			return trust_refuse(c->images[i].path,
+					    "vmdk images can name other files, and which ones is not known here", e);
+	}
+	return 0;
+}
+
+static bool may_open(void *trust, const char *path, bool is_link)
+{
+	return trust_allows_file(trust, path, is_link);
+}
+
+struct chain *trust_chain(struct trust *t, const char *path, const char *format, struct err *e)
+{
+	const struct chain_options options = { .format = format, .may_open = may_open, .ctx = t };
+	struct chain *c = chain_read_with(path, &options);
+
+	if (check_chain(t, c, e) == 0)
+		return c;
+	chain_free(c);
+	return NULL;
+}
+
+struct chain *trust_chain_of(const char *path, const char *format, bool all, struct err *e)
+{
+	struct chain *c;
+	struct trust t;
+
+	trust_image(&t, path, all);
+	c = trust_chain(&t, path, format, e);
+	trust_release(&t);
+	return c;
 }
 
 void trust_release(struct trust *t)

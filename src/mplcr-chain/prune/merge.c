@@ -23,6 +23,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "change/guard.h"
+#include "checkpoint/trust.h"
 #include "change/merge.h"
 #include "change/manifest_edit.h"
 #include "base/json.h"
@@ -113,6 +114,13 @@ static bool stays(struct prune *p, const char *path, const char *why)
 	return false;
 }
 
+static bool stays_for(struct prune *p, const char *path, const struct err *e)
+{
+	_cleanup_free_ char *why = text_of(e->hint[0] ? "%s (%s)" : "%s", e->text, e->hint);
+
+	return stays(p, path, why);
+}
+
 /*
  * Whether the images of the run can be made anew, and go; else says why not. A running VM can do it where it is its own
  * active image that takes them in: an image that it only reads must not change under it.
@@ -156,6 +164,19 @@ static void tell_claimed(struct prune *p, size_t into, size_t at)
 	}
 }
 
+/* The chain of the image, as far as it stays below the directory that was given. */
+static struct chain *read_chain(const struct prune *p, const char *path, struct err *e)
+{
+	struct chain *c;
+	struct trust t;
+
+	trust_image(&t, path, p->trust_paths);
+	trust_also_below(&t, p->root);
+	c = trust_chain(&t, path, NULL, e);
+	trust_release(&t);
+	return c;
+}
+
 /* The run of images below `into`; false where there is none, or it cannot be merged. */
 static bool find_run(struct prune *p, size_t into, struct prune_run *r)
 {
@@ -171,9 +192,9 @@ static bool find_run(struct prune *p, size_t into, struct prune_run *r)
 	tell_claimed(p, into, at);
 	if (r->base == 1)
 		return false;
-	r->chain = chain_read(f->images[into].path, NULL, 0);
-	if (chain_whole(r->chain, &e) < 0)
-		return stays(p, f->images[f->images[into].below].path, e.text);
+	r->chain = read_chain(p, f->images[into].path, &e);
+	if (!r->chain || chain_whole(r->chain, &e) < 0)
+		return stays_for(p, f->images[f->images[into].below].path, &e);
 	if (r->chain->n <= r->base || forest_find(f, r->chain->images[r->base].path) != at)
 		return stays(p, r->chain->images[0].path, "its chain changed just now");
 	return can_merge(p, r, into);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "checkpoint/remove.h"
+#include "checkpoint/trust.h"
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "base/memory.h"
@@ -47,6 +48,7 @@ static const struct cli_option option_table[] = {
 	  "let the running VM merge overlays into the image that it\nwrites to; PATH is its QMP socket",
 	  TO_SOCKET(struct prune, socket) },
 	ASSUME_UNUSED_OPTION(struct prune, use),
+	TRUST_PATHS_OPTION(struct prune, trust_paths),
 	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct prune, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,

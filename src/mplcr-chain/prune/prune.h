@@ -43,6 +43,7 @@ struct prune {
 	uint64_t keep;      /* checkpoints */
 	bool keep_given;
 	uint64_t within_s; /* seconds */
+	bool trust_paths; /* chains may lead out of the directory */
 	bool dry_run, json;
 	struct in_use use; /* one look at the processes for the whole plan; --assume-unused */
 	int interrupt;

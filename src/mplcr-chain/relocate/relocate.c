@@ -25,6 +25,7 @@ static const struct cli_option option_table[] = {
 	{ "to", 't', "DIR", "the new directory (required)", TO_DIRECTORY(struct set, to) },
 	{ "copy", 'c', NULL, "copy, and leave the original in place", TO_FLAG(struct set, copy) },
 	ASSUME_UNUSED_OPTION(struct set, use),
+	TRUST_PATHS_OPTION(struct set, trust_paths),
 	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct set, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
@@ -344,6 +345,7 @@ static void release(struct set *s)
 	}
 	free(s->files);
 	in_use_release(&s->use);
+	trust_release(&s->trust);
 	manifest_free(s->m);
 	free(s->from);
 	free(s->root);

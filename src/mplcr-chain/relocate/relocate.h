@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "checkpoint/manifest.h"
 #include "image/in_use.h"
+#include "checkpoint/trust.h"
 
 /* One file of the set. */
 struct set_file {
@@ -33,6 +34,7 @@ struct set {
 	const char *to;
 	bool copy, json;
 	struct in_use use; /* --assume-unused */
+	bool trust_paths; /* files of other trees may belong to the set */
 	bool made; /* the directory `to` was made for it */
 	int interrupt;
 
@@ -40,6 +42,7 @@ struct set {
 	char *root; /* the directory that it lies in; what is below it keeps its place below dest */
 	char *dest, *staging, *journal;
 	struct manifest *m;     /* of a checkpoint, else NULL */
+	struct trust trust;     /* what may belong to the set */
 	struct set_file *files; /* images after their backing files */
 	size_t n;
 	uint64_t bytes, done;

@@ -57,16 +57,38 @@ static size_t add(struct set *s, const char *path)
 	return s->n - 1;
 }
 
+/* The file lies in the tree of the set, if not the whole system is trusted. Returns 0 or -1. */
+static int check_trusted(struct set *s, const char *path, const char *what, struct err *e)
+{
+	_cleanup_free_ char *why = NULL;
+
+	if (trust_allows(&s->trust, path))
+		return 0;
+	why = text_of("%s does not lie below '%s': it was not opened", what, s->trust.tree);
+	return trust_refuse(path, why, e);
+}
+
+/* The seal of the image at that path, if it has one. Returns 0 or -1. */
+static int add_seal(struct set *s, const char *image, struct err *e)
+{
+	_cleanup_free_ char *seal = text_of("%s.seal", image);
+
+	if (access(seal, F_OK) < 0)
+		return 0;
+	if (check_trusted(s, seal, "this seal", e) < 0)
+		return -1;
+	add(s, seal);
+	return 0;
+}
+
+/* Returns its index. */
 static size_t add_image(struct set *s, const struct chain_image *image)
 {
-	_cleanup_free_ char *seal = text_of("%s.seal", image->path);
 	size_t i = add(s, image->path);
 
 	s->files[i].image = true;
 	free(s->files[i].format);
 	s->files[i].format = text_copy(image_format_name(image->format));
-	if (access(seal, F_OK) == 0)
-		add(s, seal);
 	return i;
 }
 
@@ -99,10 +121,10 @@ static int add_data_file(struct set *s, size_t i, const struct chain_image *imag
 /* Adds the images of a chain, the lowest first. */
 static int add_chain(struct set *s, const char *path, const char *format, struct err *e)
 {
-	_cleanup_chain_ struct chain *c = chain_read(path, format, 0);
+	_cleanup_chain_ struct chain *c = trust_chain(&s->trust, path, format, e);
 	size_t below = SIZE_MAX;
 
-	if (chain_whole(c, e) < 0)
+	if (!c || chain_whole(c, e) < 0)
 		return -1;
 	for (size_t k = c->n; k-- > 0;) {
 		const struct chain_image *image = &c->images[k];
@@ -113,6 +135,8 @@ static int add_chain(struct set *s, const char *path, const char *format, struct
 			return err_set(e, "'%s' is a link: name the images themselves first (qemu-img rebase -u)",
 				       image->path);
 		i = add_image(s, image);
+		if (add_seal(s, image->path, e) < 0)
+			return -1;
 		s->files[i].below = below;
 		if (below != SIZE_MAX)
 			s->files[i].rewrite |= !resolves(&s->files[i], image->header.backing_name, &s->files[below]) ||
@@ -136,7 +160,11 @@ static int add_active(struct set *s, const struct manifest_disk *disk, struct er
 
 	if (s->copy || !disk->active || set_find(s, disk->active) != SIZE_MAX || access(disk->active, F_OK) < 0)
 		return 0;
-	c = chain_read(disk->active, NULL, 0);
+	if (manifest_method_keeps_image(disk->method))
+		return 0;
+	if (check_trusted(s, disk->active, "the overlay that the VM went on with", e) < 0)
+		return -1;
+	c = chain_read(disk->active, NULL, 1);
 	if (c->n < 2 || !c->images[1].path || !image_same(c->images[1].path, disk->chain[0].path))
 		return 0;
 	return add_chain(s, disk->active, NULL, e);
@@ -160,9 +188,27 @@ static int add_checkpoint_files(struct set *s, struct err *e)
 	return result;
 }
 
+/* Nothing that the manifest names is opened before. */
+static int check_manifest(struct set *s, struct err *e)
+{
+	for (size_t d = 0; d < s->m->n_disks; d++) {
+		const struct manifest_disk *disk = &s->m->disks[d];
+		_cleanup_free_ char *what = text_of("an image of disk '%s'", disk->device);
+
+		for (size_t i = 0; i < disk->n_chain; i++) {
+			const struct manifest_image *image = &disk->chain[i], *data = image->data;
+
+			if (check_trusted(s, image->path, what, e) < 0 ||
+			    (data && check_trusted(s, data->path, what, e) < 0))
+				return -1;
+		}
+	}
+	return 0;
+}
+
 static int add_checkpoint(struct set *s, struct err *e)
 {
-	if (manifest_check_images(s->m, e) < 0)
+	if (check_manifest(s, e) < 0 || manifest_check_images(s->m, e) < 0)
 		return -1;
 	if (s->m->receiver)
 		return err_set(e, "the state of checkpoint '%s' is in a QEMU, not in a file", s->m->name);
@@ -211,6 +257,7 @@ int set_collect(struct set *s, struct err *e)
 {
 	struct stat st;
 
+	(s->m ? trust_checkpoint : trust_image)(&s->trust, s->from, s->trust_paths);
 	if ((s->m ? add_checkpoint(s, e) : add_chain(s, s->from, NULL, e)) < 0)
 		return -1;
 	for (size_t i = 0; i < s->n; i++) {

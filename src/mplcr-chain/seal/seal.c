@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "checkpoint/trust.h"
 #include "qemu/guest_data.h"
 #include "base/interrupt.h"
 #include "base/path_list.h"
@@ -21,7 +22,7 @@
 #include "tool.h"
 
 struct options {
-	bool digest, read_only, force, nul_separated;
+	bool digest, read_only, force, trust_paths, nul_separated;
 	int interrupt;
 };
 
@@ -30,6 +31,7 @@ static const struct cli_option option_table[] = {
 	  TO_FLAG(struct options, digest) },
 	{ "read-only", 'r', NULL, "make the images read-only for everybody", TO_FLAG(struct options, read_only) },
 	{ "force", 'f', NULL, "replace an existing seal", TO_FLAG(struct options, force) },
+	TRUST_PATHS_OPTION(struct options, trust_paths),
 	{ "null", '0', NULL, "- reads paths separated by NUL instead of line feeds",
 	  TO_FLAG(struct options, nul_separated) },
 	CLI_COMMON_OPTIONS,
@@ -74,6 +76,9 @@ static int prepare(struct job *job, const struct options *o, struct err *e)
 	_cleanup_free_ char *sidecar = seal_path(job->image);
 	char now[32];
 
+	job->chain = trust_chain_of(job->image, NULL, o->trust_paths, e);
+	if (!job->chain)
+		return -1;
 	if (chain_whole(job->chain, e) < 0)
 		return err_hint(e, "mplcr-chain verify lists all faults of the chain");
 	if (refuse_written(job->chain, e) < 0)
@@ -171,7 +176,7 @@ static int seal(const struct path_list *list, const struct options *o, struct er
 	int result;
 
 	for (size_t i = 0; i < list->n; i++)
-		jobs[i] = (struct job){ .image = list->paths[i], .chain = chain_read(list->paths[i], NULL, 0) };
+		jobs[i].image = list->paths[i];
 	result = seal_all(jobs, list->n, o, e);
 	cli_progress_end();
 	for (size_t i = 0; i < list->n; i++) {

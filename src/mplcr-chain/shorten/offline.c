@@ -63,8 +63,8 @@ static int shorten_up(struct shorten *s, struct err *e)
 static int part_way(const struct shorten *s, struct err *e)
 {
 	e->status = EXIT_PARTIAL;
-	return err_hint(e, "the chain is sound; the same command goes on: mplcr-chain shorten --into '%s' '%s'",
-			s->into, s->image);
+	return err_hint(e, "the chain is sound; the same command goes on: mplcr-chain shorten %s--into '%s' '%s'",
+			s->trust_paths ? "--trust-paths " : "", s->into, s->image);
 }
 
 static int shorten_down(struct shorten *s, struct err *e)

@@ -16,6 +16,7 @@
 #include "change/claims.h"
 #include "change/guard.h"
 #include "change/journal/journal.h"
+#include "checkpoint/trust.h"
 #include "base/json.h"
 #include "base/number.h"
 #include "tool.h"
@@ -30,6 +31,7 @@ static const struct cli_option option_table[] = {
 	{ "socket", 's', "PATH", "let the running VM do it; PATH is its QMP socket",
 	  TO_SOCKET(struct shorten, socket) },
 	ASSUME_UNUSED_OPTION(struct shorten, use),
+	TRUST_PATHS_OPTION(struct shorten, trust_paths),
 	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct shorten, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
@@ -128,8 +130,8 @@ static int check(struct shorten *s, struct err *e)
 
 static int plan(struct shorten *s, struct err *e)
 {
-	s->chain = chain_read(s->top, NULL, 0);
-	if (chain_whole(s->chain, e) < 0)
+	s->chain = trust_chain_of(s->top, NULL, s->trust_paths, e);
+	if (!s->chain || chain_whole(s->chain, e) < 0)
 		return -1;
 	if (s->into)
 		return plan_into(s, e);

@@ -21,6 +21,7 @@ struct shorten {
 	const char *into;   /* or NULL */
 	uint64_t keep;      /* images, 0 where not given */
 	bool leave;         /* the files of merged layers stay */
+	bool trust_paths;   /* the chain may lead out of the tree of the image */
 	bool json;
 	struct in_use use; /* --assume-unused */
 	int interrupt;

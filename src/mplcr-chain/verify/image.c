@@ -61,6 +61,17 @@ static bool is_network(const char *protocol)
 	return false;
 }
 
+/* Whether it names something, or is named, against the rule; that is found then. */
+static bool find_untrusted(const struct place *p)
+{
+	const char *namer;
+	_cleanup_free_ char *why = trust_fault(p->trust, p->chain, p->i, &namer);
+
+	if (why)
+		findings_add(&p->v->findings, E_UNTRUSTED_PATH, namer, "%s", why);
+	return why != NULL;
+}
+
 static void find_remote(const struct place *p)
 {
 	const struct chain_image *image = image_at(p);
@@ -72,10 +83,7 @@ static void find_remote(const struct place *p)
 		findings_add(&v->findings, N_REMOTE, namer_at(p), "its backing file '%s' was not looked at",
 			     image->name);
 	else
-		findings_add(
-			&v->findings, E_UNTRUSTED_PATH, namer_at(p),
-			"its backing file '%s' is not a file of this tree, but of protocol '%s': it was not opened",
-			image->name, image->protocol);
+		find_untrusted(p);
 }
 
 static void find_unread(const struct place *p)
@@ -115,9 +123,7 @@ static void find_unread(const struct place *p)
 			p->i, image->path);
 		break;
 	case CHAIN_REFUSED:
-		findings_add(f, E_UNTRUSTED_PATH, namer_at(p),
-			     "its backing file '%s' does not lie below '%s': it was not opened", image->name,
-			     p->trust->tree ? p->trust->tree : "its directory");
+		find_untrusted(p);
 		break;
 	case CHAIN_OK:
 		break;
@@ -186,12 +192,8 @@ static void check_data_file(const struct place *p)
 			findings_add(f, E_MISSING, image->path, "its data is in another file, which it does not name");
 		return;
 	}
-	if (!image->data_path || !trust_allows(p->trust, image->data_path)) {
-		findings_add(f, E_UNTRUSTED_PATH, image->path,
-			     "its data file '%s' does not lie below '%s': it was not looked at", image->data_name,
-			     p->trust->tree ? p->trust->tree : "its directory");
+	if (find_untrusted(p))
 		return;
-	}
 	if (image->data_from_cwd)
 		findings_add(f, W_WORKING_DIRECTORY, image->path,
 			     "QEMU looks for its data file '%s' in the directory where it is started",

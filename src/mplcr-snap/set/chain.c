@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "checkpoint/trust.h"
 #include "base/json.h"
 #include "qemu/overlay.h"
 #include "qemu/qemu_img.h"
@@ -76,11 +77,14 @@ static int describe(struct set *s, const struct chain *chain, size_t i, const si
 
 int set_add_chain(struct set *s, const char *path, struct err *e)
 {
-	_cleanup_chain_ struct chain *chain = chain_read(path, NULL, 0);
-	_cleanup_free_ size_t *indexes = memory_of(chain->n, sizeof(*indexes));
+	_cleanup_chain_ struct chain *chain = trust_chain_of(path, NULL, s->options->trust_paths, e);
+	_cleanup_free_ size_t *indexes = NULL;
 
+	if (!chain)
+		return -1;
 	if (chain_whole(chain, e) < 0)
 		return err_hint(e, "without --chain each file is copied as it is");
+	indexes = memory_of(chain->n, sizeof(*indexes));
 	for (size_t i = 0; i < chain->n; i++)
 		if (set_add(s, chain->images[i].path, &indexes[i], e) < 0)
 			return -1;

@@ -55,6 +55,7 @@ struct set_options {
 	const char *suffix; /* or NULL */
 	enum reflink_when when;
 	bool chain;
+	bool trust_paths; /* chains may lead out of the trees of their images */
 	bool live_ok;
 };
 
