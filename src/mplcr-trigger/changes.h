@@ -93,8 +93,9 @@ void changes_release_names(struct changes *c);
 
 /*
  * Takes everything back: cancels the migration, resumes or pauses the VM as before, puts capabilities and parameters
- * back, commits overlays in use into their backing files, removes files. Goes on after a failed step. Returns 0, or -1
- * with what is left and what to do about it.
+ * back, commits overlays in use into their backing files, removes files. Goes on after a failed step, and waits for QEMU as
+ * long as that lives (qmp_be_patient), up to the deadline of `q`. Returns 0, or -1 with what is left and what to do about
+ * it; where the wait was given up (qmp_gave_up) the list is as before.
  */
 int changes_undo(struct changes *c, struct qmp *q, struct err *e);
 

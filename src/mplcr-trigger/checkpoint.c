@@ -38,6 +38,9 @@
 #include "checkpoint/store.h"
 #include "checkpoint/unfinished/unfinished.h"
 
+/* How long QEMU may keep from ending who need not wait for it. */
+#define PATIENCE_MS 10000
+
 /* How long another client may hold the socket before we report it. */
 #define GREETING_MS 5000
 
@@ -121,11 +124,31 @@ static void show_progress(void *ctx, const char *phase, const json_t *info)
 	double percent = total > 0 ? 100 * (total - left) / total : 0;
 	double to_go = percent > 1 ? seconds * (100 - percent) / percent : 0;
 
+	if (r->job.pause_began && !r->job.resume_us)
+		return; /* nothing is written in the pause */
 	if (!cli_progress() || clock_ns() - r->line_shown < 50 * NS_PER_MS)
 		return;
 	r->line_shown = clock_ns();
 	cli_progress_line("%s: %s  %3.0f%%  %.0f MB/s  %.1f s left", r->plan.name, phase, percent,
 			  (double)json_int(ram, "transferred", 0) / 1e6 / seconds, to_go);
+}
+
+/*
+ * The guest is, or may get, paused from here on; or it needs us to go on, because its memory is being saved. Nobody who
+ * reads our messages may keep us meanwhile.
+ */
+static void pause_may_begin(struct run *r)
+{
+	if (!r->survey.running)
+		return;
+	cli_hold();
+	guardian_watch(&r->guardian, true);
+}
+
+static void pause_is_over(struct run *r)
+{
+	guardian_watch(&r->guardian, false);
+	cli_let_go();
 }
 
 static bool has_failed(void *ctx)
@@ -293,7 +316,7 @@ static int run_engine(struct run *r, struct err *e)
 		.failed = has_failed,
 		.ctx = r,
 	};
-	guardian_watch(&r->guardian, r->survey.running);
+	pause_may_begin(r);
 	if (engine_run(&r->engines, r->choice.row, &r->job, e) < 0) {
 		const struct err *ours = r->state ? r->transport->failure(r->state) : NULL;
 
@@ -303,7 +326,7 @@ static int run_engine(struct run *r, struct err *e)
 	}
 	r->outcome.pause_ms =
 		r->job.stop_us && r->job.resume_us ? (double)(r->job.resume_us - r->job.stop_us) / 1000 : 0;
-	guardian_watch(&r->guardian, false);
+	pause_is_over(r);
 	phase_done(r, "engine");
 	return r->choice.engine->after_pause ? r->choice.engine->after_pause(&r->job, e) : 0;
 }
@@ -366,10 +389,44 @@ static int go(struct run *r, struct err *e)
 		return -1;
 	choice_tell(&r->choice, r->options);
 	if (r->options->dry_run)
+		interrupt_obey(r->interrupt);
+	if (r->options->dry_run)
 		return report_plan(r->options, &r->survey, &r->choice, &r->plan, e);
 	if (prepare(r, e) < 0 || run_engine(r, e) < 0 || check_and_publish(r, e) < 0)
 		return -1;
+	interrupt_obey(r->interrupt); /* whoever does not read the report */
 	return report_checkpoint(r->options, &r->plan, &r->outcome, r->manifest, e);
+}
+
+/*
+ * How long this process waits for a QEMU that does not answer, before it leaves it to the guardian: as long as it takes
+ * where the VM may be paused, unless the user wants an end.
+ */
+static int64_t patience(const struct run *r, const struct err *e)
+{
+	bool paused = r->changes->run_state && r->changes->was_running;
+
+	if (r->guardian.pid == 0)
+		return CLOCK_NEVER;
+	return paused && e->sys != EINTR && !clock_over(r->deadline) ? CLOCK_NEVER : clock_in_ms(PATIENCE_MS);
+}
+
+/* `e`: why. */
+static int take_back(struct run *r, const struct err *e, struct err *why)
+{
+	interrupt_forget(r->interrupt);
+	qmp_set_interrupt(r->q, r->interrupt);
+	qmp_set_deadline(r->q, patience(r, e));
+	if (changes_undo(r->changes, r->q, why) == 0)
+		return 0;
+	if (qmp_gave_up(r->q)) {
+		size_t used = strlen(why->text);
+
+		snprintf(why->text + used, sizeof(why->text) - used, "; mplcr-guardian (process %d) goes on trying",
+			 (int)r->guardian.pid);
+		guardian_leave(&r->guardian);
+	}
+	return -1;
 }
 
 /* Takes everything back. If that fails, adds to the message and sets the exit status. */
@@ -382,8 +439,8 @@ static void undo(struct run *r, struct err *e)
 	engines_abandon(&r->engines);
 	if (r->changes && patch_is_stuck(r->changes))
 		r->state = NULL; /* a thread waits for a stream that never ends until this process ends */
-	result = r->changes && r->q ? changes_undo(r->changes, r->q, &why) : 0;
-	guardian_watch(&r->guardian, false);
+	result = r->changes && r->q ? take_back(r, e, &why) : 0;
+	pause_is_over(r);
 	if (result == 0)
 		return;
 	snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), "; and %s", why.text);
@@ -409,8 +466,6 @@ static void close_run(struct run *r)
 			close(r->pipe[i]);
 	if (r->dirfd >= 0)
 		close(r->dirfd);
-	if (r->interrupt >= 0)
-		close(r->interrupt);
 	if (r->changes)
 		unfinished_close(r->changes->journal);
 	if (r->changes)

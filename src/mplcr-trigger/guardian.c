@@ -2,6 +2,7 @@
 #include "guardian.h"
 
 #include "base/cli.h"
+#include "base/clock.h"
 
 /* In the guardian: mplcr-trigger is gone. */
 static int undo(void *ctx, const struct guardian_story *story)
@@ -9,10 +10,12 @@ static int undo(void *ctx, const struct guardian_story *story)
 	struct guarded *g = ctx;
 	struct err e;
 
-	cli_set_tool("mplcr-guardian");
+	cli_become("mplcr-guardian");
 	if (!changes_any(g->changes))
 		return EXIT_DONE;
 	qmp_set_watcher(g->q, NULL, NULL);
+	qmp_set_interrupt(g->q, -1);
+	qmp_set_deadline(g->q, CLOCK_NEVER);
 	if (changes_undo(g->changes, g->q, &e) == 0) {
 		err_set(&e, "mplcr-trigger %s; the VM is as it was before", story->what);
 		cli_report(&e);

@@ -19,6 +19,7 @@
 #include "checkpoint/remove.h"
 #include "image/has_data.h"
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/json.h"
@@ -27,7 +28,6 @@
 #define CANCEL_MS 15000
 #define STUCK_MS 1000
 #define DRAIN_MS 300000
-#define RESUME_MS 15000
 #define COMMIT_MS 300000
 
 static bool is_over(const char *status)
@@ -67,25 +67,7 @@ static int undo_migration(const struct changes *c, struct qmp *q, struct err *e)
  */
 static int undo_run_state(struct qmp *q, bool was_running, bool at_last, struct err *e)
 {
-	int64_t until = clock_in_ms(RESUME_MS);
-	struct err why = { .text = "it does not settle" };
-
-	for (;; clock_sleep_ms(2)) {
-		struct vm_status status;
-
-		if (vm_status_read(q, &status, e) < 0)
-			return -1;
-		if (status.running == was_running)
-			return 0;
-		if (!at_last && strcmp(status.state, "io-error") == 0)
-			return 0;
-		if (vm_set_running(q, was_running, &why) < 0 && !qmp_alive(q)) {
-			*e = why;
-			return -1;
-		}
-		if (clock_ns() > until)
-			return err_set(e, "cannot make the VM %s: %s", was_running ? "run" : "stop", why.text);
-	}
+	return vm_insist(q, was_running, !at_last, e);
 }
 
 /*
@@ -236,6 +218,27 @@ int changes_leave(struct changes *c, struct err *e)
 	return remains_tell(&r, e);
 }
 
+static void tell_waiting(void *ctx, const char *text)
+{
+	(void)ctx;
+	cli_tell("%s", text);
+}
+
+/* QEMU is gone, or the wait for it was given up: then the list stays as it is, for the guardian. */
+static int no_answer(struct changes *c, const struct qmp *q, struct err *e)
+{
+	char name[40];
+
+	if (!qmp_gave_up(q))
+		return changes_leave(c, e);
+	err_set(e, "%s does not answer: what was changed in the VM is not taken back yet%s", qmp_peer_name(q, name),
+		c->run_state && c->was_running ? ", and the VM may be paused" : "");
+	e->status = EXIT_PARTIAL;
+	e->sys = ETIMEDOUT;
+	return err_hint(e, "'%s' to its QMP socket, when that answers again, lets the VM go on as before",
+			c->was_running ? "cont" : "stop");
+}
+
 int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 {
 	struct remains r = { .text = "" };
@@ -244,10 +247,9 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	if (!changes_any(c))
 		return 0;
 	patch_remove_files(c); /* before QEMU is asked, which may be about to wait for them */
-	qmp_set_interrupt(q, -1);
-	qmp_set_deadline(q, CLOCK_NEVER);
+	qmp_be_patient(q, tell_waiting, NULL);
 	if (qmp_take_over(q, &why) < 0)
-		return changes_leave(c, e);
+		return no_answer(c, q, e);
 	if (c->migration && undo_migration(c, q, &why) < 0)
 		remains_add(&r, &why,
 			    patch_is_stuck(c) ? "the VM runs on; but this QEMU cannot migrate or be checkpointed "
@@ -258,7 +260,7 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	if (c->run_state) /* as early as possible; checked again at the end */
 		(void)!undo_run_state(q, c->was_running, false, &why);
 	if (!qmp_alive(q))
-		return changes_leave(c, e);
+		return no_answer(c, q, e);
 	if (changes_put_back(c, q, &why) < 0 && !patch_is_stuck(c))
 		remains_add(&r, &why, "query-migrate-capabilities and query-migrate-parameters show what is set");
 	if (c->pipe) { /* fails if the migration has taken it, as it should, or was never given it */
@@ -275,6 +277,8 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	/* QEMU stopped a guest that wrote to an overlay while our state filled the disk (io-error) */
 	if (c->run_state && undo_run_state(q, c->was_running, true, &why) < 0)
 		remains_add(&r, &why, "send '%s' to its QMP socket", c->was_running ? "cont" : "stop");
+	if (qmp_gave_up(q))
+		return no_answer(c, q, e);
 	/* what is still to be undone is in its journal */
 	if (c->partial[0] && !r.text[0] && checkpoint_dir_remove(c->partial, &why) < 0)
 		remains_add(&r, &why, "rm -r %s", c->partial);

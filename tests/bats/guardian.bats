@@ -142,3 +142,122 @@ still='did not move for 2 s in the pause and was killed'
     all_gone
     [ -f "$T/x1.ckpt/checkpoint.json" ]
 }
+
+# --- slow is not gone -----------------------------------------------------------------------------------------------
+
+# Until the file holds a line with the text.
+said() {
+    local i
+    for ((i = 0; i < 3000; i++)); do
+        ! grep -qF -- "$2" "$1" || return 0
+        sleep 0.01
+    done
+    fail "nobody says '$2', but: $(<"$1")"
+}
+
+# halted_qemu [OPTION…]: QEMU does not get on from the moment when the tool is about to let the guest run: stopped, it is
+# as silent as one that waits for a disk. Sets $qemu.
+halted_qemu() {
+    boot
+    facts=$(vm_facts)
+    qemu=$(<"$T/vm.pid")
+    between "cont=run:kill -STOP $qemu"
+    "$BIN/mplcr-trigger" --socket "$T/fake.qmp" --engine stop "$@" >"$T/fake.said" 2>&1 3>&- &
+    pid=$!
+    sent cont
+}
+
+@test "QEMU that does not answer is not gone: the tool says what it waits for, and lets the VM run when it can" {
+    halted_qemu --timeout 1
+    said "$T/fake.said" "does not answer"
+    [[ -n $(guardians "$pid") ]]
+    kill -CONT "$qemu"
+    ends_with 3
+    all_gone
+    as_before "$facts"
+}
+
+@test "SIGTERM ends the tool while QEMU does not answer; the guardian goes on and lets the VM run when it can" {
+    halted_qemu
+    kill -TERM "$pid"
+    said "$T/fake.said" "does not answer"
+    kill -TERM "$pid"
+    ends_with 4
+    grep -q "the VM may be paused; mplcr-guardian (process [0-9]*) goes on trying" "$T/fake.said"
+    [[ -n $(guardians "$pid") ]]
+    kill -CONT "$qemu"
+    all_gone
+    as_before "$facts"
+    grep -q "mplcr-guardian: mplcr-trigger gave up waiting; the VM is as it was before" "$T/fake.said"
+}
+
+@test "killed while QEMU does not answer: the guardian waits, and lets the VM run when it can" {
+    halted_qemu
+    kill -KILL "$pid"
+    said "$T/fake.said" "mplcr-guardian: QEMU (process"
+    kill -CONT "$qemu"
+    undone_late 137
+}
+
+# As undone, where the guardian said before what it waited for.
+undone_late() {
+    ends_with "$1"
+    all_gone
+    as_before "$facts"
+    assert_equal "$(tail -n 1 "$T/fake.said")" "mplcr-guardian: mplcr-trigger died; the VM is as it was before"
+}
+
+@test "the socket is taken by another client in the pause: the tool comes back to it" {
+    boot
+    facts=$(vm_facts)
+    between "cont=close"
+    SOCKET=$T/fake.qmp trigger 3 --engine stop
+    all_gone
+    as_before "$facts"
+}
+
+@test "QEMU is gone when its process is, and nobody waits for it" {
+    halted_qemu
+    kill -KILL "$pid" "$qemu"
+    ends_with 137
+    wait_all_gone
+}
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+# full_pipe: descriptor 8 is a pipe that nobody reads and that takes no more.
+full_pipe() {
+    mkfifo "$T/fake.pipe"
+    exec 8<>"$T/fake.pipe"
+    timeout 0.5 dd if=/dev/zero bs=4096 oflag=nonblock >&8 2>/dev/null || true
+}
+
+@test "nobody reads its messages: the pause ends all the same, and SIGTERM ends the tool" {
+    local i
+    boot
+    full_pipe
+    between migrate=error
+    "$BIN/mplcr-trigger" --socket "$T/vm.qmp" --engine stop --name x1 --progress=always \
+        --at-freeze 'seq 20000' >"$T/fake.said" 2>&8 3>&- &
+    pid=$!
+    for ((i = 0; i < 3000; i++)); do # the tool waits for a reader of what the command printed, once the VM runs
+        [[ ! -e $T/x1.ckpt.partial ]] || ! vm_running "$T/vm.qmp" || [[ $(ps -o wchan= -p "$pid") != *poll* ]] || break
+        sleep 0.01
+    done
+    vm_wait_count vm +4
+    kill -TERM "$pid"
+    ends_with 3
+    wait_all_gone
+    exec 8>&-
+    vm_running "$T/vm.qmp"
+    vm_assert_counting vm 4
+}
+
+@test "nothing is written in the pause; what the command printed is shown after it" {
+    boot
+    trigger 0 --engine stop --name x1 --progress=always --at-freeze "wc -c <'$T/.tool/err' >'$T/fake.before'; echo in the pause"
+    says 'at-freeze: in the pause'
+    vm_assert_counting vm 4
+    # the file has grown by nothing between the stop and the command
+    [[ $(<"$T/fake.before") -le $(grep -ob 'at-freeze' "$T/.tool/err" | head -n 1 | cut -d : -f 1) ]]
+}

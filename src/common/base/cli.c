@@ -1,20 +1,123 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cli.h"
+#include "base/cleanup.h"
 #include "base/escape.h"
+#include "base/interrupt.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* How long a process that was forked off waits for a reader. */
+#define FORKED_MS 10000
 
 static struct {
 	const char *tool;
 	bool quiet;
 	enum cli_when progress;
 	bool line_shown;
-} state = { .tool = "mplcr", .progress = CLI_AUTO };
+	int wait_ms; /* for a reader; -1: until there is one, or a signal */
+	bool hold;
+	char *held; /* messages that are kept, or NULL */
+} state = { .tool = "mplcr", .progress = CLI_AUTO, .wait_ms = -1 };
+
+/* --- writing ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * The same terminal or pipe, opened anew so that a write never waits: with O_NONBLOCK on stderr itself, others who have
+ * it would not wait, either. -1 for what is none, or cannot be opened.
+ */
+static int open_apart(void)
+{
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) < 0 || !(S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+		return -1;
+	return open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+/* What fits, as far as that is known; the wait is in put. */
+static ssize_t write_some(int apart, const char *text, size_t n)
+{
+	ssize_t done = send(STDERR_FILENO, text, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (done >= 0 || errno != ENOTSOCK)
+		return done;
+	if (apart >= 0)
+		return write(apart, text, n);
+	if (!interrupt_writable(STDERR_FILENO, 0)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return write(STDERR_FILENO, text, n < PIPE_BUF ? n : PIPE_BUF);
+}
+
+/* Writes the text to stderr; what no reader makes room for within `ms` is dropped. */
+static void put(const char *text, int ms)
+{
+	_cleanup_close_ int apart = open_apart();
+	size_t n = strlen(text);
+
+	while (n > 0) {
+		ssize_t done = write_some(apart, text, n);
+
+		if (done > 0) {
+			text += done;
+			n -= (size_t)done;
+		} else if (errno == EAGAIN ? !interrupt_writable(STDERR_FILENO, ms) : errno != EINTR) {
+			return;
+		}
+	}
+}
+
+static void keep(const char *text)
+{
+	char *all;
+
+	if (asprintf(&all, "%s%s", state.held ? state.held : "", text) < 0)
+		return;
+	free(state.held);
+	state.held = all;
+}
+
+void cli_hold(void)
+{
+	cli_progress_end();
+	state.hold = true;
+}
+
+void cli_let_go(void)
+{
+	char *held = state.held;
+
+	state.hold = false;
+	state.held = NULL;
+	if (held) {
+		cli_progress_end();
+		put(held, state.wait_ms);
+	}
+	free(held);
+}
+
+void cli_become(const char *name)
+{
+	free(state.held);
+	state.held = NULL;
+	state.hold = state.line_shown = state.quiet = false;
+	state.tool = name;
+	state.progress = CLI_NEVER;
+	state.wait_ms = FORKED_MS;
+}
+
+/* --- settings --------------------------------------------------------------------------------------------------- */
 
 void cli_set_tool(const char *name)
 {
@@ -38,22 +141,46 @@ bool cli_progress(void)
 	return state.progress == CLI_AUTO ? !state.quiet && isatty(STDERR_FILENO) : state.progress == CLI_ALWAYS;
 }
 
+/* --- messages --------------------------------------------------------------------------------------------------- */
+
+/* A line of those words. */
+static void line(const char *before, const char *between, const char *text)
+{
+	char safe[4 * sizeof(((struct err *)0)->text) + 8], all[sizeof(safe) + 100];
+
+	snprintf(all, sizeof(all), "%s%s%s\n", before, between, escape_into(text, safe, sizeof(safe)));
+	if (state.hold) {
+		keep(all);
+		return;
+	}
+	cli_progress_end();
+	put(all, state.wait_ms);
+}
+
 static void message(const char *kind, const char *text)
 {
-	char safe[4 * sizeof(((struct err *)0)->text) + 8];
-
-	cli_progress_end();
-	fprintf(stderr, "%s%s%s\n", state.tool, kind, escape_into(text, safe, sizeof(safe)));
+	line(state.tool, kind, text);
 }
 
 int cli_report(const struct err *e)
 {
-	char safe[4 * sizeof(e->hint) + 8];
-
+	cli_let_go();
 	message(": ", e->text);
 	if (e->hint[0])
-		fprintf(stderr, "hint: %s\n", escape_into(e->hint, safe, sizeof(safe)));
+		line("hint", ": ", e->hint);
 	return e->status;
+}
+
+void cli_tell(const char *fmt, ...)
+{
+	char text[1024], safe[4 * sizeof(text)], all[sizeof(safe) + 100];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	snprintf(all, sizeof(all), "%s: %s\n", state.tool, escape_into(text, safe, sizeof(safe)));
+	put(all, 0);
 }
 
 void cli_note(const char *fmt, ...)
@@ -82,7 +209,7 @@ void cli_warn(const char *fmt, ...)
 
 void cli_progress_line(const char *fmt, ...)
 {
-	char text[256], safe[1024];
+	char text[256], safe[1024], all[sizeof(safe) + 8];
 	struct winsize w;
 	size_t columns = 79;
 	va_list ap;
@@ -96,15 +223,15 @@ void cli_progress_line(const char *fmt, ...)
 		columns = (size_t)w.ws_col - 1;
 	escape_into(text, safe, sizeof(safe));
 	columns = escape_fit(safe, strnlen(safe, columns));
-	fprintf(stderr, "\r\033[K%.*s", (int)columns, safe);
-	fflush(stderr);
+	snprintf(all, sizeof(all), "\r\033[K%.*s", (int)columns, safe);
+	put(all, 0);
 	state.line_shown = true;
 }
 
 void cli_progress_end(void)
 {
 	if (state.line_shown)
-		fputs("\r\033[K", stderr);
+		put("\r\033[K", 0);
 	state.line_shown = false;
 }
 

@@ -11,6 +11,12 @@
 #include "base/clock.h"
 #include "base/pulse.h"
 
+/* What interrupt_open returned last. */
+static int opened = -1;
+
+/* A signal has come, and was forgotten. */
+static bool came;
+
 static void fill(sigset_t *set)
 {
 	sigemptyset(set);
@@ -40,7 +46,39 @@ int interrupt_open(struct err *e)
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return err_sys(e, errno, "cannot watch for signals");
+	opened = fd;
 	return fd;
+}
+
+static void empty(int fd)
+{
+	struct signalfd_siginfo seen;
+
+	while (read(fd, &seen, sizeof(seen)) > 0)
+		;
+}
+
+void interrupt_forget(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	came |= poll(&p, 1, 0) > 0;
+	empty(fd);
+}
+
+void interrupt_obey(int fd)
+{
+	interrupt_forget(fd);
+	interrupt_release();
+	signal(SIGPIPE, SIG_IGN);
+}
+
+bool interrupt_writable(int fd, int ms)
+{
+	struct pollfd p[2] = { { .fd = fd, .events = POLLOUT }, { .fd = opened, .events = POLLIN } };
+	int64_t until = came ? 0 : ms < 0 ? CLOCK_NEVER : clock_in_ms(ms);
+
+	return pulse_poll(p, 2, until) > 0 && p[0].revents;
 }
 
 int interrupt_split(int fd, struct err *e)
@@ -59,11 +97,9 @@ int interrupt_split(int fd, struct err *e)
 
 void interrupt_join(int fd, int split)
 {
-	struct signalfd_siginfo seen;
 	sigset_t set;
 
-	while (read(split, &seen, sizeof(seen)) > 0)
-		;
+	empty(split);
 	close(split);
 	fill(&set);
 	signalfd(fd, &set, 0);

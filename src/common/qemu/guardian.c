@@ -42,6 +42,7 @@ struct guardian_page {
 	_Atomic unsigned beats;
 	_Atomic bool watched;
 	_Atomic char told;
+	_Atomic bool left;
 };
 
 /* That of this process. */
@@ -157,8 +158,10 @@ static const char *wait_for_end(const struct watching *w, int tool)
 		unsigned beats = atomic_load(&page->beats);
 		char byte;
 
+		if (n > 0 && read(w->pipe_end, &byte, 1) == 1 && byte == DISMISSED)
+			return NULL;
 		if (n > 0)
-			return read(w->pipe_end, &byte, 1) == 1 && byte == DISMISSED ? NULL : "died";
+			return atomic_load(&page->left) ? "gave up waiting" : "died";
 		still = n == 0 && atomic_load(&page->watched) && beats == seen ? still + 1 : 0;
 		seen = beats;
 		if (still < STILL_TICKS)
@@ -296,9 +299,10 @@ void guardian_watch(const struct guardian *g, bool watched)
 
 void guardian_leave(struct guardian *g)
 {
+	if (g->page)
+		atomic_store(&g->page->left, true);
 	pulse_set(NULL);
 	current = NULL;
-	g->pid = 0;
 }
 
 void guardian_dismiss(struct guardian *g)

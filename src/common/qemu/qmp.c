@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -27,6 +29,12 @@
 /* How long a new connection may take, where the old one was closed. */
 #define RECONNECT_MS 5000
 
+/* And how long, at most, for one who is patient. */
+#define RECONNECT_MAX_MS 60000
+
+/* Between two words about a wait, at most. */
+#define TELL_MAX_MS 60000
+
 #define NOT_QMP_HINT "is it a monitor (HMP) or another program's socket? QMP is -qmp unix:PATH,server=on,wait=off"
 
 /* Ids of one who took a connection over start here, above those of its former user. */
@@ -40,6 +48,11 @@ struct qmp {
 	int version;
 	bool dead;
 	bool taken_over;
+	pid_t pid;     /* of the process at the other end; 0 where it is not known */
+	bool patient;
+	bool gave_up;
+	qmp_waiting *waiting;
+	void *waiting_ctx;
 	int64_t deadline;
 	json_int_t last_id;
 	char *buf;          /* bytes that came and are not parsed yet */
@@ -250,6 +263,20 @@ static int open_connection(struct qmp *q, int wait_ms, struct err *e)
 	return 0;
 }
 
+/* A process of another namespace, or one that has handed the socket on and ended, is not known. */
+static void know_peer(struct qmp *q)
+{
+	struct err ignored;
+	uid_t uid;
+	gid_t gid;
+
+	if (qmp_peer(q, &q->pid, &uid, &gid, &ignored) < 0)
+		q->pid = 0;
+	q->peer = q->pid > 0 ? pidfd_open(q->pid, 0) : -1;
+	if (q->peer < 0)
+		q->pid = 0;
+}
+
 struct qmp *qmp_connect(const char *path, int wait_ms, int interrupt, struct err *e)
 {
 	struct qmp *q = memory_of(1, sizeof(*q));
@@ -259,10 +286,12 @@ struct qmp *qmp_connect(const char *path, int wait_ms, int interrupt, struct err
 	q->peer = -1;
 	q->interrupt = interrupt;
 	q->events = json_array();
-	if (open_connection(q, wait_ms, e) == 0)
-		return q;
-	qmp_close(q);
-	return NULL;
+	if (open_connection(q, wait_ms, e) < 0) {
+		qmp_close(q);
+		return NULL;
+	}
+	know_peer(q);
+	return q;
 }
 
 void qmp_close(struct qmp *q)
@@ -271,6 +300,8 @@ void qmp_close(struct qmp *q)
 		return;
 	if (q->fd >= 0)
 		close(q->fd);
+	if (q->peer >= 0)
+		close(q->peer);
 	json_decref(q->events);
 	free(q->path);
 	free(q->buf);
@@ -399,6 +430,139 @@ static int is_answer(struct qmp *q, const json_t *message, const char *command, 
 	return broken(q);
 }
 
+/* --- patience --------------------------------------------------------------------------------------------------- */
+
+void qmp_be_patient(struct qmp *q, qmp_waiting *waiting, void *ctx)
+{
+	q->patient = true;
+	q->gave_up = false;
+	q->waiting = waiting;
+	q->waiting_ctx = ctx;
+}
+
+bool qmp_gave_up(const struct qmp *q)
+{
+	return q->gave_up;
+}
+
+const char *qmp_peer_name(const struct qmp *q, char text[40])
+{
+	if (q->pid > 0)
+		snprintf(text, 40, "QEMU (process %d)", (int)q->pid);
+	else
+		snprintf(text, 40, "QEMU");
+	return text;
+}
+
+/* Whether QEMU has ended, or, where its process is not known, whether its connection is closed. */
+static bool is_gone(const struct qmp *q)
+{
+	struct pollfd p = { .fd = q->peer, .events = POLLIN };
+
+	return q->dead && (q->peer < 0 || poll(&p, 1, 0) > 0);
+}
+
+static int give_up(struct qmp *q, const char *what, struct err *e)
+{
+	char name[40];
+
+	q->gave_up = true;
+	err_set(e, "%s %s", qmp_peer_name(q, name), what);
+	e->sys = ETIMEDOUT;
+	return broken(q);
+}
+
+static void tell_waiting(struct qmp *q, const char *what, int64_t since)
+{
+	char text[200], name[40];
+
+	snprintf(text, sizeof(text), "%s %s; it lives, so this waits for it (%.0f s so far)", qmp_peer_name(q, name), what,
+		 clock_ms_between(since, clock_ns()) / 1000);
+	if (q->waiting)
+		q->waiting(q->waiting_ctx, text);
+}
+
+/* Whether the wait has to end: the deadline, or the interrupt, which counts from QMP_QUIET_MS on. */
+static bool must_give_up(const struct qmp *q, int64_t since)
+{
+	struct pollfd p = { .fd = q->interrupt, .events = POLLIN };
+
+	if (clock_over(q->deadline))
+		return true;
+	return clock_ms_between(since, clock_ns()) >= QMP_QUIET_MS && poll(&p, 1, 0) > 0;
+}
+
+/* As next_message, which it calls with its own interrupt; *message is never NULL. */
+static int next_message_patiently(struct qmp *q, const char *command, json_t **message, struct err *e)
+{
+	int interrupt = q->interrupt;
+	int64_t since = clock_ns(), step = QMP_QUIET_MS;
+	char what[120];
+
+	snprintf(what, sizeof(what), "does not answer '%s'", command);
+	for (;; step = 2 * step < TELL_MAX_MS ? 2 * step : TELL_MAX_MS) {
+		int result;
+
+		q->interrupt = step == QMP_QUIET_MS ? -1 : interrupt;
+		result = next_message(q, sooner(clock_in_ms(step), q->deadline), message, e);
+		q->interrupt = interrupt;
+		if (result == 0 && *message)
+			return 0;
+		if (result < 0 && e->sys != EINTR)
+			return -1;
+		if (result < 0 || must_give_up(q, since))
+			return give_up(q, what, e);
+		tell_waiting(q, what, since);
+	}
+}
+
+int qmp_try_again(struct qmp *q, unsigned n, const char *what, struct err *e)
+{
+	int64_t ms = n < 500 ? 2 : n < 512 ? 2LL << (n - 500) : 10000;
+	struct pollfd p = { .fd = n < 500 ? -1 : q->interrupt, .events = POLLIN };
+
+	if (ms >= 1000 && q->waiting) {
+		char text[400], name[40];
+
+		snprintf(text, sizeof(text), "%s %s; this tries again in %d s", qmp_peer_name(q, name), what, (int)(ms / 1000));
+		q->waiting(q->waiting_ctx, text);
+	}
+	if (pulse_poll(&p, 1, sooner(clock_in_ms(ms), q->deadline)) > 0 || clock_over(q->deadline))
+		return give_up(q, what, e);
+	return 0;
+}
+
+static int reconnect(struct qmp *q, int wait_ms, struct err *e);
+
+/* The connection closed, and QEMU may serve another client, or not get round to serving any. */
+static int reconnect_patiently(struct qmp *q, struct err *e)
+{
+	static const char what[] = "closed its QMP socket, or serves another client";
+	int64_t since = clock_ns();
+
+	for (int wait = RECONNECT_MS;; wait = 2 * wait < RECONNECT_MAX_MS ? 2 * wait : RECONNECT_MAX_MS) {
+		int64_t next = clock_in_ms(wait / 5);
+
+		if (reconnect(q, wait, e) == 0)
+			return 0;
+		q->dead = true;
+		if (is_gone(q))
+			return -1;
+		if (must_give_up(q, since))
+			return give_up(q, what, e);
+		tell_waiting(q, what, since);
+		(void)!pulse_poll(NULL, 0, next);
+	}
+}
+
+/* --- commands --------------------------------------------------------------------------------------------------- */
+
+/* The next message while `command` is not answered. */
+static int next_while_waiting(struct qmp *q, const char *command, int64_t until, json_t **message, struct err *e)
+{
+	return q->patient ? next_message_patiently(q, command, message, e) : next_message(q, until, message, e);
+}
+
 static int wait_answer(struct qmp *q, const char *command, json_t **answer, struct err *e)
 {
 	int64_t until = sooner(q->deadline, clock_in_ms(ANSWER_MS));
@@ -407,7 +571,7 @@ static int wait_answer(struct qmp *q, const char *command, json_t **answer, stru
 		json_t *message;
 		int mine;
 
-		if (next_message(q, until, &message, e) < 0)
+		if (next_while_waiting(q, command, until, &message, e) < 0)
 			return e->sys == EINTR ? broken(q) : -1;
 		if (!message) {
 			err_set(e, "QEMU did not answer '%s' in time%s", command,
@@ -429,17 +593,31 @@ static int wait_answer(struct qmp *q, const char *command, json_t **answer, stru
 	}
 }
 
+static int ask_once(struct qmp *q, const char *command, json_t *arguments, int fd, json_t **answer, struct err *e)
+{
+	if (q->dead)
+		return err_set(e, "QMP connection is gone");
+	return send_command(q, command, json_incref(arguments), fd, e) < 0 ? -1 : wait_answer(q, command, answer, e);
+}
+
+/* Takes the arguments over. */
+static int ask(struct qmp *q, const char *command, json_t *arguments, int fd, json_t **answer, struct err *e)
+{
+	_cleanup_json_ json_t *own = arguments;
+
+	while (ask_once(q, command, own, fd, answer, e) < 0)
+		if (!q->patient || q->gave_up || is_gone(q) || reconnect_patiently(q, e) < 0)
+			return -1;
+	return 0;
+}
+
 static int run(struct qmp *q, const char *command, json_t *arguments, int fd, json_t **ret, struct err *e)
 {
 	_cleanup_json_ json_t *answer = NULL;
 	const char *why;
 	json_t *value;
 
-	if (q->dead) {
-		json_decref(arguments);
-		return err_set(e, "QMP connection is gone");
-	}
-	if (send_command(q, command, arguments, fd, e) < 0 || wait_answer(q, command, &answer, e) < 0)
+	if (ask(q, command, arguments, fd, &answer, e) < 0)
 		return -1;
 	value = json_object_get(answer, "return");
 	if (!value) {
@@ -499,21 +677,35 @@ int64_t qmp_event_time_us(const json_t *event)
 	return s < 0 || s > INT32_MAX * INT64_C(1000) || us < 0 || us >= 1000000 ? 0 : s * 1000000 + us;
 }
 
-/* A new connection to the same process, where the old one was closed. */
-static int reconnect(struct qmp *q, struct err *e)
+/* QEMU serves one client: whoever else has this descriptor, the connection is over. */
+static void hang_up(struct qmp *q)
 {
-	pid_t before, now;
+	if (q->fd >= 0) {
+		shutdown(q->fd, SHUT_RDWR);
+		close(q->fd);
+	}
+	q->fd = -1;
+	q->used = q->scanned = 0;
+}
+
+/* A new connection to the same process, where the old one was closed. */
+static int reconnect(struct qmp *q, int wait_ms, struct err *e)
+{
+	const bool patient = q->patient;
+	const int64_t deadline = q->deadline;
+	pid_t now = 0;
 	uid_t uid;
 	gid_t gid;
+	int result;
 
-	if (qmp_peer(q, &before, &uid, &gid, e) < 0)
-		return -1;
-	close(q->fd);
-	q->dead = false;
-	q->used = q->scanned = 0;
-	if (open_connection(q, RECONNECT_MS, e) < 0 || qmp_peer(q, &now, &uid, &gid, e) < 0)
+	hang_up(q);
+	q->dead = q->patient = false;
+	result = open_connection(q, wait_ms, e);
+	q->patient = patient;
+	q->deadline = deadline;
+	if (result < 0 || qmp_peer(q, &now, &uid, &gid, e) < 0)
 		return broken(q);
-	if (now == before)
+	if (q->pid == 0 || now == q->pid)
 		return 0;
 	err_set(e, "another process listens at '%s' now", q->path);
 	return broken(q);
@@ -524,5 +716,9 @@ int qmp_take_over(struct qmp *q, struct err *e)
 	q->dead = false;
 	q->taken_over = true;
 	q->last_id += TAKEN_OVER_IDS;
-	return send_all(q, "\x1e\n", 2, -1, e) == 0 ? 0 : reconnect(q, e);
+	if (send_all(q, "\x1e\n", 2, -1, e) == 0)
+		return 0;
+	if (!q->patient)
+		return reconnect(q, RECONNECT_MS, e);
+	return is_gone(q) ? -1 : reconnect_patiently(q, e);
 }

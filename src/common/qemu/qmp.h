@@ -75,11 +75,37 @@ int qmp_event(struct qmp *q, int64_t until, json_t **event, struct err *e) __att
 /* Microseconds of QEMU's wall clock in an event's time stamp, or 0. */
 int64_t qmp_event_time_us(const json_t *event);
 
+/* Told in words what is waited for, as in qmp_be_patient. */
+typedef void qmp_waiting(void *ctx, const char *text);
+
+/*
+ * For one who has to get through to QEMU, however slow that is: from now on an answer is waited for as long as QEMU lives,
+ * up to the deadline; a connection that closed is made anew, again and again, and the command sent again. After 2 s,
+ * and then at growing intervals, `waiting` (may be NULL) is told what is waited for; from then on the interrupt
+ * descriptor ends the wait, too.
+ */
+void qmp_be_patient(struct qmp *q, qmp_waiting *waiting, void *ctx);
+
+/* Whether a patient wait was ended by the deadline or the interrupt: every call fails from then on. */
+bool qmp_gave_up(const struct qmp *q);
+
+/* The first moments of a patient wait, in which it is neither told of nor interrupted. */
+#define QMP_QUIET_MS 2000
+
+/*
+ * One more try of something else that has to succeed, the `n`th from 0 on: sleeps (2 ms at first, 10 s in the end), tells
+ * what is waited for, as qmp_be_patient. Returns 0, or -1 when it has to be given up.
+ */
+int qmp_try_again(struct qmp *q, unsigned n, const char *what, struct err *e) __attribute__((warn_unused_result));
+
+/* The process at the other end, in words: "QEMU (process 123)". Returns `text`. */
+const char *qmp_peer_name(const struct qmp *q, char text[40]);
+
 /*
  * For one who takes over a connection whose former user may have died in the middle of a command: makes QEMU's parser
  * forget a half command (a control character does; QEMU docs/interop/qmp-spec.rst, "Forcing the JSON parser into
  * known-good state"), and from now on skips answers to commands that are not ours. A connection that was closed is made
- * anew, if the same process still listens.
+ * anew, if the same process still listens. Fails, for one who is patient, only where QEMU is gone or the wait was given up.
  */
 int qmp_take_over(struct qmp *q, struct err *e) __attribute__((warn_unused_result));
 

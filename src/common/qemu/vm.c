@@ -2,8 +2,10 @@
 #include "qemu/vm.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "qemu/image_path.h"
 
@@ -50,6 +52,51 @@ int vm_status_read(struct qmp *q, struct vm_status *status, struct err *e)
 int vm_set_running(struct qmp *q, bool running, struct err *e)
 {
 	return qmp_run(q, running ? "cont" : "stop", NULL, NULL, e);
+}
+
+/* How long a guest that QEMU stops for an I/O error is started again and again. */
+#define IO_ERROR_MS 15000
+
+static bool is_io_error(const struct vm_status *s)
+{
+	return strcmp(s->state, "io-error") == 0;
+}
+
+/* Whether `cont` changes nothing any more (QEMU system/runstate.c, runstate_needs_reset, and an error that comes again). */
+static bool is_stopped_for_good(const struct vm_status *s, int64_t since)
+{
+	static const char *const final[] = { "shutdown", "internal-error", "guest-panicked" };
+
+	for (size_t i = 0; i < sizeof(final) / sizeof(final[0]); i++)
+		if (strcmp(s->state, final[i]) == 0)
+			return true;
+	return is_io_error(s) && clock_ms_between(since, clock_ns()) > IO_ERROR_MS;
+}
+
+int vm_insist(struct qmp *q, bool running, bool leave_io_error, struct err *e)
+{
+	const char *verb = running ? "run" : "pause";
+	int64_t since = clock_ns();
+
+	for (unsigned n = 0;; n++) {
+		struct err why = { .text = "it does not settle" };
+		struct vm_status status;
+		char what[300];
+
+		if (vm_status_read(q, &status, e) < 0)
+			return -1;
+		if (status.running == running || (leave_io_error && is_io_error(&status)))
+			return 0;
+		if (vm_set_running(q, running, &why) < 0 && !qmp_alive(q)) {
+			*e = why;
+			return -1;
+		}
+		if (running && is_stopped_for_good(&status, since))
+			return err_set(e, "cannot make the VM run: it is in the state '%s'", status.state);
+		snprintf(what, sizeof(what), "does not let the VM %s ('%s'): %.200s", verb, status.state, why.text);
+		if (qmp_try_again(q, n, what, e) < 0)
+			return -1;
+	}
 }
 
 int vm_hold(struct qmp *q, bool *held, struct err *e)

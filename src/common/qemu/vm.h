@@ -45,6 +45,14 @@ int vm_status_read(struct qmp *q, struct vm_status *status, struct err *e) __att
 int vm_set_running(struct qmp *q, bool running, struct err *e) __attribute__((warn_unused_result));
 
 /*
+ * Makes the guest run, or pauses it, again and again until QEMU does it (qmp_try_again): a migration that ends may be
+ * about to change its state, and slow storage may keep QEMU. For use with qmp_be_patient. A guest that has stopped for
+ * good (shut down, panicked), or does so anew for an I/O error, fails; with `leave_io_error`, one that QEMU stopped for an
+ * I/O error is left so. Returns 0 or -1.
+ */
+int vm_insist(struct qmp *q, bool running, bool leave_io_error, struct err *e) __attribute__((warn_unused_result));
+
+/*
  * Holds the guest still for a moment, until vm_release: *held tells that it ran, and has to run again. One that stood
  * anyway stays so. Both return 0 or -1.
  */
