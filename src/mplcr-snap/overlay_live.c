@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/clock.h"
 #include "base/escape.h"
 #include "base/memory.h"
@@ -15,6 +17,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "checkpoint/claim.h"
+#include "qemu/guardian.h"
 #include "qemu/overlay.h"
 #include "qemu/overlay_name.h"
 #include "qemu/overlay_set.h"
@@ -38,6 +41,7 @@ struct frozen {
 struct live {
 	const struct overlay_options *options;
 	struct qmp *q;
+	struct guardian guardian;
 	int interrupt;
 	int64_t deadline;
 	struct vm_process process;
@@ -176,7 +180,12 @@ static int plan(struct live *l, struct err *e)
 
 	if (choose_disks(l, e) < 0 || choose_name(l, e) < 0)
 		return -1;
-	l->overlays.list = memory_of(l->n, sizeof(*l->overlays.list));
+	l->overlays.list = mmap(NULL, l->n * sizeof(*l->overlays.list), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0); /* the guardian sees what is claimed */
+	if (l->overlays.list == MAP_FAILED) {
+		l->overlays.list = NULL;
+		return err_sys(e, errno, "cannot get memory for the list of overlays");
+	}
 	for (size_t i = 0; i < l->n; i++) {
 		struct frozen *f = &l->frozen[i];
 
@@ -196,6 +205,53 @@ static int plan(struct live *l, struct err *e)
 
 /* --- the freeze ------------------------------------------------------------------------------------------------- */
 
+static void remove_overlays(const struct live *l)
+{
+	overlay_set_remove(&l->overlays);
+	for (size_t i = 0; i < l->n; i++)
+		claim_drop(l->frozen[i].disk->chain[0].path, l->frozen[i].overlay);
+}
+
+static void tell_waiting(void *ctx, const char *text)
+{
+	(void)ctx;
+	cli_tell("%s", text);
+}
+
+/* Whether the VM writes to the overlays: QEMU is asked as long as it lives. `interrupt` ends that. */
+static int ask_patiently(const struct live *l, int interrupt, size_t *active, struct err *e)
+{
+	qmp_set_interrupt(l->q, interrupt);
+	qmp_set_deadline(l->q, CLOCK_NEVER);
+	qmp_be_patient(l->q, tell_waiting, NULL);
+	return qmp_take_over(l->q, e) < 0 ? -1 : overlay_set_count(&l->overlays, l->q, active, e);
+}
+
+/* What the guardian is told: QEMU has been asked to put the overlays on the disks. */
+#define TELL_PUT 'p'
+
+/* In the guardian: overlays that are not used go. */
+static int clean_up(void *ctx, const struct guardian_story *story)
+{
+	const struct live *l = ctx;
+	size_t active = 0;
+	struct err e;
+
+	cli_become("mplcr-guardian");
+	if (story->told == TELL_PUT && ask_patiently(l, -1, &active, &e) < 0) {
+		err_prefix(&e, "mplcr-snap %s, and nobody says whether the VM wrote to the overlays '%s' …", story->what,
+			   l->frozen[0].overlay);
+		return cli_report(&e);
+	}
+	if (active == 0)
+		remove_overlays(l);
+	err_set(&e, active ? "mplcr-snap %s; the disks are frozen: the VM writes to the overlays '%s' …"
+			   : "mplcr-snap %s; the VM is as it was before",
+		story->what, l->frozen[0].overlay);
+	cli_report(&e);
+	return EXIT_DONE;
+}
+
 /*
  * After a failure: QEMU may have frozen the disks and its answer not have come. Asked anew, it tells; a transaction is
  * whole or nothing.
@@ -205,19 +261,14 @@ static int settle(struct live *l, struct err *e)
 	size_t active = 0;
 	struct err why;
 
-	if (!qmp_alive(l->q)) {
-		qmp_close(l->q);
-		l->q = qmp_connect(l->options->socket, GREETING_MS, -1, &why);
-		if (l->q)
-			qmp_set_deadline(l->q, clock_in_ms(GREETING_MS));
-	}
-	if (l->q && overlay_set_count(&l->overlays, l->q, &active, &why) == 0 && active == 0) {
-		overlay_set_remove(&l->overlays);
-		for (size_t i = 0; i < l->n; i++)
-			claim_drop(l->frozen[i].disk->chain[0].path, l->frozen[i].overlay);
+	interrupt_forget(l->interrupt);
+	if (ask_patiently(l, l->interrupt, &active, &why) == 0 && active == 0) {
+		remove_overlays(l);
 		return -1;
 	}
 	e->status = EXIT_PARTIAL;
+	if (qmp_gave_up(l->q))
+		guardian_leave(&l->guardian);
 	return err_hint(e,
 			active ? "the disks are frozen all the same: the VM writes to the overlays '%s' …"
 			       : "nobody says whether the VM writes to the overlays: look at its query-block before "
@@ -261,6 +312,10 @@ static int report(const struct live *l, struct err *e)
 
 static int freeze(struct live *l, struct err *e)
 {
+	const struct guardian_duty duty = { .undo = clean_up, .ctx = l, .q = l->q };
+
+	if (guardian_start(&l->guardian, &duty, e) < 0)
+		return -1;
 	if (overlay_set_claim(&l->overlays, &l->process, NULL, NULL, e) < 0 ||
 	    overlay_set_create(&l->overlays, l->deadline, l->interrupt, e) < 0) {
 		overlay_set_remove(&l->overlays);
@@ -268,10 +323,14 @@ static int freeze(struct live *l, struct err *e)
 	}
 	for (size_t i = 0; i < l->n; i++)
 		leave_claim(l->frozen[i].disk->chain[0].path, l->frozen[i].overlay);
+	guardian_tell(&l->guardian, TELL_PUT);
 	if (overlay_set_put(&l->overlays, l->q, e) < 0)
 		return settle(l, e);
-	if (check(l, e) == 0 && report(l, e) == 0)
-		return 0;
+	if (check(l, e) == 0) {
+		interrupt_obey(l->interrupt);
+		if (report(l, e) == 0)
+			return 0;
+	}
 	e->status = EXIT_PARTIAL;
 	return err_prefix(e, "the disks are frozen, but");
 }
@@ -284,12 +343,14 @@ int overlay_live(const struct overlay_options *o, struct err *e)
 	l.interrupt = interrupt_open(e);
 	if (l.interrupt >= 0 && survey(&l, e) == 0 && plan(&l, e) == 0)
 		result = freeze(&l, e);
+	guardian_dismiss(&l.guardian);
 	for (size_t i = 0; i < l.n; i++) {
 		free(l.frozen[i].overlay);
 		free(l.frozen[i].backing);
 	}
 	free(l.frozen);
-	free(l.overlays.list);
+	if (l.overlays.list)
+		munmap(l.overlays.list, l.n * sizeof(*l.overlays.list));
 	vm_disks_release(&l.vm);
 	vm_process_release(&l.process);
 	if (l.q)

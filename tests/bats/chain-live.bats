@@ -148,3 +148,35 @@ killed_at() {
     goes_on
     [[ $(qemu-io -r -c 'read -P 1 64M 320M' "$top") != *failed* ]]
 }
+
+# bats test_tags=qemu9
+@test "stopped while it holds the guest: its guardian lets the VM run" {
+    local status=0
+    vm_on_chain virtio 2
+    between stop:2=halt-answered
+    mplcr-chain shorten --keep 2 --leave --socket "$T/fake.qmp" "$top" >"$T/said.log" 2>&1 3>&- || status=$?
+    assert_equal "$status" 137
+    guard_gone
+    assert_equal "$(<"$T/said.log")" "mplcr-guardian: mplcr-chain did not move for 2 s in the pause and was killed; the VM goes on"
+    kill_and_wait "$(<"$T/fake.pid")"
+    vm_running "$T/vm.qmp"
+    goes_on
+}
+
+# bats test_tags=qemu9
+@test "QEMU that does not answer while it holds the guest is waited for, and the VM runs on" {
+    local qemu
+    vm_on_chain virtio 2
+    qemu=$(<"$T/vm.pid")
+    between "cont=run:kill -STOP $qemu"
+    mplcr-chain shorten --keep 2 --leave --socket "$T/fake.qmp" "$top" >"$T/said.log" 2>&1 3>&- &
+    pid=$!
+    until grep -qx cont "$T/fake.commands"; do sleep 0.01; done
+    kill -KILL "$pid"
+    until grep -qF "mplcr-guardian: QEMU (process" "$T/said.log"; do sleep 0.01; done
+    kill -CONT "$qemu"
+    guard_gone
+    kill_and_wait "$(<"$T/fake.pid")"
+    vm_running "$T/vm.qmp"
+    goes_on
+}

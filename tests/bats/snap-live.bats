@@ -134,3 +134,24 @@ drive1: frozen '$T/b.img', active '$T/b_x1.ovl'"
         vm_kill vm
     done
 }
+
+@test "overlay --socket: killed, its guardian removes what the VM does not use" {
+    local facts status
+    boot
+    facts=$(vm_facts)
+    for at in transaction=kill query-named-block-nodes=kill; do
+        between "$at"
+        status=0
+        "$BIN/mplcr-snap" overlay --socket "$T/fake.qmp" >"$T/fake.said" 2>&1 3>&- || status=$?
+        [[ $status == 137 ]] || fail "not killed at $at: $(<"$T/fake.said")"
+        wait_all_gone
+        as_before "$facts"
+    done
+    between transaction=kill-answered
+    "$BIN/mplcr-snap" overlay --socket "$T/fake.qmp" >"$T/fake.said" 2>&1 3>&- || true
+    wait_all_gone
+    [[ $(<"$T/fake.said") == "mplcr-guardian: mplcr-snap died; the disks are frozen: the VM writes to the overlays '$T/a_x1.ovl' …" ]]
+    [[ $(writes_to drive0) == "$T/a_x1.ovl" && $(writes_to drive1) == "$T/b_x1.ovl" ]]
+    kill_and_wait "$(<"$T/fake.pid")"
+    vm_assert_counting vm 8
+}

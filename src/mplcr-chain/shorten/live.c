@@ -52,18 +52,38 @@ struct live {
 /* What it is told: the guest is held still; it runs again. */
 enum { TELL_HOLD = 'h', TELL_RUN = 'r' };
 
+static void tell_waiting(void *ctx, const char *text)
+{
+	(void)ctx;
+	cli_tell("%s", text);
+}
+
+/* Whatever QEMU was doing: the guest runs on if it ran. `interrupt`: ends the wait for that. */
+static int let_run(const struct live *l, int interrupt, struct err *e)
+{
+	qmp_set_interrupt(l->q, interrupt);
+	qmp_set_deadline(l->q, CLOCK_NEVER);
+	qmp_be_patient(l->q, tell_waiting, NULL);
+	if (qmp_take_over(l->q, e) < 0)
+		return -1;
+	return l->running ? vm_insist(l->q, true, false, e) : 0;
+}
+
 /* In the guardian: the job goes, and the guest runs on if it ran. */
 static int clean_up(void *ctx, const struct guardian_story *story)
 {
-	const struct live *l = ctx;
-	struct err ignored;
+	struct live *l = ctx;
+	struct err e;
 
-	qmp_set_deadline(l->q, clock_in_ms(STEP_MS));
-	if (qmp_take_over(l->q, &ignored) < 0)
-		return EXIT_FAILED;
-	if (story->told == TELL_HOLD && l->running && vm_set_running(l->q, true, &ignored) < 0 && !qmp_alive(l->q))
-		return EXIT_FAILED;
-	(void)!qmp_run(l->q, "block-job-cancel", json_of("{s:s, s:b}", "device", JOB, "force", true), NULL, &ignored);
+	cli_become("mplcr-guardian");
+	l->running = l->running && story->told == TELL_HOLD; /* else nobody has paused it */
+	if (let_run(l, -1, &e) < 0) {
+		err_prefix(&e, "mplcr-chain %s", story->what);
+		return cli_report(&e);
+	}
+	(void)!qmp_run(l->q, "block-job-cancel", json_of("{s:s, s:b}", "device", JOB, "force", true), NULL, &e);
+	err_set(&e, "mplcr-chain %s; the VM goes on", story->what);
+	cli_report(&e);
 	return EXIT_DONE;
 }
 
@@ -177,15 +197,48 @@ static int job_failed(struct live *l, struct err *e)
 	return err_hint(e, "the VM runs on with its old chain");
 }
 
+static void watch(struct live *l, bool hold)
+{
+	guardian_tell(&l->guardian, hold ? TELL_HOLD : TELL_RUN);
+	guardian_watch(&l->guardian, hold && l->running);
+	if (hold)
+		cli_hold();
+	else
+		cli_let_go();
+}
+
+/* A command failed while the guest was held: first of all it has to run again. */
+static void release(struct live *l, struct err *e)
+{
+	struct err why;
+
+	interrupt_forget(l->s->interrupt);
+	if (let_run(l, l->s->interrupt, &why) == 0) {
+		qmp_set_interrupt(l->q, -1);
+		return;
+	}
+	err_prefix(&why, "%s; the VM may be paused", e->text);
+	*e = why;
+	e->status = EXIT_PARTIAL;
+	err_hint(e, "'cont' to its QMP socket lets it run");
+	if (!qmp_gave_up(l->q))
+		return;
+	err_hint(e, "mplcr-guardian (process %d) goes on trying", (int)l->guardian.pid);
+	guardian_leave(&l->guardian);
+}
+
 /* Runs a command about the job with the guest held, and the guardian knowing of it. */
 static int held(struct live *l, const char *command, json_t *arguments, enum block_job_state wanted, struct err *e)
 {
 	int result;
 
 	qmp_set_deadline(l->q, clock_in_ms(2 * STEP_MS));
-	guardian_tell(&l->guardian, TELL_HOLD);
+	watch(l, true);
 	result = block_job_held(l->q, command, arguments, JOB, wanted, STEP_MS, e);
-	guardian_tell(&l->guardian, TELL_RUN);
+	if (result < 0)
+		release(l, e);
+	if (!qmp_gave_up(l->q))
+		watch(l, false);
 	return result;
 }
 
