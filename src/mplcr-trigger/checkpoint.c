@@ -112,7 +112,6 @@ static void tell_frozen(void *ctx)
 	struct run *r = ctx;
 
 	trace_note(r->trace, "disks frozen in %.2f ms", clock_ms_between(r->freezing, r->frozen));
-	at_freeze_show(r->said);
 }
 
 static void show_progress(void *ctx, const char *phase, const json_t *info)
@@ -149,6 +148,13 @@ static void pause_is_over(struct run *r)
 {
 	guardian_watch(&r->guardian, false);
 	cli_let_go();
+}
+
+/* What the user's command printed in the pause. */
+static void show_said(struct run *r)
+{
+	at_freeze_show(r->said);
+	free(steal_ptr(r->said));
 }
 
 static bool has_failed(void *ctx)
@@ -328,7 +334,10 @@ static int run_engine(struct run *r, struct err *e)
 		r->job.stop_us && r->job.resume_us ? (double)(r->job.resume_us - r->job.stop_us) / 1000 : 0;
 	pause_is_over(r);
 	phase_done(r, "engine");
-	return r->choice.engine->after_pause ? r->choice.engine->after_pause(&r->job, e) : 0;
+	if (r->choice.engine->after_pause && r->choice.engine->after_pause(&r->job, e) < 0)
+		return -1;
+	show_said(r);
+	return 0;
 }
 
 /* Takes the stream as stored; if it went elsewhere, only QEMU knows its size. */
@@ -441,6 +450,7 @@ static void undo(struct run *r, struct err *e)
 		r->state = NULL; /* a thread waits for a stream that never ends until this process ends */
 	result = r->changes && r->q ? take_back(r, e, &why) : 0;
 	pause_is_over(r);
+	show_said(r);
 	if (result == 0)
 		return;
 	snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), "; and %s", why.text);

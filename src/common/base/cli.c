@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "base/interrupt.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,7 @@ static struct {
 	int wait_ms; /* for a reader; -1: until there is one, or a signal */
 	bool hold;
 	char *held; /* messages that are kept, or NULL */
+	size_t held_used, held_room;
 } state = { .tool = "mplcr", .progress = CLI_AUTO, .wait_ms = -1 };
 
 /* --- writing ---------------------------------------------------------------------------------------------------- */
@@ -80,12 +82,14 @@ static void put(const char *text, int ms)
 
 static void keep(const char *text)
 {
-	char *all;
+	size_t n = strlen(text) + 1;
 
-	if (asprintf(&all, "%s%s", state.held ? state.held : "", text) < 0)
-		return;
-	free(state.held);
-	state.held = all;
+	while (state.held_used + n > state.held_room) {
+		state.held_room = state.held_room ? 2 * state.held_room : 4096;
+		state.held = memory_resize(state.held, state.held_room, 1);
+	}
+	memcpy(state.held + state.held_used, text, n);
+	state.held_used += n - 1;
 }
 
 void cli_hold(void)
@@ -94,24 +98,31 @@ void cli_hold(void)
 	state.hold = true;
 }
 
-void cli_let_go(void)
+/* Takes what was kept; the caller's. */
+static char *take_held(void)
 {
 	char *held = state.held;
 
 	state.hold = false;
 	state.held = NULL;
+	state.held_used = state.held_room = 0;
+	return held;
+}
+
+void cli_let_go(void)
+{
+	_cleanup_free_ char *held = take_held();
+
 	if (held) {
 		cli_progress_end();
 		put(held, state.wait_ms);
 	}
-	free(held);
 }
 
 void cli_become(const char *name)
 {
-	free(state.held);
-	state.held = NULL;
-	state.hold = state.line_shown = state.quiet = false;
+	free(take_held());
+	state.line_shown = state.quiet = false;
 	state.tool = name;
 	state.progress = CLI_NEVER;
 	state.wait_ms = FORKED_MS;
