@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -302,7 +303,10 @@ static void undo(struct running *g, size_t from)
 	pthread_t drainer;
 	struct err e;
 	bool drains = g->pipe >= 0 && pthread_create(&drainer, NULL, drain, &g->pipe) == 0;
-	int result = changes_undo(g->changes, g->v->q, &e);
+	int result;
+
+	qmp_set_deadline(g->v->q, CLOCK_NEVER); /* it takes as long as it takes */
+	result = changes_undo(g->changes, g->v->q, &e);
 
 	if (drains) {
 		pthread_cancel(drainer);
