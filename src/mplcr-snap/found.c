@@ -149,10 +149,7 @@ const struct found_set *found_set_of(const struct found *f, const char *path)
 
 size_t found_checkpoint(const struct found *f, const char *path)
 {
-	for (size_t i = 0; i < f->forest->n_checkpoints; i++)
-		if (strcmp(f->forest->checkpoints[i].dir, path) == 0)
-			return i;
-	return FOREST_NONE;
+	return forest_checkpoint_find(f->forest, path);
 }
 
 bool found_inside(const struct found *f, const char *path)

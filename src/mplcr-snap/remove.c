@@ -14,6 +14,7 @@
 #include "base/escape.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/mount.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "image/in_use.h"
@@ -163,7 +164,8 @@ static int classify(const struct removal *r, struct target *t, struct err *e)
 static bool is_target(const struct removal *r, const struct target *t)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (t->set ? r->targets[i].set == t->set : strcmp(r->targets[i].path, t->path) == 0)
+		if (t->checkpoint != FOREST_NONE ? r->targets[i].checkpoint == t->checkpoint :
+		    t->set ? r->targets[i].set == t->set : strcmp(r->targets[i].path, t->path) == 0)
 			return true;
 	return false;
 }
@@ -216,23 +218,42 @@ static bool goes(const struct removal *r, const char *path)
 	return false;
 }
 
+/* By any of its names: who needs it may mean the one that goes. */
+static bool image_goes(const struct removal *r, const struct forest_image *image)
+{
+	for (size_t i = 0; i < image->names.n; i++)
+		if (goes(r, image->names.paths[i]))
+			return true;
+	return goes(r, image->path) || (image->inside != FOREST_NONE && r->checkpoint_goes[image->inside]);
+}
+
+static bool checkpoint_goes(const struct removal *r, size_t index)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->targets[i].checkpoint == index)
+			return true;
+	return goes(r, r->found.forest->checkpoints[index].dir);
+}
+
 static void mark_all(struct removal *r)
 {
 	const struct forest *f = r->found.forest;
 
 	r->image_goes = memory_of(f->n_images, sizeof(*r->image_goes));
 	r->checkpoint_goes = memory_of(f->n_checkpoints, sizeof(*r->checkpoint_goes));
-	for (size_t i = 0; i < f->n_images; i++)
-		r->image_goes[i] = goes(r, f->images[i].path);
 	for (size_t i = 0; i < f->n_checkpoints; i++)
-		r->checkpoint_goes[i] = goes(r, f->checkpoints[i].dir);
+		r->checkpoint_goes[i] = checkpoint_goes(r, i);
+	for (size_t i = 0; i < f->n_images; i++)
+		r->image_goes[i] = image_goes(r, &f->images[i]);
 }
 
 static bool is_going(void *ctx, bool checkpoint, size_t index)
 {
 	const struct removal *r = ctx;
 
-	return checkpoint ? r->checkpoint_goes[index] : r->image_goes[index];
+	if (checkpoint)
+		return r->checkpoint_goes[index];
+	return r->image_goes[index] && r->found.forest->images[index].links == 1; /* another hard link stays */
 }
 
 static int check_needed(struct removal *r, struct err *e)
@@ -253,6 +274,11 @@ static int check_needed(struct removal *r, struct err *e)
 	return 0;
 }
 
+static const char *target_path(const struct target *t)
+{
+	return t->set && t->set->dir ? t->set->dir : t->path;
+}
+
 /* Whatever it is, an image, a copy that is none by its name or content, the memory of a checkpoint. */
 static int check_used(struct removal *r, struct err *e)
 {
@@ -265,6 +291,8 @@ static int check_used(struct removal *r, struct err *e)
 			result = in_use_refuse(&r->use, t->set->files.paths[k], false, e);
 		if (!t->set && result == 0)
 			result = in_use_refuse_below(&r->use, t->path, e);
+		if (result == 0)
+			result = mount_refuse_below(target_path(t), e);
 	}
 	return result < 0 ? err_prefix(e, "nothing is removed") : 0;
 }
@@ -307,11 +335,6 @@ static int remove_target(const struct target *t, struct err *e)
 		return subvolume_delete(t->path, e);
 	}
 	return 0;
-}
-
-static const char *target_path(const struct target *t)
-{
-	return t->set && t->set->dir ? t->set->dir : t->path;
 }
 
 static int report(const struct removal *r, struct err *e)

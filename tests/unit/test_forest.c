@@ -349,6 +349,28 @@ static void test_use(void)
 	close(hold);
 }
 
+static void test_names(void)
+{
+	const struct forest_image *one;
+	struct forest *f;
+
+	must(mkdir(in("names"), 0700));
+	must(mkdir(in("names/x1.ckpt"), 0700));
+	must(mkdir(in("names/x2.ckpt"), 0700));
+	overlay("names/x1.ckpt/a.img", NULL, NULL);
+	must(link(in("names/x1.ckpt/a.img"), in("names/x2.ckpt/b.img")));
+	f = read_forest("names");
+	one = image(f, "names/x2.ckpt/b.img");
+	ok(f->n_images == 1 && one->links == 2 && one->names.n == 1 &&
+		   strcmp(one->names.paths[0], in("names/x2.ckpt/b.img")) == 0,
+	   "two hard links are one image with two names");
+	ok(forest_image_inside(f, 0, 0) && forest_image_inside(f, 0, 1), "in both directories");
+	ok(forest_checkpoint_find(f, in("names/x1.ckpt/../x2.ckpt")) == 1 &&
+		   forest_checkpoint_find(f, in("names")) == FOREST_NONE,
+	   "a checkpoint by another name of its directory");
+	forest_free(f);
+}
+
 static void test_many(void)
 {
 	struct forest *f;
@@ -382,6 +404,7 @@ int main(void)
 	test_other_files();
 	test_checkpoints();
 	test_use();
+	test_names();
 	test_many();
 	snprintf(command, sizeof(command), "rm -rf '%s'", root);
 	must(system(command));

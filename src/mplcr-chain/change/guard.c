@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
+#include "base/mount.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "checkpoint/forest/forest.h"
@@ -39,6 +40,8 @@ int guard_image(const struct chain_image *image, bool goes, struct err *e)
 		return err_set(e, "'%s' is a link, which others may use too", image->path);
 	if (stat(image->path, &st) < 0)
 		return err_sys(e, errno, "cannot open '%s'", image->path);
+	if (mount_refuse_below(image->path, e) < 0)
+		return -1;
 	if (access(seal, F_OK) == 0 || !(st.st_mode & 0222)) {
 		err_set(e, "'%s' is %s: it must not change", image->path,
 			st.st_mode & 0222 ? "sealed" : "write-protected");
@@ -162,13 +165,15 @@ char *guard_checkpoint(const struct forest *f, size_t index, struct in_use *use,
 	for (size_t i = 0; i < f->n_images; i++) {
 		_cleanup_free_ char *why = NULL;
 
-		if (f->images[i].inside != index)
+		if (!forest_image_inside(f, i, index))
 			continue;
 		why = forest_needed_by(f, i, ignore, ctx);
 		if (why)
 			return text_of("its image '%s' is needed: %s", path_base(f->images[i].path), why);
 	}
 	memory = c->m ? guard_memory(c->m, c->dir, use) : NULL;
+	if (!memory && mount_refuse_below(c->dir, &e) < 0)
+		return text_copy(e.text);
 	return memory || in_use_refuse_below(use, c->dir, &e) == 0 ? memory : text_copy(e.text);
 }
 

@@ -61,12 +61,14 @@ static bool is_dropped(const struct prune *p, size_t checkpoint)
 	return false;
 }
 
-/* What is dropped needs nothing. */
+/* What is dropped needs nothing; but an image stays where it has another hard link. */
 static bool ignore_dropped(void *ctx, bool checkpoint, size_t index)
 {
 	const struct prune *p = ctx;
 	size_t in = checkpoint ? index : p->forest->images[index].inside;
 
+	if (!checkpoint && p->forest->images[index].links > 1)
+		return false;
 	return in != FOREST_NONE && is_dropped(p, in);
 }
 

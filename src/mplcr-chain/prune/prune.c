@@ -111,7 +111,9 @@ static bool is_inside(void *ctx, bool checkpoint, size_t i)
 {
 	const struct forest_inside *in = ctx;
 
-	return (checkpoint ? i : in->forest->images[i].inside) == in->checkpoint;
+	if (checkpoint)
+		return i == in->checkpoint;
+	return in->forest->images[i].inside == in->checkpoint && in->forest->images[i].links == 1;
 }
 
 static int remove_remains_of(struct prune *p, size_t i, struct err *e)

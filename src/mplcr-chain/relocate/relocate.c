@@ -3,6 +3,7 @@
 #include "relocate/relocate.h"
 
 #include <errno.h>
+#include <fts.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include "base/escape.h"
 #include "base/file.h"
 #include "image/clone.h"
+#include "base/mount.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "checkpoint/forest/forest.h"
@@ -66,6 +68,38 @@ static int find_dest(struct set *s, struct err *e)
 	return 0;
 }
 
+/* Whether the directory is `path`, or one above it. */
+static bool is_above(const struct stat *dir, const char *path)
+{
+	_cleanup_free_ char *at = text_copy(path);
+	struct stat st;
+
+	for (;;) {
+		char *slash = strrchr(at, '/');
+
+		if (stat(at, &st) == 0 && st.st_dev == dir->st_dev && st.st_ino == dir->st_ino)
+			return true;
+		if (!slash || slash == at)
+			return false;
+		*slash = '\0';
+	}
+}
+
+/* Whether the new directory is inside of the set, also by way of a bind mount of any directory in it. */
+static bool is_inside(const struct set *s)
+{
+	char *const roots[] = { s->from, NULL };
+	FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	bool inside = false;
+	const FTSENT *entry;
+
+	while (walk && !inside && (entry = fts_read(walk)) != NULL)
+		inside = entry->fts_info == FTS_D && is_above(entry->fts_statp, s->dest);
+	if (walk)
+		fts_close(walk);
+	return inside;
+}
+
 static int find_operand(struct set *s, struct err *e)
 {
 	struct stat st;
@@ -84,7 +118,7 @@ static int find_operand(struct set *s, struct err *e)
 	s->root = path_dir(s->from);
 	if (!S_ISDIR(st.st_mode))
 		return 0;
-	if (strcmp(s->from, s->dest) == 0 || path_below(s->from, s->dest))
+	if (is_inside(s))
 		return err_set(e, "'%s' is inside of the set to be moved", s->to);
 	s->m = manifest_load(s->from, e);
 	return s->m ? 0 : -1;
@@ -102,8 +136,9 @@ static bool is_of_set(void *ctx, bool checkpoint, size_t index)
 	const struct set_in_forest *in = ctx;
 
 	if (checkpoint)
-		return in->set->m && strcmp(in->forest->checkpoints[index].dir, in->set->from) == 0;
-	return set_find(in->set, in->forest->images[index].path) != SIZE_MAX;
+		return in->set->m && forest_checkpoint_find(in->forest, in->set->from) == index;
+	/* another hard link of it stays where it is */
+	return in->forest->images[index].links == 1 && set_find(in->set, in->forest->images[index].path) != SIZE_MAX;
 }
 
 /* All that lies where images of the set lie. */
@@ -122,6 +157,17 @@ static struct forest *read_forest(struct set *s, struct err *e)
 	f = forest_read(dirs.paths, dirs.n, &s->use, e);
 	path_list_release(&dirs);
 	return f;
+}
+
+/* What something is mounted on cannot be removed. */
+static int check_mounts(const struct set *s, struct err *e)
+{
+	int result = s->m ? mount_refuse_below(s->from, e) : 0;
+
+	for (size_t i = 0; i < s->n && result == 0; i++)
+		if (!s->files[i].inside)
+			result = mount_refuse_below(s->files[i].from, e);
+	return result < 0 ? err_hint(e, "--copy leaves it there") : 0;
 }
 
 /* Whatever it is, an image, its data file or its seal. */
@@ -161,7 +207,7 @@ static int check_move(struct set *s, struct err *e)
 	if (result == 0)
 		forest_sweep_claims(f);
 	forest_free(f);
-	return result < 0 ? -1 : check_unused(s, e);
+	return result < 0 || check_mounts(s, e) < 0 ? -1 : check_unused(s, e);
 }
 
 /* A copy needs only that nobody writes meanwhile. */
@@ -179,6 +225,31 @@ static int check_again(struct set *s, struct err *e)
 {
 	in_use_again(&s->use);
 	return s->copy ? check_copy(s, e) : check_unused(s, e);
+}
+
+/* The number of the mount on which the file will be. */
+static uint64_t mount_of_new(const char *path)
+{
+	_cleanup_free_ char *dir = path_dir(path);
+
+	while (access(dir, F_OK) < 0 && strcmp(dir, "/") != 0) {
+		char *above = path_dir(dir);
+
+		free(dir);
+		dir = above;
+	}
+	return mount_id(dir);
+}
+
+/* All is made ready in one place, and renamed from there. */
+static int check_places(const struct set *s, struct err *e)
+{
+	uint64_t dest = mount_id(s->dest);
+
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->files[i].inside && mount_of_new(s->files[i].to) != dest)
+			return err_set(e, "'%s' would be on another mount than '%s'", s->files[i].to, s->to);
+	return 0;
 }
 
 /* Files are shared where the filesystem can; else there must be room for all of them. */
@@ -327,7 +398,7 @@ static int relocate(struct set *s, struct err *e)
 	if (found && access(s->operand, F_OK) < 0) /* the rest of that very run */
 		return report(s, e);
 	if (find_operand(s, e) < 0 || set_collect(s, e) < 0 || (s->copy ? check_copy : check_move)(s, e) < 0 ||
-	    check_space(s, e) < 0)
+	    check_places(s, e) < 0 || check_space(s, e) < 0)
 		return -1;
 	result = stage(s, e);
 	cli_progress_end();

@@ -96,7 +96,7 @@ static void check_need(struct verify *v, const struct forest *f, size_t user, si
 
 static int check_users(struct verify *v, struct err *e)
 {
-	struct forest *f = forest_read(v->options.also.paths, v->options.also.n, false, e);
+	struct forest *f = forest_read(v->options.also.paths, v->options.also.n, NULL, e);
 
 	if (!f)
 		return -1;

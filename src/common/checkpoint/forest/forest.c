@@ -14,6 +14,7 @@
 static void free_image(struct forest_image *image)
 {
 	free(image->path);
+	path_list_release(&image->names);
 	free(image->below_name);
 	free(image->below_format);
 	free(image->data_file);
@@ -115,6 +116,31 @@ size_t forest_find(const struct forest *f, const char *path)
 	return stat(path, &st) == 0 ? forest_at(f, st.st_dev, st.st_ino) : FOREST_NONE;
 }
 
+size_t forest_checkpoint_at(const struct forest *f, dev_t device, ino_t inode)
+{
+	for (size_t i = 0; i < f->n_checkpoints; i++)
+		if (f->checkpoints[i].inode == inode && f->checkpoints[i].device == device)
+			return i;
+	return FOREST_NONE;
+}
+
+size_t forest_checkpoint_find(const struct forest *f, const char *dir)
+{
+	struct stat st;
+
+	return stat(dir, &st) == 0 ? forest_checkpoint_at(f, st.st_dev, st.st_ino) : FOREST_NONE;
+}
+
+bool forest_image_inside(const struct forest *f, size_t i, size_t checkpoint)
+{
+	const struct forest_image *image = &f->images[i];
+
+	for (size_t k = 0; k < image->names.n; k++)
+		if (path_below(f->checkpoints[checkpoint].dir, image->names.paths[k]))
+			return true;
+	return image->inside == checkpoint || path_below(f->checkpoints[checkpoint].dir, image->path);
+}
+
 const char *forest_checkpoint_name(const struct forest_checkpoint *c)
 {
 	return c->m ? c->m->name : path_base(c->dir);
@@ -167,7 +193,7 @@ char *forest_needed_by(const struct forest *f, size_t i, bool (*ignore)(void *ct
 	for (size_t k = 0; k < f->n_checkpoints; k++) {
 		const struct forest_checkpoint *c = &f->checkpoints[k];
 
-		if ((has(c->images, c->n_images, i) || f->images[i].inside == k) && !(ignore && ignore(ctx, true, k)))
+		if ((has(c->images, c->n_images, i) || forest_image_inside(f, i, k)) && !(ignore && ignore(ctx, true, k)))
 			return text_of("checkpoint '%s' needs it", forest_checkpoint_name(c));
 	}
 	claimed = claimed_by(f, i, ignore, ctx);

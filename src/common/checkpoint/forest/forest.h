@@ -23,6 +23,8 @@
 /* One image file. Two paths to one file (links) are one image. */
 struct forest_image {
 	char *path; /* absolute, without links */
+	struct path_list names; /* others of the same file that were met: hard links, or through bind mounts */
+	uint64_t links;         /* st_nlink: how many hard links it has, also elsewhere */
 	uint64_t device, inode;
 	uint64_t size, allocated; /* bytes: of the file, and of those stored */
 	int64_t mtime_ns;
@@ -47,7 +49,8 @@ struct forest_image {
 };
 
 struct forest_checkpoint {
-	char *dir;          /* absolute, without links */
+	char *dir;          /* absolute, without links; one of its names, where bind mounts give it several */
+	uint64_t device, inode;
 	struct manifest *m; /* NULL where it cannot be read, or was not finished: `fault` tells */
 	char *fault;        /* that, or which of its images is missing or was changed; or NULL */
 	size_t *images;     /* indexes of its images: every disk's whole chain; missing ones are not there */
@@ -102,6 +105,13 @@ void forest_sweep_claims(const struct forest *f);
 
 /* The image at that path, or FOREST_NONE. */
 size_t forest_find(const struct forest *f, const char *path);
+
+/* The checkpoint that is that directory, whichever of its names is given, or FOREST_NONE. */
+size_t forest_checkpoint_find(const struct forest *f, const char *dir);
+size_t forest_checkpoint_at(const struct forest *f, dev_t device, ino_t inode);
+
+/* Whether image `i` is inside of that checkpoint, by any of its names. */
+bool forest_image_inside(const struct forest *f, size_t i, size_t checkpoint);
 
 /* The name of a checkpoint: the manifest's, or without one that of its directory. Borrowed. */
 const char *forest_checkpoint_name(const struct forest_checkpoint *c);

@@ -142,6 +142,16 @@ bool forest_is_inside(const struct forest_builder *b, const char *path)
 	return false;
 }
 
+static void add_name(struct forest_image *image, const char *path)
+{
+	if (strcmp(image->path, path) == 0)
+		return;
+	for (size_t i = 0; i < image->names.n; i++)
+		if (strcmp(image->names.paths[i], path) == 0)
+			return;
+	path_list_add(&image->names, path);
+}
+
 size_t forest_add(struct forest_builder *b, const char *path, const struct stat *st, enum forest_reason why)
 {
 	struct forest *f = b->forest;
@@ -149,6 +159,7 @@ size_t forest_add(struct forest_builder *b, const char *path, const struct stat 
 	struct forest_image image = {
 		.device = st->st_dev,
 		.inode = st->st_ino,
+		.links = st->st_nlink,
 		.size = (uint64_t)st->st_size,
 		.allocated = (uint64_t)st->st_blocks * 512,
 		.mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
@@ -159,6 +170,7 @@ size_t forest_add(struct forest_builder *b, const char *path, const struct stat 
 	if (there != FOREST_NONE) {
 		if (why == FOREST_AS_RAW)
 			forest_make_raw(&f->images[there]);
+		add_name(&f->images[there], path);
 		return there;
 	}
 	look_into(&image, path, b->use);

@@ -27,20 +27,11 @@ static bool is_checkpoint(const FTSENT *entry)
 	       text_ends_with(entry->fts_name, CHECKPOINT_SUFFIX PARTIAL_SUFFIX) || access(manifest, F_OK) == 0;
 }
 
-/* Roots may overlap. The index of that checkpoint, or FOREST_NONE. */
-static size_t find_checkpoint(const struct forest_builder *b, const char *dir)
-{
-	for (size_t i = 0; b->roots[1] && i < b->forest->n_checkpoints; i++)
-		if (strcmp(b->forest->checkpoints[i].dir, dir) == 0)
-			return i;
-	return FOREST_NONE;
-}
-
 /* Returns its index. */
-static size_t add_checkpoint(struct forest_builder *b, const char *dir)
+static size_t add_checkpoint(struct forest_builder *b, const char *dir, const struct stat *st)
 {
 	struct forest *f = b->forest;
-	struct forest_checkpoint c = { .dir = text_copy(dir) };
+	struct forest_checkpoint c = { .dir = text_copy(dir), .device = st->st_dev, .inode = st->st_ino };
 	struct err e;
 
 	c.m = manifest_load(dir, &e);
@@ -74,8 +65,11 @@ static bool enter(struct forest_builder *b, FTSENT *entry)
 		return true;
 	if (OWNER(entry) > 0)
 		return false;
-	there = find_checkpoint(b, entry->fts_path);
-	OWNER(entry) = (long)(there == FOREST_NONE ? add_checkpoint(b, entry->fts_path) : there) + 1;
+	/* roots may overlap, and bind mounts show one directory at several places */
+	there = forest_checkpoint_at(b->forest, entry->fts_statp->st_dev, entry->fts_statp->st_ino);
+	if (there == FOREST_NONE)
+		there = add_checkpoint(b, entry->fts_path, entry->fts_statp);
+	OWNER(entry) = (long)there + 1;
 	return true;
 }
 

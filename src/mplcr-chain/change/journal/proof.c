@@ -260,11 +260,9 @@ char *proof_file(struct proof *p, const struct entry *x)
 static char *checkpoint_needed(struct proof *p, const struct entry *x)
 {
 	_cleanup_free_ char *dir = entry_path(p->j, x);
+	size_t i = forest_checkpoint_find(p->forest, dir);
 
-	for (size_t i = 0; i < p->forest->n_checkpoints; i++)
-		if (strcmp(p->forest->checkpoints[i].dir, dir) == 0)
-			return guard_checkpoint(p->forest, i, &p->use, ignored, p);
-	return NULL;
+	return i != FOREST_NONE ? guard_checkpoint(p->forest, i, &p->use, ignored, p) : NULL;
 }
 
 void proof_checkpoints(struct proof *p, char **why)
