@@ -178,7 +178,7 @@ paused_vm() {
     two_layers
     paused_vm "$T/top.ovl"
     run_tool 3 mplcr-chain seal "$T/top.ovl"
-    [[ $stderr == *"'$T/top.ovl' is being written to by process $(<"$T/vm1.pid")"* ]]
+    [[ $stderr == *"'$T/top.ovl' is in use: "*"process $(<"$T/vm1.pid")"* ]]
     assert_not_exists "$T/top.ovl.seal"
     run_tool 0 mplcr-chain seal --quiet --digest "$T/base.qcow2"
 }
