@@ -384,7 +384,7 @@ libqcow_that() {
     [[ $(wc -w <<<"$codes") -gt 30 ]]
     for code in $codes; do
         grep -qE "^\.It Li $code\$" "$project/man/mplcr-chain.1" || missing+="$code is not in the man page"$'\n'
-        grep -qE "(finds|alone|found) $code( |$)" "$project"/tests/bats/{chain,state}*.bats || missing+="$code is in no test"$'\n'
+        grep -qE "(finds|alone|found|--partial) \"?$code( |$)" "$project"/tests/bats/{chain,state,recover}*.bats || missing+="$code is in no test"$'\n'
     done
     for code in $(sed -nE 's/^\.It Li ([EWN]-[A-Z-]+)$/\1/p' "$project/man/mplcr-chain.1"); do
         grep -qx "$code" <<<"$codes" || missing+="$code of the man page is no code"$'\n'
