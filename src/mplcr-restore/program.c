@@ -12,8 +12,6 @@
 #include "base/process.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "commandline/args.h"
-#include "commandline/optvalue.h"
 #include "restore.h"
 
 /* How long QEMU may take to say its version. */
@@ -103,7 +101,7 @@ static bool is_recorded(const struct plan *p)
 	       !identity_difference(&p->m->qemu_id, &id);
 }
 
-static int ask(const struct plan *p, const char *option, const char *value, char **answer, struct err *e)
+int program_ask(const struct plan *p, const char *option, const char *value, char **answer, struct err *e)
 {
 	char *argv[] = { p->binary, (char *)option, (char *)value, NULL };
 	struct process command;
@@ -121,88 +119,12 @@ static int read_version(struct plan *p, struct err *e)
 	unsigned part[3];
 	const char *at;
 
-	if (ask(p, "--version", NULL, &answer, e) < 0)
+	if (program_ask(p, "--version", NULL, &answer, e) < 0)
 		return -1;
 	at = strstr(answer, words);
 	if (!at || sscanf(at + sizeof(words) - 1, "%2u.%2u.%2u", &part[0], &part[1], &part[2]) != 3)
 		return err_set(e, "'%s' does not say its version: is it QEMU?", p->binary);
 	p->version = (int)(part[0] * 10000 + part[1] * 100 + part[2]);
-	return 0;
-}
-
-static bool lists_machine(const char *list, const char *machine)
-{
-	size_t n = strlen(machine);
-
-	for (const char *line = list; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (strncmp(line, machine, n) == 0 && (line[n] == ' ' || line[n] == '\n' || !line[n]))
-			return true;
-	}
-	return false;
-}
-
-static int check_machine(const struct plan *p, struct err *e)
-{
-	_cleanup_free_ char *list = NULL;
-
-	if (ask(p, "-machine", "help", &list, e) < 0)
-		return -1;
-	if (lists_machine(list, p->m->machine))
-		return 0;
-	return err_set(e, "QEMU %d.%d ('%s') does not know the VM's machine type '%s'", p->version / 10000,
-		       p->version / 100 % 100, p->binary, p->m->machine);
-}
-
-/* Whether `list` has `word`, with nothing of a name before and after it. */
-static bool lists_word(const char *list, const char *word)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-	size_t n = strlen(word);
-
-	for (const char *at = strstr(list, word); at; at = strstr(at + 1, word))
-		if ((at == list || !strchr(letters, at[-1])) && (!at[n] || !strchr(letters, at[n])))
-			return true;
-	return false;
-}
-
-/* What QEMU lists with -OPTION help, and where the option names one of it. */
-static const struct part {
-	const char *option, *implied, *called;
-} parts[] = {
-	{ "device", "driver", "device" },
-	{ "cpu", "model", "CPU" },
-};
-
-static int check_part(const struct plan *p, const struct part *part, const struct args *a, struct err *e)
-{
-	_cleanup_free_ char *list = NULL;
-
-	for (size_t i = 0; i < a->n; i++) {
-		_cleanup_optvalue_ struct optvalue v = { 0 };
-		const char *name;
-
-		if (!arg_is(&a->items[i], part->option) || !a->items[i].value)
-			continue;
-		optvalue_parse(&v, a->items[i].value, part->implied);
-		name = optvalue_get(&v, part->implied);
-		if (!list && ask(p, part->option, "help", &list, e) < 0)
-			return -1;
-		if (name && *name && !lists_word(list, name))
-			return err_set(e, "QEMU %d.%d ('%s') does not have the VM's %s '%s'", p->version / 10000,
-				       p->version / 100 % 100, p->binary, part->called, name);
-	}
-	return 0;
-}
-
-static int check_parts(const struct plan *p, struct err *e)
-{
-	_cleanup_args_ struct args a;
-
-	args_parse(&a, (p->o->own ? p->o->own : p->m->argv) + 1);
-	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
-		if (check_part(p, &parts[i], &a, e) < 0)
-			return -1;
 	return 0;
 }
 
@@ -224,20 +146,30 @@ static bool may_ask(const struct plan *p)
 	return p->o->own || !(p->o->print || p->o->adopt || (p->foreign && !p->o->trust && !program_is_usual(p)));
 }
 
+/* What was found wrong is an error, or, with --force, a warning. */
+static int object(const struct plan *p, int result, struct err *e)
+{
+	if (result == 0 || !p->o->force)
+		return result;
+	cli_warn("%s", e->text);
+	return 0;
+}
+
+/* It is the program that saved the state, as that was; and the command line is the one that it ran with. */
+static bool is_known(const struct plan *p)
+{
+	return is_recorded(p) && !p->foreign && !p->m->adopted;
+}
+
 int program_choose(struct plan *p, struct err *e)
 {
 	if (find(p, e) < 0)
 		return -1;
-	if (is_recorded(p) || !may_ask(p)) {
-		p->version = p->m->qemu_version;
+	p->version = p->m->qemu_version;
+	if (is_known(p) || !may_ask(p))
 		return 0;
-	}
-	if (read_version(p, e) < 0)
-		return -1;
-	if (check_version(p, e) == 0 && check_machine(p, e) == 0 && check_parts(p, e) == 0)
+	if (read_version(p, e) == 0 && object(p, check_version(p, e), e) == 0 &&
+	    object(p, parts_check(p, e), e) == 0)
 		return 0;
-	if (!p->o->force)
-		return err_hint(e, "name a newer QEMU: mplcr-restore CKPT -- QEMU ARG…; --force tries this one");
-	cli_warn("%s", e->text);
-	return 0;
+	return err_hint(e, "name another QEMU that has it: mplcr-restore CKPT -- QEMU ARG…; --force tries this one");
 }

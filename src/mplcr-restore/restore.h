@@ -92,6 +92,13 @@ int plan_name_run(struct plan *p, unsigned *n, struct err *e) __attribute__((war
 /* program.c: finds QEMU and compares it with the checkpoint's; fills p->binary and p->version. */
 int program_choose(struct plan *p, struct err *e) __attribute__((warn_unused_result));
 
+/* What the program says to that option: *answer is malloc'd. Returns 0, or -1 where it fails. */
+int program_ask(const struct plan *p, const char *option, const char *value, char **answer, struct err *e)
+	__attribute__((warn_unused_result));
+
+/* parts.c: whether that QEMU has what the VM is made of. Returns 0, or -1 with the first that it lacks. */
+int parts_check(const struct plan *p, struct err *e) __attribute__((warn_unused_result));
+
 /* Whether p->binary is the QEMU that PATH finds by its name. */
 bool program_is_usual(const struct plan *p);
 

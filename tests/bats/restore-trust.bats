@@ -225,3 +225,34 @@ EXTRA
     run_tool 3 mplcr-restore --trust "$T/x1.ckpt"
     [[ $stderr != *hunter2* && $stderr == *'ended with status'* ]]
 }
+
+# adopted JQ_FILTER SED_SCRIPT TEXT: so edited and signed, it is refused with this text before QEMU starts.
+adopted() {
+    harmless "$1" "$2"
+    run_tool 0 mplcr-restore --adopt --quiet "$T/x1.ckpt"
+    run_tool 3 mplcr-restore "$T/x1.ckpt"
+    [[ $stderr == *"$3"* && $stderr == *'hint: '* ]] || fail "$stderr"
+    assert_nothing_left
+}
+
+@test "what the host or QEMU lacks is named, and nothing is started" {
+    made
+    adopted . 's/"machine": "pc-[^"]*"/"machine": "pc-i440fx-99.0"/' "does not have the VM's machine type 'pc-i440fx-99.0'"
+    adopted '. + ["-device","virtio-nosuch-pci"]' '' "does not have the VM's device 'virtio-nosuch-pci'"
+    adopted '. + ["-device","{\"driver\":\"nosuch\"}"]' '' "does not have the VM's device 'nosuch'"
+    adopted '. + ["-cpu","nosuch"]' '' "does not have the VM's CPU 'nosuch'"
+    adopted '. + ["-cpu","qemu64,+sse4_1,pmu=off,+nosuch_f"]' '' "does not have the VM's CPU feature 'nosuch-f'"
+    run_tool 3 mplcr-restore --force "$T/x1.ckpt" # tries it
+    [[ $stderr == *'QEMU ended with status'* ]]
+    adopted '. + ["-cpu","host"]' 's/"accelerator": "tcg"/"accelerator": "kvm","cpu_flags":"fpu nosuch1"/' 'has not: nosuch1'
+    adopted '. + ["-cpu","qemu64,+xstore,-nx"]' \
+        's/"accelerator": "tcg"/"accelerator": "kvm","cpu_flags":"fpu nx xstore nosuch2"/' 'has not: xstore'
+    harmless '. + ["-cpu","qemu64,+sse4_1,pmu=off,-x2apic"]'
+    run_tool 0 mplcr-restore --adopt "$T/x1.ckpt"
+    restore c1 "$T/x1.ckpt"
+    cp "$T/good.json" "$json"
+    run_tool 3 mplcr-restore --trust "$T/x1.ckpt" -- "$QEMU" -device nosuch -drive 'file={disk:virtio0}'
+    foreign
+    run_tool 3 mplcr-restore --trust "$T/x1.ckpt" -- "$QEMU" -device nosuch -drive 'file={disk:virtio0}'
+    [[ $stderr == *"does not have the VM's device 'nosuch'"* ]]
+}

@@ -87,6 +87,7 @@ struct layout;
 struct manifest {
 	json_t *json;         /* what was read, or written; or NULL */
 	enum key_verdict verdict; /* loaded only: whether the user of this host signed it */
+	bool adopted;         /* signed by a user who did not make it: manifest_adopt */
 	char *key_fault;      /* why that cannot be told, in words, or NULL */
 	char *name;
 	char *checkpoint;     /* absolute path of the checkpoint directory */
@@ -140,7 +141,7 @@ struct manifest *manifest_load(const char *dir, struct err *e);
 struct manifest *manifest_load_partial(const char *dir, struct err *e);
 
 /*
- * Signs the manifest that was loaded as `m` with this user's key, which is made if there is none. If the file says
+ * Signs the manifest that was loaded as `m`, and that it was adopted, with this user's key, which is made if there is none. If the file says
  * something else by now, nothing is signed. Returns 0 or -1.
  */
 int manifest_adopt(const struct manifest *m, struct err *e) __attribute__((warn_unused_result));

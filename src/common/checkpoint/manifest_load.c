@@ -45,6 +45,7 @@ static struct manifest *load_at(int dirfd, const char *dir, struct err *e)
 	m = memory_of(1, sizeof(*m));
 	m->checkpoint = path_real(dir);
 	m->json = json_incref(json);
+	m->adopted = json_flag(json, "adopted");
 	m->verdict = manifest_verify(json, &m->key_fault);
 	if (!m->checkpoint)
 		err_sys(e, errno, "cannot resolve '%s'", dir);
@@ -81,6 +82,7 @@ int manifest_adopt(const struct manifest *m, struct err *e)
 		return -1;
 	if (!json_equal(now, m->json))
 		return err_set(e, "'%s' was changed while it was looked at", file);
+	json_object_set_new(now, "adopted", json_true());
 	key = key_load(true, e);
 	text = key ? manifest_text(now, key, e) : NULL;
 	key_free(key);
