@@ -8,6 +8,7 @@ int main(int argc, char **argv)
 		&verb_info,
 		&verb_cat,
 		&verb_verify,
+		&verb_split,
 		NULL,
 	};
 	static const struct cli cli = {

@@ -8,8 +8,9 @@
  *   info/       what is in it: machine, memory, devices, their fields
  *   cat/        the whole as one ordinary migration stream                             (cat.h)
  *   verify/     whether it is whole
+ *   split/      a checkpoint from what others saved                                   (split.h)
  *
- * Below, in src/common/state: the stream, its memory (ram.h) and its devices (description.h). Saved VMs are only read.
+ * Below, in src/common/state: the stream, its memory (ram.h) and its devices (description.h). Saved VMs are only read; split makes a new one.
  */
 #ifndef MPLCR_STATE_TOOL_H
 #define MPLCR_STATE_TOOL_H
@@ -19,6 +20,6 @@
 #include "base/options.h"
 
 /* The verbs: main.c's table. */
-extern const struct cli verb_info, verb_cat, verb_verify;
+extern const struct cli verb_info, verb_cat, verb_verify, verb_split;
 
 #endif

@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/interrupt.h"
 #include "base/memory.h"
 
 enum {
@@ -34,6 +37,13 @@ static ssize_t read_some(const struct stream_pump *p, uint8_t *buf, size_t room,
 	return (ssize_t)used;
 }
 
+static bool is_interrupted(const struct stream_pump *p)
+{
+	struct pollfd poll_fd = { .fd = p->interrupt, .events = POLLIN };
+
+	return p->interrupt > 0 && poll(&poll_fd, 1, 0) > 0;
+}
+
 int stream_pump(const struct stream_pump *p, struct err *e)
 {
 	_cleanup_free_ uint8_t *buf = memory_of(BLOCK + STREAM_MAX_TOKEN, 1);
@@ -47,6 +57,8 @@ int stream_pump(const struct stream_pump *p, struct err *e)
 
 		if (n < 0)
 			return -1;
+		if (is_interrupted(p))
+			return interrupt_error(e);
 		if (n == 0)
 			return stream_end(p->stream, left, e);
 		taken = stream_feed(p->stream, buf, left + (size_t)n, e);

@@ -21,6 +21,7 @@ struct stream_pump {
 	 */
 	int (*drain)(void *ctx, const uint8_t *data, size_t len, struct err *e);
 	void *ctx;
+	int interrupt; /* of interrupt_open (base/interrupt.h): a signal ends the reading; 0: none */
 };
 
 /* Reads until the input ends and checks that the stream is complete. Returns 0 or -1. */

@@ -31,6 +31,11 @@ void sink_allow_undescribed(struct sink *s)
 	s->options.undescribed = true;
 }
 
+void sink_allow_interrupt(struct sink *s, int interrupt)
+{
+	s->interrupt = interrupt;
+}
+
 int sink_create(struct sink *s, const char *name, const char *block, struct err *e)
 {
 	struct sink_out *out;
@@ -58,7 +63,7 @@ int sink_append(struct sink_out *out, const void *data, size_t len, struct err *
 
 int sink_run(struct sink *s, int fd, struct err *e)
 {
-	struct stream_pump pump = { .fd = fd, .drain = s->kind->drain, .ctx = s };
+	struct stream_pump pump = { .fd = fd, .drain = s->kind->drain, .ctx = s, .interrupt = s->interrupt };
 
 	s->stream = stream_new(&s->kind->events, s, &s->options);
 	pump.stream = s->stream;

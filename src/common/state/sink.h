@@ -70,6 +70,9 @@ struct sink *sink_stream_open(int dirfd, int zstd_level, uint64_t limit, struct 
  */
 void sink_allow_undescribed(struct sink *s);
 
+/* Call this before sink_run, with the descriptor of interrupt_open, if a signal is to end it. */
+void sink_allow_interrupt(struct sink *s, int interrupt);
+
 /* Reads the stream from `fd` (pipe, socket or file; the caller's) until its end and stores it. Returns 0 or -1. */
 int sink_run(struct sink *s, int fd, struct err *e) __attribute__((warn_unused_result));
 

@@ -29,6 +29,7 @@ struct sink {
 	const struct sink_kind *kind;
 	int dirfd;
 	struct stream_options options;
+	int interrupt;           /* pump.h */
 	struct stream *stream;   /* from sink_run on */
 	struct sink_out *outs;   /* everything made so far */
 	size_t n_outs;

@@ -2,6 +2,8 @@
 #include "saved/input.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +14,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "state/mapped.h"
 
 enum {
 	LIBVIRT_HEAD = 92,
@@ -81,6 +84,68 @@ static int start_unpacking(struct input *in, struct err *e)
 	return 0;
 }
 
+/* --- mapped-ram --------------------------------------------------------------------------------------------------- */
+
+struct input_thread {
+	pthread_t thread;
+	int file, to; /* `to` is the end of a pipe to write to */
+	uint64_t base;
+	int result;
+	struct err e;
+};
+
+static void *write_mapped(void *ctx)
+{
+	struct input_thread *t = ctx;
+
+	t->result = mapped_write(t->file, t->base, t->to, &t->e);
+	close(t->to);
+	return NULL;
+}
+
+static int start_thread(struct input *in, struct err *e)
+{
+	struct input_thread *t = memory_of(1, sizeof(*t));
+	int ends[2], failed;
+
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		free(t);
+		return err_sys(e, errno, "cannot make a pipe");
+	}
+	*t = (struct input_thread){ .file = in->file, .to = ends[1], .base = in->base };
+	in->fd = ends[0];
+	/* Who reads may end before who writes. */
+	signal(SIGPIPE, SIG_IGN);
+	failed = pthread_create(&t->thread, NULL, write_mapped, t);
+	if (!failed) {
+		in->thread = t;
+		in->form = "mapped-ram";
+		return 0;
+	}
+	close(ends[1]);
+	free(t);
+	return err_sys(e, failed, "cannot start a thread");
+}
+
+/* Waits for its end. Returns 0, or -1 with what was wrong. */
+static int end_thread(struct input *in, struct err *e)
+{
+	struct input_thread *t = in->thread;
+	int result;
+
+	in->thread = NULL;
+	close(in->fd);
+	in->fd = -1;
+	pthread_join(t->thread, NULL);
+	result = t->result;
+	if (result < 0)
+		*e = t->e;
+	free(t);
+	return result;
+}
+
+/* --- what it is --------------------------------------------------------------------------------------------------- */
+
 /* What is at `base`: a stream, or a packed one. */
 static int open_stream(struct input *in, struct err *e)
 {
@@ -95,6 +160,9 @@ static int open_stream(struct input *in, struct err *e)
 	in->fd = in->file;
 	if (in->packed)
 		return start_unpacking(in, e);
+	if (mapped_is(in->file, in->base))
+		return start_thread(in, e);
+	in->seekable = true;
 	return begins(head, (size_t)n, "QEVM") ? 0 : err_set(e, "it holds no migration stream of QEMU");
 }
 
@@ -128,6 +196,8 @@ int input_end(struct input *in, struct err *e)
 {
 	_cleanup_free_ char *output = NULL;
 
+	if (in->thread)
+		return end_thread(in, e);
 	if (!in->unpack.pid)
 		return 0;
 	return process_finish(&in->unpack, in->packed, clock_in_ms(END_MS), -1, &output, e);
@@ -138,6 +208,8 @@ void input_close(struct input *in)
 	_cleanup_free_ char *output = NULL;
 	struct err ignored;
 
+	if (in->thread && end_thread(in, &ignored) < 0)
+		output = NULL;
 	if (in->unpack.pid) {
 		close(in->unpack.fd); /* what it has not written yet, nobody reads */
 		in->unpack.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);

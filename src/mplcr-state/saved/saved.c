@@ -32,19 +32,22 @@ static int read_stream(struct saved *s, bool memory, bool pageless, struct err *
 	const struct ram_source from = {
 		.fd = s->input.fd,
 		.base = s->input.base,
-		.seekable = !s->input.packed,
+		.seekable = s->input.seekable,
 		.index = memory,
 		.undescribed = !s->m || !s->m->described,
 		.pageless = pageless,
 	};
 	struct ram_tail tail;
+	struct err why;
 	int result = ram_read(&s->ram, &from, &tail, e);
 
 	memcpy(s->machine, tail.machine, sizeof(s->machine));
 	s->stream_bytes = tail.stream_bytes;
-	/* The program that unpacks tells more than a stream that is cut. */
-	if (input_end(&s->input, e) < 0)
+	/* Who unpacks tells more than a stream that is cut, but not where nobody wanted to read on. */
+	if (input_end(&s->input, &why) < 0 && (result == 0 || why.sys != EPIPE)) {
+		*e = why;
 		result = -1;
+	}
 	if (result < 0) {
 		free(tail.bytes);
 		return -1;
