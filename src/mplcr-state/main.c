@@ -8,7 +8,9 @@ int main(int argc, char **argv)
 		&verb_info,
 		&verb_cat,
 		&verb_verify,
+		&verb_diff,
 		&verb_split,
+		&verb_read,
 		NULL,
 	};
 	static const struct cli cli = {

@@ -9,6 +9,8 @@
  *   cat/        the whole as one ordinary migration stream                             (cat.h)
  *   verify/     whether it is whole
  *   split/      a checkpoint from what others saved                                   (split.h)
+ *   diff/       what differs between two                                              (diff.h)
+ *   read/       bytes of memory, by guest-physical address                             (address.h)
  *
  * Below, in src/common/state: the stream, its memory (ram.h) and its devices (description.h). Saved VMs are only read; split makes a new one.
  */
@@ -20,6 +22,6 @@
 #include "base/options.h"
 
 /* The verbs: main.c's table. */
-extern const struct cli verb_info, verb_cat, verb_verify, verb_split;
+extern const struct cli verb_info, verb_cat, verb_verify, verb_split, verb_read, verb_diff;
 
 #endif
