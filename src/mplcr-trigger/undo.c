@@ -279,8 +279,8 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 		remains_add(&r, &why, "send '%s' to its QMP socket", c->was_running ? "cont" : "stop");
 	if (qmp_gave_up(q))
 		return no_answer(c, q, e);
-	/* what is still to be undone is in its journal */
-	if (c->partial[0] && !r.text[0] && checkpoint_dir_remove(c->partial, &why) < 0)
+	/* what is still to be undone is in its journal; of a stuck migration nothing is */
+	if (c->partial[0] && (!r.text[0] || patch_is_stuck(c)) && checkpoint_dir_remove(c->partial, &why) < 0)
 		remains_add(&r, &why, "rm -r %s", c->partial);
 	*c = (struct changes){ 0 };
 	return remains_tell(&r, e);

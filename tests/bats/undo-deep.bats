@@ -27,7 +27,7 @@ deep_facts() {
     qmp vm query-named-block-nodes flat=true | jq -r '.[] | "\(.["node-name"]) \(.drv) \(.file) \(.ro)"' | sort
     qmp vm query-block-jobs
     vm_status "$T/vm.qmp"
-    find "$T" \( -path "$T/.tool" -o -path "$T/fake.*" \) -prune -o ! -name '*.log' -printf '%P %m\n' | sort
+    find "$T" \( -path "$T/.tool" -o -path "$T/.key" -o -path "$T/fake.*" \) -prune -o ! -name '*.log' -printf '%P %m\n' | sort
 }
 
 deep_as_before() {
