@@ -2,34 +2,51 @@
 # SPDX-License-Identifier: MIT
 # qemu: 7
 #
-# mplcr-state and libvirt, where one runs.
+# mplcr-state and libvirt: with a driver of its own in each virsh (qemu:///embed), which keeps all it has below $T and
+# needs no daemon.
 
 load helpers
 load state
 
+setup() {
+    scratch_begin
+    mkdir -p "$T/v/etc" "$T/bin"
+    # The only emulator that it finds, so the only one that it probes.
+    ln -s -- "$(command -v "$QEMU")" "$T/bin/qemu-system-x86_64"
+    # As whoever runs the test, with what the test has.
+    cat >"$T/v/etc/qemu.conf" <<'END'
+user = "root"
+group = "root"
+dynamic_ownership = 0
+remember_owner = 0
+security_driver = "none"
+namespaces = []
+cgroup_controllers = []
+stdio_handler = "file"
+END
+}
+
+virsh_here() { timeout 60 env "PATH=$T/bin" "$(command -v virsh)" -q -c "qemu:///embed?root=$T/v" "$@"; }
+
 @test "cat --virsh: libvirt restores it" {
-    local xml="$T/domain.xml" name=mplcr-state-$$
-    require root 'libvirt runs as root'
+    local xml="$T/domain.xml"
     require virsh 'libvirt is not installed'
-    timeout 30 virsh -q -c qemu:///system version >/dev/null 2>&1 || skip 'no libvirtd runs here'
-    chmod 755 "$T"
     make_disk "$T/a.qcow2" qcow2 64M
-    chmod 666 "$T/a.qcow2"
     cat >"$xml" <<END
-<domain type="qemu"><name>$name</name><memory unit="MiB">128</memory><vcpu>1</vcpu>
+<domain type="qemu"><name>vm1</name><memory unit="MiB">128</memory><vcpu>1</vcpu>
 <os><type arch="x86_64" machine="pc">hvm</type><kernel>$GUEST</kernel><cmdline>ws=16M rate=8M</cmdline></os>
-<devices><emulator>$(command -v qemu-system-x86_64)</emulator>
-<disk type="file" device="disk"><driver name="qemu" type="qcow2"/><source file="$T/a.qcow2"/><target dev="vda" bus="virtio"/></disk>
+<devices><disk type="file" device="disk"><driver name="qemu" type="qcow2"/><source file="$T/a.qcow2"/><target dev="vda" bus="virtio"/></disk>
 <serial type="file"><source path="$T/vm1.serial" append="on"/><target port="0"/></serial><memballoon model="none"/></devices></domain>
 END
-    virsh -q -c qemu:///system create "$xml"
+    virsh_here create "$xml"
+    vm_adopt vm1 "$(<"$T/v/run/qemu/vm1.pid")"
     vm_wait_count vm1 10
-    virsh -q -c qemu:///system dumpxml "$name" >"$xml"
-    virsh -q -c qemu:///system save "$name" "$T/save"
+    virsh_here dumpxml vm1 >"$xml"
+    virsh_here save vm1 "$T/save"
     run_tool 0 mplcr-state info --json "$T/save"
     assert_equal "$(jq -r .kind <<<"$output")" libvirt
     mplcr-state cat --virsh "$xml" "$T/save" >"$T/again"
-    virsh -q -c qemu:///system restore "$T/again"
-    vm_assert_counting vm1 || { virsh -q -c qemu:///system destroy "$name"; false; }
-    virsh -q -c qemu:///system destroy "$name"
+    virsh_here restore "$T/again"
+    vm_adopt vm1 "$(<"$T/v/run/qemu/vm1.pid")"
+    vm_assert_counting vm1
 }
