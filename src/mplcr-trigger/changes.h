@@ -40,6 +40,7 @@ struct changes {
 	bool run_state;   /* the VM may have been stopped by us, or by the migration that we started */
 	bool migration;   /* a migration may have been started */
 	bool pipe;        /* QEMU may hold our pipe under its name */
+	int pipe_end;     /* a descriptor of the pipe's end for reading, in this process and the guardian: only to be looked at */
 	/*
 	 * The migration must not be cancelled, since this QEMU would then hang the VM (`breakable` of engines). We let
 	 * it run to its end, one copy of memory away, and drop its data; for that the guardian holds the pipe, too.

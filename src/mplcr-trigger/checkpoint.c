@@ -387,6 +387,7 @@ static int open_run(struct run *r, struct err *e)
 	r->guarded = (struct guarded){ r->changes, r->q };
 	if (guard_changes(&r->guardian, &r->guarded, r->pipe, e) < 0)
 		return -1;
+	r->changes->pipe_end = r->guardian.drain;
 	qmp_set_interrupt(r->q, r->interrupt);
 	qmp_set_watcher(r->q, trace_qmp, r->trace);
 	return 0;

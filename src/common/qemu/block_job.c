@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/progress.h"
 #include "qemu/vm.h"
 
 #define LOOK_MS 2
@@ -33,7 +34,7 @@ int block_job_look(struct qmp *q, const char *id, struct block_job *job, struct 
 
 int block_job_wait(struct qmp *q, const char *id, enum block_job_state wanted, int64_t timeout_ms, struct err *e)
 {
-	int64_t until = clock_in_ms(timeout_ms);
+	struct progress progress = { 0 };
 	struct block_job job;
 
 	for (;; clock_sleep_ms(LOOK_MS)) {
@@ -41,8 +42,8 @@ int block_job_wait(struct qmp *q, const char *id, enum block_job_state wanted, i
 			return -1;
 		if (job.state >= wanted)
 			return 0;
-		if (clock_over(until))
-			return err_set(e, "QEMU's job '%s' does not end", id);
+		if (progress_has_stalled(&progress, job.done, timeout_ms, clock_ns()))
+			return err_set(e, "QEMU's job '%s' makes no progress", id);
 	}
 }
 

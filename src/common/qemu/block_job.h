@@ -32,7 +32,10 @@ struct block_job {
 int block_job_look(struct qmp *q, const char *id, struct block_job *job, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* Waits until the job has come so far, `timeout_ms` milliseconds at most. Returns 0 or -1. */
+/*
+ * Waits until the job has come so far, as long as it makes progress: an error where it made none for `timeout_ms`
+ * milliseconds. Returns 0 or -1.
+ */
 int block_job_wait(struct qmp *q, const char *id, enum block_job_state wanted, int64_t timeout_ms, struct err *e)
 	__attribute__((warn_unused_result));
 

@@ -262,15 +262,23 @@ int vm_stop(struct engine_job *j, struct err *e)
 	return take_events(j, 0, false, e);
 }
 
+/* Where QEMU refuses ours, another may be under way, which is not ours to end. */
 int vm_migrate(struct engine_job *j, struct err *e)
 {
+	bool run_state = j->changes->run_state;
+
 	if (changes_note_work(j->changes, e) < 0)
 		return -1;
 	j->changes->migration = true;
 	j->changes->run_state = true; /* a migration stops the VM, and may start it again */
 	set_status(j, "setup");
-	if (qmp_run(j->q, "migrate", json_of("{s:s}", "uri", j->uri), NULL, e) < 0)
+	if (qmp_run(j->q, "migrate", json_of("{s:s}", "uri", j->uri), NULL, e) < 0) {
+		if (!qmp_alive(j->q))
+			return -1;
+		j->changes->migration = false;
+		j->changes->run_state = run_state;
 		return -1;
+	}
 	patch_settings_taken(j->changes);
 	return 0;
 }
