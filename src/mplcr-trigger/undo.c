@@ -95,13 +95,14 @@ static int undo_run_state(struct qmp *q, bool was_running, bool at_last, struct 
 }
 
 /*
- * Whether a migration that is not ours has stopped the VM: it goes on elsewhere then, and must not run here, too.
+ * Whether a migration that is not ours has stopped the VM: it goes on elsewhere then, and must not run here, too. Only who
+ * has seen the whole run can tell, not recover.
  */
 static bool is_moving(const struct changes *c, struct qmp *q, struct err *e)
 {
 	struct vm_status status;
 
-	if (c->migration || vm_status_read(q, &status, e) < 0)
+	if (c->migration || c->pipe_end <= STDERR_FILENO || vm_status_read(q, &status, e) < 0)
 		return false;
 	if (strcmp(status.state, "postmigrate") != 0 && strcmp(status.state, "finish-migrate") != 0)
 		return false;
