@@ -8,7 +8,9 @@
 #include "base/escape.h"
 #include "base/interrupt.h"
 #include "checkpoint/trust.h"
+#include "base/cleanup.h"
 #include "base/json.h"
+#include "checkpoint/claim.h"
 #include "set/set.h"
 
 struct reflink {
@@ -107,6 +109,19 @@ static int make(struct set *s, struct err *e)
 	return -1;
 }
 
+/* A copy of an overlay is an overlay, too. */
+static void leave_claims(const struct set *s)
+{
+	struct err e;
+
+	for (size_t i = 0; i < s->n; i++) {
+		_cleanup_free_ char *path = set_final_path(s, &s->copies[i]);
+
+		if (path && claim_make_of(path, "mplcr-snap", &e) < 0)
+			cli_note("%s", e.text);
+	}
+}
+
 static int run(const struct reflink *r, struct set *s, char *const *operands, size_t n, struct err *e)
 {
 	struct path_list sources = { 0 };
@@ -121,6 +136,7 @@ static int run(const struct reflink *r, struct set *s, char *const *operands, si
 	path_list_release(&sources);
 	if (result < 0 || make(s, e) < 0)
 		return -1;
+	leave_claims(s);
 	if (!s->marked)
 		cli_note("the filesystem keeps no user attributes: mplcr-snap list will not know the set");
 	if ((r->json ? print_json(s, e) : print_paths(s, r->nul_separated, e)) == 0)

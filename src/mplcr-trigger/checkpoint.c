@@ -35,6 +35,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/pulse.h"
+#include "checkpoint/claim.h"
 #include "checkpoint/store.h"
 #include "checkpoint/unfinished/unfinished.h"
 
@@ -371,6 +372,15 @@ static int check_and_publish(struct run *r, struct err *e)
 	return 0;
 }
 
+/* The checkpoint leaves word with images in other directories. */
+static void leave_claims(const struct run *r)
+{
+	struct err e;
+
+	if (claim_make_checkpoint(r->manifest, "mplcr-trigger", &e) < 0)
+		cli_note("%s", e.text);
+}
+
 /* --- the whole -------------------------------------------------------------------------------------------------- */
 
 static int open_run(struct run *r, struct err *e)
@@ -404,6 +414,7 @@ static int go(struct run *r, struct err *e)
 		return report_plan(r->options, &r->survey, &r->choice, &r->plan, e);
 	if (prepare(r, e) < 0 || run_engine(r, e) < 0 || check_and_publish(r, e) < 0)
 		return -1;
+	leave_claims(r);
 	interrupt_obey(r->interrupt); /* whoever does not read the report */
 	return report_checkpoint(r->options, &r->plan, &r->outcome, r->manifest, e);
 }

@@ -7,6 +7,12 @@
 
 load helpers
 load chain
+load filesystems
+
+teardown() {
+    fs_end
+    scratch_end
+}
 
 # tree: base.img and mid.ovl in $T/v, and clone.ovl on mid.ovl in $T/else.
 tree() {
@@ -109,6 +115,44 @@ refused() {
     mv "$T/v" "$T/w"
     chain 3 shorten --keep 2 w/top.ovl
     [[ $stderr == *"$T/else/clone.ovl"* ]]
+}
+
+@test "a user that moves within its filesystem is followed" {
+    [[ $EUID -eq 0 ]] || skip "needs root: open_by_handle_at(2)"
+    tree
+    mv "$T/else" "$T/moved"
+    chain 3 shorten --keep 2 v/top.ovl
+    [[ $stderr == *"$T/moved/clone.ovl"* ]]
+    mv "$T/moved/clone.ovl" "$T/other-name"
+    chain 3 shorten --keep 2 v/top.ovl
+    [[ $stderr == *"$T/other-name"* ]]
+    rm "$T/other-name"
+    chain 0 shorten --keep 2 v/top.ovl
+    assert_file_not_exist "$T/v/.mplcr-claims"
+}
+
+@test "a user whose filesystem is not mounted is not gone" {
+    mkdir "$T/v"
+    base v/base.img raw
+    fs_mount ext4 "$T/m" 64M
+    run_tool 0 mplcr-snap overlay "$T/v/base.img" "$T/m/clone.ovl"
+    unmount "$T/m"
+    run_tool 3 mplcr-snap remove --force "$T/v/base.img"
+    [[ $stderr == *"$T/m/clone.ovl"* ]]
+    sound v/base.img
+}
+
+@test "a copy of an overlay claims, too; claims in a copy of the directory do not" {
+    tree
+    run_tool 0 mplcr-snap reflink --reflink never --to "$T/copies" "$T/else/clone.ovl"
+    assert_equal "$(claims v)" 2
+    rm "$T/else/clone.ovl"
+    chain 3 shorten --keep 2 v/top.ovl
+    [[ $stderr == *"$T/copies/clone.ovl"* ]]
+    cp -a "$T/v" "$T/w"
+    chain 0 shorten --keep 2 w/top.ovl
+    assert_file_not_exist "$T/w/.mplcr-claims"
+    run_tool 0 mplcr-chain verify "$T/copies/clone.ovl"
 }
 
 @test "a claim vouches for these two files, and for no others" {

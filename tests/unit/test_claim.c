@@ -83,6 +83,9 @@ static void test_life(void)
 	ok(count("v", &gone, &authentic) == 1, "sweeping leaves it");
 
 	must(rename(in("else/user"), in("else/moved")));
+	if (geteuid() == 0)
+		ok(count("v", &gone, &authentic) == 1 && !gone, "a user that moved is followed");
+	must(unlink(in("else/moved")));
 	ok(count("v", &gone, &authentic) == 1 && gone, "without its user it is gone");
 	image_build(in("v/other"), NULL, NULL);
 	image_build(in("else/user"), in("v/other"), "qcow2");

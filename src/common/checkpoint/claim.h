@@ -7,8 +7,8 @@
  *
  * Its form, JSON (mplcr-checkpoint(5)): "schema"; "base", relative to the directory that .mplcr-claims/ is in, so
  * that a moved directory keeps its claims; "user", an absolute path; of both the device and inode; "filesystem",
- * where the user was; "host"; "by", the tool; "mac", by the key of base/key.h. A path that is not UTF-8 is in
- * hexadecimal, "base_hex" or "user_hex".
+ * where the user was, and by which handle the kernel finds it again; "host"; "by", the tool; "mac", by the key of
+ * base/key.h. A path that is not UTF-8 is in hexadecimal, "base_hex" or "user_hex".
  *
  * A claim holds until it is proved not to: its user is not there any more, though its filesystem is, or is an image
  * whose whole chain does not lead to the base. One that this key did not sign is data of a stranger: it protects
@@ -30,11 +30,13 @@
 struct claim {
 	char *file; /* the claim itself: absolute path */
 	char *base; /* absolute: where it is by now, if it was not renamed */
-	char *user; /* absolute */
+	char *user; /* absolute: where it is by now, as far as that can be found out */
 	char *by;   /* the tool that made it, or NULL */
 	char *host;
 	uint64_t base_device, base_inode;
 	uint64_t user_device, user_inode, filesystem;
+	char *handle; /* of the user, for open_by_handle_at(2), in hexadecimal; or NULL */
+	int handle_type;
 	bool authentic; /* signed with this user's key */
 };
 
@@ -55,11 +57,25 @@ bool claim_needed(const char *base, const char *user);
 int claim_make(const char *base, const char *user, const char *by, bool durable, struct err *e)
 	__attribute__((warn_unused_result));
 
+/* The same, durable, of the image at `image` with the backing file that its header names, if any. */
+int claim_make_of(const char *image, const char *by, struct err *e) __attribute__((warn_unused_result));
+
+struct manifest;
+
+/*
+ * The same of a checkpoint, whose disks may have their images elsewhere: its manifest is the user. Of images in one
+ * directory that follow each other the first gets the claim.
+ */
+int claim_make_checkpoint(const struct manifest *m, const char *by, struct err *e) __attribute__((warn_unused_result));
+
 /* Makes the claim durable, if there is one. Returns 0 or -1. */
 int claim_settle(const char *base, const char *user, struct err *e) __attribute__((warn_unused_result));
 
 /* Takes our own claim back, if there is one; neither file need exist any more. */
 void claim_drop(const char *base, const char *user);
+
+/* The same of the image with the backing file that its header names. */
+void claim_drop_of(const char *image);
 
 /* Whether there is one, whoever left it. */
 bool claim_is_left(const char *base, const char *user);

@@ -37,14 +37,18 @@ static char *tree_of(const char *path)
 
 void trust_image(struct trust *t, const char *path, bool all)
 {
-	*t = (struct trust){ .all = all, .tree = tree_of(path), .namer = path_real(path) };
+	*t = (struct trust){ .all = all, .tree = tree_of(path), .top = path_real(path), .namer = path_real(path) };
 }
 
 void trust_checkpoint(struct trust *t, const char *dir, bool all)
 {
 	_cleanup_free_ char *real = path_real(dir);
 
-	*t = (struct trust){ .all = all, .tree = real ? path_dir(real) : NULL };
+	*t = (struct trust){ .all = all };
+	if (!real)
+		return;
+	t->tree = path_dir(real);
+	t->top = text_of("%s/" MANIFEST_NAME, real);
 }
 
 static bool is_below(const char *tree, const char *path)
@@ -83,17 +87,17 @@ static bool is_below_in_words(const struct trust *t, const char *path)
 	return is_below(t->tree, path) && !strstr(path, "/../");
 }
 
-/* Whether the image that names this one, or an earlier one of the chain, was made on it, or on one of its tree. */
+/* Whether what names this one, or an earlier one of the chain, was made on it, or on one of its tree. */
 static bool is_claimed(struct trust *t, const char *path)
 {
-	_cleanup_free_ char *real = t->namer ? path_real(path) : NULL, *tree = NULL;
+	_cleanup_free_ char *real = path_real(path), *tree = NULL;
 
 	if (!real)
 		return false;
 	for (size_t i = 0; i < t->n_claimed; i++)
 		if (is_below(t->claimed[i], real))
 			return true;
-	if (!claim_vouches(real, t->namer))
+	if (!(t->top && claim_vouches(real, t->top)) && !(t->namer && claim_vouches(real, t->namer)))
 		return false;
 	tree = tree_of(real);
 	if (tree)
@@ -126,10 +130,8 @@ bool trust_allows_file(struct trust *t, const char *path, bool is_link)
 		return true;
 	if (!is_in_tree(t, path, is_link) && !is_claimed(t, path))
 		return false;
-	if (t->namer) {
-		free(t->namer);
-		t->namer = path_real(path);
-	}
+	free(t->namer);
+	t->namer = path_real(path);
 	return true;
 }
 
@@ -233,6 +235,7 @@ struct chain *trust_chain_of(const char *path, const char *format, bool all, str
 void trust_release(struct trust *t)
 {
 	free(t->tree);
+	free(t->top);
 	free(t->namer);
 	text_list_free(t->claimed);
 	free(t->last_dir);

@@ -19,8 +19,9 @@
 struct trust {
 	bool all;       /* everything is trusted */
 	char *tree;     /* absolute, without links; NULL where it does not exist */
-	char *namer;    /* the last image that was allowed: it names the next one; NULL for a checkpoint */
-	char **claimed; /* trees of images that an image of the chain has a claim with; NULL-terminated, or NULL */
+	char *top;      /* the image that was given, or the manifest of the checkpoint */
+	char *namer;    /* the last image that was allowed: it names the next one */
+	char **claimed; /* trees of images that one of the chain, or the checkpoint, has a claim with; NULL-terminated, or NULL */
 	size_t n_claimed;
 	char *last_dir; /* the directory of the last path that was asked for, and what it is without links */
 	char *last_real;

@@ -10,9 +10,6 @@
 /* Leaves the claim of the image at `path` with its backing file, where it needs one; says why it cannot. */
 void claims_leave(const char *path);
 
-/* Takes back what it left with its backing file: before it goes. */
-void claims_take_back(const char *path);
-
 /* Drops claims whose users are gone from wherever images of the chain have theirs. */
 void claims_sweep_chain(const struct chain *c);
 

@@ -43,12 +43,17 @@ static size_t base_of(struct forest_builder *b, const struct claim *c)
 	return forest_at(b->forest, c->base_device, c->base_inode); /* it may have got another name */
 }
 
-/* Of a stranger's claim nothing is opened. */
+static bool is_manifest(const char *path)
+{
+	return strcmp(path_base(path), MANIFEST_NAME) == 0;
+}
+
+/* The image that needs it. Of a stranger's claim nothing is opened. */
 static size_t user_of(struct forest_builder *b, const struct claim *c, bool gone)
 {
 	struct stat st;
 
-	if (gone || lstat(c->user, &st) < 0 || !S_ISREG(st.st_mode))
+	if (gone || is_manifest(c->user) || lstat(c->user, &st) < 0 || !S_ISREG(st.st_mode))
 		return FOREST_NONE;
 	return c->authentic ? forest_add(b, c->user, &st, FOREST_BY_NEED) : forest_at(b->forest, st.st_dev, st.st_ino);
 }
@@ -98,12 +103,23 @@ static bool names(const struct forest_image *user, size_t base)
 	return false;
 }
 
+/* Whether the user is a checkpoint of the forest. */
+static bool is_checkpoint(const struct forest *f, const char *user)
+{
+	_cleanup_free_ char *dir = path_dir(user);
+
+	for (size_t i = 0; is_manifest(user) && i < f->n_checkpoints; i++)
+		if (strcmp(f->checkpoints[i].dir, dir) == 0)
+			return true;
+	return false;
+}
+
 void forest_count_claims(struct forest *f)
 {
 	for (size_t i = 0; i < f->n_claims; i++) {
 		struct forest_claim *c = &f->claims[i];
 
-		c->seen = c->image != FOREST_NONE && names(&f->images[c->image], c->base);
+		c->seen = c->image != FOREST_NONE ? names(&f->images[c->image], c->base) : is_checkpoint(f, c->user);
 		if (!c->seen && !c->gone)
 			f->images[c->base].n_above++;
 	}

@@ -66,7 +66,7 @@ struct forest_claim {
 	bool authentic;
 	bool gone;    /* it is proved that it holds no more */
 	size_t image; /* the user, or FOREST_NONE where it is not known, or not to be opened */
-	bool seen;    /* it names the base itself: the claim tells nothing new */
+	bool seen;    /* the image itself, or a checkpoint of the forest, names the base: the claim tells nothing new */
 };
 
 struct forest_index;

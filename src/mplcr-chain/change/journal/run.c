@@ -16,7 +16,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "change/claims.h"
+#include "checkpoint/claim.h"
 #include "checkpoint/names.h"
 #include "checkpoint/remove.h"
 #include "image/allocated.h"
@@ -209,7 +209,7 @@ static int remove_file(const struct run *r, struct proof *p, const struct entry 
 		return 0;
 	}
 	stored = allocated_unshared(anchored);
-	claims_take_back(path);
+	claim_drop_of(path);
 	if (unlinkat(r->j->places[x->place].fd, x->name, 0) < 0)
 		return err_sys(e, errno, "cannot remove '%s'", path);
 	r->done->freed += stored;
