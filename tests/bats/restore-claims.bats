@@ -92,9 +92,12 @@ intact() {
     vm_kill clone
     run_tool 0 mplcr-chain verify "$T/d/y1.ckpt" "$T"/d/*.ovl
     rm "$T"/b/*.ovl "$T"/d/*.ovl
+    overlay=$(jq -r '.disks[0].overlay' <<<"$run")
+    run_tool 0 mplcr-chain tree --json "$T/v"
+    assert_equal "$(jq -r '.images[].claims[] | select(.gone | not) | .user' <<<"$output" | sort)" \
+        "$T/b/x1.ckpt/checkpoint.json"$'\n'"$overlay"$'\n'"$T/d/y1.ckpt/checkpoint.json"
     run_tool 3 mplcr-snap remove --force "$T/v/a.qcow2"
-    [[ $stderr == *"x1.ckpt"* ]]
-    run_tool 3 mplcr-snap remove --force "$(jq -r '.disks[0].overlay' <<<"$run")"
+    run_tool 3 mplcr-snap remove --force "$overlay"
     [[ $stderr == *"$T/d/y1.ckpt"* ]]
     rm -r "$T/b" "$T/c" "$T/d"
     run_tool 0 mplcr-snap remove --force "$T/v/a.qcow2"
