@@ -359,6 +359,8 @@ static int store(struct run *r, struct err *e)
 
 static int check_and_publish(struct run *r, struct err *e)
 {
+	int result;
+
 	if (store(r, e) < 0 || freeze_check(&r->freeze, e) < 0 || clones_close(&r->plan.includes, INCLUDED_DIR, e) < 0)
 		return -1;
 	phase_done(r, "check");
@@ -366,10 +368,10 @@ static int check_and_publish(struct run *r, struct err *e)
 	r->manifest = record_build(r->options, &r->survey, &r->choice, &r->plan, &r->outcome, r->dirfd, e);
 	if (!r->manifest)
 		return -1;
-	if (record_publish(r->manifest, r->trace, &r->plan, r->dirfd, e) < 0)
-		return -1;
-	unfinished_end(steal_ptr(r->changes->journal));
-	return 0;
+	result = record_publish(r->manifest, r->trace, &r->plan, r->dirfd, e);
+	if (result == 0 || e->status == EXIT_PARTIAL)
+		unfinished_end(steal_ptr(r->changes->journal));
+	return result;
 }
 
 /* The checkpoint leaves word with images in other directories. */

@@ -212,9 +212,28 @@ static int save_trace(struct manifest *m, struct trace *t, int dirfd, struct err
 	return 0;
 }
 
+/* It could not be taken back: the VM goes on with its overlays. */
+static void tell_active(const struct plan *p, struct err *e)
+{
+	const char *before = "; the VM goes on with";
+
+	for (size_t i = 0; p->method->makes_overlays && i < p->n_disks; i++) {
+		size_t used = strlen(e->text);
+
+		if (!p->disks[i].freeze)
+			continue;
+		snprintf(e->text + used, sizeof(e->text) - used, "%s '%s'", before, p->disks[i].overlay);
+		before = ",";
+	}
+}
+
 int record_publish(struct manifest *m, struct trace *t, const struct plan *p, int dirfd, struct err *e)
 {
 	if (save_trace(m, t, dirfd, e) < 0 || write_manifest(m, dirfd, e) < 0)
 		return -1;
-	return store_publish(dirfd, p->partial, p->final, e);
+	if (store_publish(dirfd, p->partial, p->final, e) == 0)
+		return 0;
+	if (e->status == EXIT_PARTIAL)
+		tell_active(p, e);
+	return -1;
 }

@@ -69,3 +69,30 @@ foreign_goes_on() {
     assert_equal "$(qmp vm query-block-jobs)" '[]'
     vm_assert_counting vm 6
 }
+
+@test "a checkpoint that is not durable and cannot be taken back: it stands, with its overlays, and that is said" {
+    local last
+    require strace "fails certain system calls"
+    boot
+    # traced STRACE OPTION… -- STATUS: those of its calls that are about the directory, or the checkpoint's name
+    traced() {
+        local strace=(strace -qq -o "$T/fake.strace" -P "$T" -P "$T/x1.ckpt" -e trace=fsync,rename)
+        while [[ $1 != -- ]]; do strace+=("$1"); shift; done
+        run_tool "$2" "${strace[@]}" "$BIN/mplcr-trigger" --socket "$T/vm.qmp" --engine stop --disks overlay --name "$3"
+    }
+    export ASAN_OPTIONS=detect_leaks=0
+    traced -- 0 x0 # the first one makes a name more durable
+    traced -- 0 x00
+    last=$(grep -c '^fsync' "$T/fake.strace")
+    traced -e "inject=fsync:error=EIO:when=$last" -- 3 x1
+    [ ! -e "$T/x1.ckpt" ]
+    [ ! -e "$T/x1.ckpt.partial" ]
+    traced -e "inject=fsync:error=EIO:when=$last" -e inject=rename:error=EIO -- 4 x1
+    says "the checkpoint '$T/x1.ckpt' is complete, may not outlive a power cut, and cannot be taken back"
+    says "hint: look at the disk"
+    says "the VM goes on with '$T/a_x1.ovl', '$T/b_x1.ovl'"
+    assert_equal "$(qmp vm query-block | jq -r '.[].inserted.file' | sort | xargs)" "$T/a_x1.ovl $T/b_x1.ovl"
+    run_tool 0 "$BIN/mplcr-chain" verify "$T/x1.ckpt"
+    assert_equal "$(find "$T" -name '*.partial' -o -name undo.jsonl)" ''
+    vm_assert_counting vm 4
+}

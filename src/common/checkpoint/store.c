@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,6 +34,17 @@ int store_claim(const char *partial, const char *final, struct err *e)
 	return -1;
 }
 
+/* What is not durable is not published: it goes the way of every failure. */
+static int unpublish(const char *partial, const char *final, struct err *e)
+{
+	if (rename(final, partial) == 0)
+		return -1;
+	err_prefix(e, "the checkpoint '%s' is complete, may not outlive a power cut, and cannot be taken back (%s)", final,
+		   strerror(errno));
+	e->status = EXIT_PARTIAL;
+	return err_hint(e, "look at the disk, which has not stored all; make another checkpoint when it works again");
+}
+
 int store_publish(int dirfd, const char *partial, const char *final, struct err *e)
 {
 	if (fsync(dirfd) < 0)
@@ -42,8 +54,7 @@ int store_publish(int dirfd, const char *partial, const char *final, struct err 
 		return -1;
 	if (path_sync_name(final, e) == 0)
 		return 0;
-	(void)!rename(final, partial); /* not durable, so not published: it goes the way of every failure */
-	return -1;
+	return unpublish(partial, final, e);
 }
 
 static bool exists_with(const char *path, const char *suffix)

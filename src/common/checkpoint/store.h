@@ -18,7 +18,8 @@ int store_claim(const char *partial, const char *final, struct err *e) __attribu
 
 /*
  * Gives the directory `partial`, which is `dirfd`, the name `final` in the same directory. The files in it are durable.
- * Returns 0, or -1: then it still, or again, has the name `partial`.
+ * Returns 0, or -1: then it still, or again, has the name `partial`; or, with status EXIT_PARTIAL, it is `final` and is
+ * not known to be durable.
  */
 int store_publish(int dirfd, const char *partial, const char *final, struct err *e) __attribute__((warn_unused_result));
 

@@ -129,7 +129,7 @@ static int make(struct split *s, struct err *e)
 	if (result == 0)
 		result = store_publish(s->dirfd, s->partial, s->final, e);
 	close(s->dirfd);
-	if (result < 0 && checkpoint_dir_remove(s->partial, &ignored) < 0)
+	if (result < 0 && e->status != EXIT_PARTIAL && checkpoint_dir_remove(s->partial, &ignored) < 0)
 		cli_warn("'%s' is left behind: %s", s->partial, ignored.text);
 	return result;
 }
