@@ -150,6 +150,8 @@ static int no_answer(struct changes *c, const struct qmp *q, struct err *e)
 int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 {
 	struct remains r = { .text = "" };
+	enum patch_queue queue = PATCH_QUEUE_EMPTY;
+	bool over = true;
 	struct err why;
 
 	if (!changes_any(c))
@@ -159,11 +161,13 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	if (qmp_take_over(q, &why) < 0)
 		return no_answer(c, q, e);
 	undo_pipe(c, q);
-	if (c->migration && undo_migration(c, q, &why) < 0)
+	if (c->migration && undo_migration(c, q, &why) < 0) {
+		over = false;
 		remains_add(&r, &why,
 			    patch_is_stuck(c) ? "the VM runs on; but this QEMU cannot migrate or be checkpointed "
 					     "until it is restarted"
 					   : "send migrate_cancel to its QMP socket");
+	}
 	if (patch_off(c, q, &why) < 0)
 		remains_add(&r, &why, "send live-checkpointing-disable to its QMP socket");
 	if (is_moving(c, q, &why)) {
@@ -180,6 +184,8 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 		(void)!qmp_run(q, "closefd", json_of("{s:s}", "fdname", PIPE_KEPT_NAME), NULL, &why);
 	if (c->partial[0] && checkpoint_dir_clear(c->partial, &why) < 0) /* makes room for the guest's data */
 		remains_add(&r, &why, "rm -r %s", c->partial);
+	if (over)
+		queue = patch_settle(q);
 	undo_overlays(c, q, &r);
 	/* QEMU stopped a guest that wrote to an overlay while our state filled the disk (io-error) */
 	if (c->run_state && undo_run_state(q, c->was_running, true, &why) < 0)
@@ -189,6 +195,7 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	/* what is still to be undone is in its journal; of a stuck migration nothing is */
 	if (c->partial[0] && (!r.text[0] || patch_is_stuck(c)) && checkpoint_dir_remove(c->partial, &why) < 0)
 		remains_add(&r, &why, "rm -r %s", c->partial);
+	patch_queue_tell(queue);
 	*c = (struct changes){ 0 };
 	return remains_tell(&r, e);
 }

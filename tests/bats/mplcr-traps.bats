@@ -189,6 +189,69 @@ killed() {
     switched_off
 }
 
+# killed_once: a tool on $T/fake.qmp is, at the next rule of the fake-qmp there. The same fake-qmp then takes the next tool,
+# for which what was noted of this one counts.
+killed_once() {
+    SOCKET=$T/fake.qmp mplcr_begin --name x1
+    wait "$mplcr_pid" || true
+    wait_all_gone
+    [ ! -e "$T/x1.ckpt" ] || fail "not killed: $(<"$T/fake.said")"
+}
+
+# goes_on ACTIVE…: the next checkpoint, x1, is taken, and the VM writes to these then.
+goes_on() {
+    SOCKET=$T/fake.qmp mplcr 0 --name "${NAME:-x1}"
+    kill_and_wait "$(<"$T/fake.pid")"
+    assert_equal "$(active)" "$*"
+    [ ! -e "$T/fake.qmp.mplcr" ]
+    vm_assert_counting vm 4
+}
+
+@test "killed once QEMU has made its overlays: they are struck off, and the next checkpoint is taken" {
+    patched_boot
+    between live-checkpointing-disable=kill-sent
+    killed_once
+    [[ $(<"$T/fake.said") != *"queued in QEMU"* ]] || fail "$(<"$T/fake.said")"
+    nothing_left
+    [ ! -e "$T/fake.qmp.mplcr" ]
+    goes_on "$T/a_x1.ovl" "$T/b_x1.ovl"
+}
+
+@test "killed once QEMU has failed to make them: the same" {
+    patched_boot
+    between migrate="run:ln -sf $T/none/x $T/a_x1.ovl; ln -sf $T/none/x $T/b_x1.ovl" live-checkpointing-disable=kill-sent
+    killed_once
+    nothing_left
+    goes_on "$T/a_x1.ovl" "$T/b_x1.ovl"
+}
+
+@test "killed together with the guardian once QEMU has made its overlays: found out before the next pause, or by recover" {
+    patched_boot
+    between live-checkpointing-disable=both-sent
+    killed_once
+    grep -qF a_x1.ovl "$T/fake.qmp.mplcr/state.json"
+    NAME=y goes_on "$T/a_y.ovl" "$T/b_y.ovl"
+    rm -r "$T"/*.ckpt*
+    between live-checkpointing-disable=both-sent
+    SOCKET=$T/fake.qmp mplcr_begin --name z
+    wait "$mplcr_pid" || true
+    run_tool 0 "$BIN/mplcr-trigger" recover --yes --socket "$T/fake.qmp" "$T"
+    [ ! -e "$T/fake.qmp.mplcr" ]
+    NAME=z goes_on "$T/a_z.ovl" "$T/b_z.ovl"
+}
+
+@test "killed while overlays are being queued: one in doubt is never queued again under its name" {
+    patched_boot
+    between human-monitor-command:2=kill human-monitor-command:4=kill-sent
+    for _ in 1 2; do
+        killed_once
+        grep -qF 'overlays may stay queued in QEMU' "$T/fake.said"
+        nothing_left
+    done
+    goes_on "$T/a_x1-3.ovl" "$T/b_x1-3.ovl"
+    says "'$T/a_x1-2.ovl' is between its overlay and the frozen image"
+}
+
 # Kills the processes in $T/fake.end when QEMU's script has begun, and has not opened its FIFOs yet.
 script_hook() {
     mkdir "$T/bin"

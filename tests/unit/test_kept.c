@@ -60,17 +60,25 @@ static void round_trip(void)
 	k.script = true;
 	kept_queue_add(&k, "ide0-hd0", "/a/b c\"\\\n.ovl");
 	kept_queue_add(&k, "my0", "/z.ovl");
+	kept_queue_add(&k, "my1", "/y.ovl")->asked = true;
+	k.at_risk = true;
+	k.before = (struct kept_migration){ 12, 1LL << 40 };
 	umask(077);
 	ok(kept_store(&k, &e) == 0 && stat(dir, &st) == 0 && (st.st_mode & 07777) == 0711,
 	   "kept; another user can go through the directory, whatever our umask");
 	umask(022);
 	ok(stat(state, &st) == 0 && (st.st_mode & 07777) == 0600, "the state itself is ours alone");
-	ok(kept_load(&again, socket_path, getpid(), &e) == 0 && again.script && again.n_queue == 2,
+	ok(kept_load(&again, socket_path, getpid(), &e) == 0 && again.script && again.n_queue == 3,
 	   "it is found again");
 	ok(kept_queued(&again, "ide0-hd0") && strcmp(kept_queued(&again, "ide0-hd0"), "/a/b c\"\\\n.ovl") == 0 &&
 		   kept_queued(&again, "my0") && !kept_queued(&again, "my"),
 	   "each overlay by its device, byte by byte");
-	kept_queue_clear(&again);
+	ok(again.queue[2].asked && !again.queue[1].asked && !kept_queued(&again, "my1"), "one in doubt is not relied on");
+	ok(again.at_risk && again.before.ms == 12 && again.before.bytes == 1LL << 40, "and the migration before");
+	kept_queue_cut(&again, 2);
+	ok(again.n_queue == 2 && again.at_risk && kept_queued(&again, "my0"), "the last one is dropped");
+	kept_queue_cut(&again, 0);
+	ok(!again.at_risk, "no queue, no risk");
 	ok(kept_store(&again, &e) == 0 && again.n_queue == 0 && there(state),
 	   "the script stays when the queue is done");
 	kept_release(&again);

@@ -308,6 +308,11 @@ void qmp_close(struct qmp *q)
 	free(q);
 }
 
+const char *qmp_path(const struct qmp *q)
+{
+	return q->path;
+}
+
 int qmp_peer(const struct qmp *q, pid_t *pid, uid_t *uid, gid_t *gid, struct err *e)
 {
 	struct ucred cred;

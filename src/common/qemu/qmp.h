@@ -38,6 +38,9 @@ void qmp_close(struct qmp *q);
 /* Who listens: process, user and group (SO_PEERCRED). Returns 0 or -1. */
 int qmp_peer(const struct qmp *q, pid_t *pid, uid_t *uid, gid_t *gid, struct err *e);
 
+/* The path that qmp_connect was given. */
+const char *qmp_path(const struct qmp *q);
+
 /* The descriptors that the connection needs, for a process that is to keep them only; -1: none. */
 void qmp_descriptors(const struct qmp *q, int fds[2]);
 

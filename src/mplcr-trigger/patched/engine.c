@@ -15,6 +15,7 @@
 #include "patched/patched.h"
 #include "patched/queue.h"
 #include "patched/script.h"
+#include "patched/settle.h"
 #include "patched/steer.h"
 #include "plan.h"
 #include "transport/transport.h"
@@ -22,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/cli.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "qemu/vm.h"
@@ -60,7 +60,9 @@ static int probe(const struct engine_probe *p, struct verdict *v, void **state, 
 	own = memory_of(1, sizeof(*own));
 	*state = own;
 	vm_judge_dirty_log(p->survey, "its live stage", v);
-	return kept_load(&own->kept, p->socket, p->survey->process.pid, e);
+	if (kept_load(&own->kept, p->socket, p->survey->process.pid, e) < 0)
+		return -1;
+	return settle_queue(&own->kept, p->q, e);
 }
 
 static const char *own_option(const struct options *o)
@@ -294,7 +296,7 @@ static int after_pause(struct engine_job *j, struct err *e)
 		j->frozen(j->ctx);
 		return 0;
 	}
-	kept_queue_clear(&own->kept); /* QEMU has made them */
+	kept_queue_cut(&own->kept, 0); /* QEMU has made them */
 	return kept_store(&own->kept, e);
 }
 
@@ -307,11 +309,7 @@ static void end_script(struct patched *own)
 /* While the script waits, QEMU waits for it and answers nobody. */
 static void abandon(void *state)
 {
-	struct patched *own = state;
-
-	end_script(own);
-	if (own->kept.n_queue > 0)
-		cli_warn("overlays stay queued in QEMU, which cannot take them back: its next checkpoint makes them");
+	end_script(state);
 }
 
 static void release(void *state)

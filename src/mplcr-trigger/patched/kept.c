@@ -48,9 +48,13 @@ static void read_state(struct kept *k, const json_t *state)
 	    (uint64_t)json_int(state, "started", 0) != procinfo_started(k->pid))
 		return; /* of a process that has ended */
 	k->script = json_flag(state, "script");
+	k->at_risk = json_flag(state, "at_risk");
+	k->before.ms = json_int(state, "before_ms", 0);
+	k->before.bytes = json_int(state, "before_bytes", 0);
 	json_array_foreach (json_object_get(state, "queue"), i, one)
 		if (json_text(one, "device") && json_text(one, "file"))
-			kept_queue_add(k, json_text(one, "device"), json_text(one, "file"));
+			kept_queue_add(k, json_text(one, "device"), json_text(one, "file"))->asked =
+				json_flag(one, "asked");
 }
 
 int kept_load(struct kept *k, const char *socket, pid_t pid, struct err *e)
@@ -83,9 +87,11 @@ static json_t *state_of(const struct kept *k)
 
 	for (size_t i = 0; i < k->n_queue; i++)
 		json_array_append_new(queue,
-				      json_of("{s:s, s:s}", "device", k->queue[i].device, "file", k->queue[i].file));
-	return json_of("{s:I, s:I, s:b, s:o}", "pid", (json_int_t)k->pid, "started",
-		       (json_int_t)procinfo_started(k->pid), "script", k->script, "queue", queue);
+				      json_of("{s:s, s:s, s:b}", "device", k->queue[i].device, "file", k->queue[i].file,
+					      "asked", k->queue[i].asked));
+	return json_of("{s:I, s:I, s:b, s:b, s:I, s:I, s:o}", "pid", (json_int_t)k->pid, "started",
+		       (json_int_t)procinfo_started(k->pid), "script", k->script, "at_risk", k->at_risk, "before_ms",
+		       (json_int_t)k->before.ms, "before_bytes", (json_int_t)k->before.bytes, "queue", queue);
 }
 
 static int make_dir(const struct kept *k, struct err *e)
@@ -114,33 +120,37 @@ int kept_store(const struct kept *k, struct err *e)
 	return file_publish(path, text, strlen(text), 0600, true, e);
 }
 
-void kept_queue_add(struct kept *k, const char *device, const char *file)
+struct queued *kept_queue_add(struct kept *k, const char *device, const char *file)
 {
-	*array_add(k->queue, k->n_queue) = (struct queued){ text_copy(device), text_copy(file) };
+	struct queued *one = array_add(k->queue, k->n_queue);
+
+	*one = (struct queued){ text_copy(device), text_copy(file), false };
+	return one;
 }
 
-void kept_queue_clear(struct kept *k)
+void kept_queue_cut(struct kept *k, size_t n)
 {
-	for (size_t i = 0; i < k->n_queue; i++) {
-		free(k->queue[i].device);
-		free(k->queue[i].file);
+	while (k->n_queue > n) {
+		k->n_queue--;
+		free(k->queue[k->n_queue].device);
+		free(k->queue[k->n_queue].file);
 	}
-	free(k->queue);
-	k->queue = NULL;
-	k->n_queue = 0;
+	k->at_risk &= n > 0;
 }
 
 const char *kept_queued(const struct kept *k, const char *device)
 {
 	for (size_t i = 0; i < k->n_queue; i++)
-		if (strcmp(k->queue[i].device, device) == 0)
+		if (!k->queue[i].asked && strcmp(k->queue[i].device, device) == 0)
 			return k->queue[i].file;
 	return NULL;
 }
 
 void kept_release(struct kept *k)
 {
-	kept_queue_clear(k);
+	kept_queue_cut(k, 0);
+	free(k->queue);
+	k->queue = NULL;
 	free(k->dir);
 	k->dir = NULL;
 }

@@ -8,6 +8,7 @@
 #include "patched/queue.h"
 #include "freeze/freeze.h"
 #include "patched/kept.h"
+#include "patched/settle.h"
 #include "plan.h"
 
 #include <stdio.h>
@@ -18,8 +19,10 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/memory.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "base/json.h"
+#include "qemu/overlay_name.h"
 
 #define QUEUE_MAX 20
 /* Device and file names are shorter than this. */
@@ -44,7 +47,7 @@ static int check_disk(const struct disk_plan *dp, struct err *e)
 	return check_length("overlay's path", dp->overlay, e);
 }
 
-static struct disk_plan *disk_named(struct plan *p, const char *backend)
+static struct disk_plan *disk_named(const struct plan *p, const char *backend)
 {
 	for (size_t i = 0; i < p->n_disks; i++)
 		if (p->disks[i].freeze && strcmp(p->disks[i].disk->backend, backend) == 0)
@@ -60,25 +63,52 @@ static int take_over_queue(struct plan *p, const struct kept *k, struct err *e)
 {
 	for (size_t i = 0; i < k->n_queue; i++) {
 		struct disk_plan *dp = disk_named(p, k->queue[i].device);
+		const char *left = k->queue[i].asked ? "may have left" : "left";
 
 		if (!dp) {
 			err_set(e,
-				"an earlier checkpoint that failed left an overlay of disk '%s' queued in QEMU, and "
+				"an earlier checkpoint that failed %s an overlay of disk '%s' queued in QEMU, and "
 				"that disk is not to be frozen",
-				k->queue[i].device);
+				left, k->queue[i].device);
 			return err_hint(e, "freeze it too, or take this checkpoint with --engine stop");
 		}
 		if (access(k->queue[i].file, F_OK) == 0) {
 			err_set(e,
-				"an earlier checkpoint that failed left the overlay '%s' queued in QEMU, and that "
+				"an earlier checkpoint that failed %s the overlay '%s' queued in QEMU, and that "
 				"file exists now",
-				k->queue[i].file);
+				left, k->queue[i].file);
 			return err_hint(e, "move it away: QEMU would write over it");
 		}
+		if (k->queue[i].asked)
+			continue;
 		free(dp->overlay);
 		dp->overlay = text_copy(k->queue[i].file);
 	}
 	return 0;
+}
+
+static bool is_in_doubt(const struct kept *k, const char *file)
+{
+	for (size_t i = 0; i < k->n_queue; i++)
+		if (k->queue[i].asked && strcmp(k->queue[i].file, file) == 0)
+			return true;
+	return false;
+}
+
+/* A file that may be queued is never queued again: QEMU would make it twice, the second time over the guest's data. */
+static void avoid_doubt(struct disk_plan *dp, const struct kept *k)
+{
+	_cleanup_free_ char *stem = NULL;
+
+	if (!is_in_doubt(k, dp->overlay))
+		return;
+	stem = overlay_name_stem(dp->overlay);
+	for (int n = 2; is_in_doubt(k, dp->overlay) || path_exists(dp->overlay); n++) {
+		_cleanup_free_ char *dir = path_dir(dp->overlay);
+
+		free(dp->overlay);
+		dp->overlay = text_of("%s/%s-%d.ovl", dir, stem, n);
+	}
 }
 
 int queue_plan(struct plan *p, const struct options *o, const struct kept *k, struct err *e)
@@ -90,6 +120,7 @@ int queue_plan(struct plan *p, const struct options *o, const struct kept *k, st
 	for (size_t i = 0; i < p->n_disks; i++) {
 		if (!p->disks[i].freeze)
 			continue;
+		avoid_doubt(&p->disks[i], k);
 		if (check_disk(&p->disks[i], e) < 0)
 			return -1;
 		p->disks[i].node[0] = '\0'; /* QEMU names it */
@@ -149,18 +180,32 @@ static int queue_overlay(const struct disk_plan *dp, struct qmp *q, struct err *
 			QUEUE_MAX);
 }
 
-int queue_overlays(const struct plan *p, struct kept *k, struct qmp *q, struct err *e)
+/* Notes those that are not queued yet as asked for: whoever is killed from now on leaves word of them. */
+static int note_asked(const struct plan *p, struct kept *k, struct err *e)
 {
 	for (size_t i = 0; i < p->n_disks; i++) {
 		const struct disk_plan *dp = &p->disks[i];
 
-		if (!dp->freeze || kept_queued(k, dp->disk->backend))
-			continue;
-		if (queue_overlay(dp, q, e) < 0)
-			return -1;
-		kept_queue_add(k, dp->disk->backend, dp->overlay);
-		if (kept_store(k, e) < 0)
-			return -1;
+		if (dp->freeze && !kept_queued(k, dp->disk->backend))
+			kept_queue_add(k, dp->disk->backend, dp->overlay)->asked = true;
 	}
-	return 0;
+	return kept_store(k, e);
+}
+
+int queue_overlays(const struct plan *p, struct kept *k, struct qmp *q, struct err *e)
+{
+	size_t at = k->n_queue;
+	int result = 0;
+	struct err why;
+
+	if (settle_begin(k, q, e) < 0 || note_asked(p, k, e) < 0)
+		return -1;
+	for (; at < k->n_queue && result == 0; at++) {
+		result = queue_overlay(disk_named(p, k->queue[at].device), q, e);
+		k->queue[at].asked = result < 0;
+	}
+	kept_queue_cut(k, at);
+	if (kept_store(k, result < 0 ? &why : e) < 0)
+		return -1;
+	return result;
 }
