@@ -26,7 +26,13 @@ stdio_handler = "file"
 END
 }
 
-virsh_here() { timeout 60 env "PATH=$T/bin" "$(command -v virsh)" -q -c "qemu:///embed?root=$T/v" "$@"; }
+# libvirt also makes directories of its own in /run; for users, in $XDG_RUNTIME_DIR.
+virsh_here() {
+    local own=(env)
+    # shellcheck disable=SC2016  # expanded by that shell
+    [[ $EUID -ne 0 ]] || own=(unshare --mount sh -c 'mount -t tmpfs none /run && exec "$@"' sh env)
+    timeout 60 "${own[@]}" "PATH=$T/bin" "XDG_RUNTIME_DIR=$T/v" "$(command -v virsh)" -q -c "qemu:///embed?root=$T/v" "$@"
+}
 
 @test "cat --virsh: libvirt restores it" {
     local xml="$T/domain.xml"
