@@ -50,3 +50,56 @@ load state
     assert_line --regexp 'virtio-blk, instance 0: only in the first$'
     assert_line --regexp 'virtio-rng, instance 0: only in the second$'
 }
+
+# map_row OFFSET: the cells of that row of the block that $output has first.
+map_row() { grep -m 1 "^$1 " <<<"$output" | cut -d ' ' -f 2; }
+
+@test "diff --map: zero, same and changed in letters, SVG and PNG; files whole or not at all" {
+    local i dots=............................................................... # 63
+    saved_vm
+    vm_save "$T/vm1.qmp" "$T/plain"
+    vm_kill vm1
+    mkdir "$T/b"
+    run_tool 0 mplcr-state split "$T/plain" "$T/a.ckpt"
+    run_tool 0 mplcr-state split "$T/plain" "$T/b/a.ckpt"
+    # cells of 32 pages from 96 MiB on: one page of the first, 8 of the second, all of the third
+    for i in 0 {32..39} {64..95}; do
+        printf '\1' | dd of="$T/b/a.ckpt/ram/pc.ram" bs=1 seek=$((96 * 1024 * 1024 + i * 4096)) conv=notrunc status=none
+    done
+    run_tool 1 mplcr-state diff --summary --map - "$T/a.ckpt" "$T/b/a.ckpt"
+    assert_line "first: $T/a.ckpt"
+    assert_line "second: $T/b/a.ckpt"
+    assert_line 'a cell is 128.0 KiB'
+    assert_line --regexp '^pc\.ram, 128\.0 MiB: 164\.0 KiB changed, .* same, .* zero$'
+    assert_equal "$(map_row 0x0006000000)" "+x#${dots:2}"
+    assert_equal "$(map_row 0x0005800000)" "$dots."
+    assert_equal "$(map_row 0x0001000000)" "${dots//./-}-"
+    # a file in letters is the same, and in pictures what is said and in which colours
+    run_tool 1 mplcr-state diff --map "$T/m.txt" "$T/a.ckpt" "$T/b/a.ckpt"
+    [[ $output != *'a cell is'* ]]
+    output=$(<"$T/m.txt")
+    assert_equal "$(map_row 0x0006000000)" "+x#${dots:2}"
+    run_tool 1 mplcr-state diff --json -m "$T/m.svg" "$T/a.ckpt" "$T/b/a.ckpt"
+    jq -e '.same == false' <<<"$output" >/dev/null
+    grep -q 'pc.ram, 128.0 MiB: 164.0 KiB changed' "$T/m.svg"
+    run_tool 1 mplcr-state diff -m "$T/m.png" "$T/a.ckpt" "$T/b/a.ckpt"
+    assert_equal "$(head -c 4 "$T/m.png" | tail -c 3)" PNG
+    # two that are the same have a map too
+    run_tool 0 mplcr-state diff --map - "$T/plain" "$T/a.ckpt"
+    assert_line 'second: a.ckpt'
+    assert_equal "$(map_row 0x0006000000)" "$dots."
+    # nothing is written over, or made by half
+    run_tool 3 mplcr-state diff -m "$T/m.txt" "$T/plain" "$T/a.ckpt"
+    [[ $stderr == *"m.txt' exists"*--force* ]]
+    run_tool 0 mplcr-state diff -m "$T/m.txt" --force "$T/plain" "$T/a.ckpt"
+    for i in "$T/m.jpg" "$T/svg" "$T/.d/"; do
+        run_tool 2 mplcr-state diff -m "$i" "$T/plain" "$T/a.ckpt"
+    done
+    run_tool 2 mplcr-state diff --json --map - "$T/plain" "$T/a.ckpt"
+    run_tool 2 mplcr-state diff --force "$T/plain" "$T/a.ckpt"
+    run_tool 3 mplcr-state diff -m "$T/none/m.txt" "$T/plain" "$T/a.ckpt"
+    assert_output ''
+    run_tool 3 env PATH="$T" "$BIN/mplcr-state" diff -m "$T/new.svg" "$T/a.ckpt" "$T/b/a.ckpt"
+    [[ $stderr == *'gnuplot is not installed'*'--map FILE.txt works without it'* ]]
+    assert_equal "$(ls -A "$T" | grep -cE '^(m\.|new)')" 3
+}

@@ -3,22 +3,28 @@
 #include "diff/diff.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "base/json.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "diff/map.h"
 #include "tool.h"
 
 struct options {
 	bool summary;
 	bool json;
+	struct map map;
 };
 
 /* clang-format off */
 static const struct cli_option option_table[] = {
 	{ "summary", 's', NULL, "print no ranges and no fields", TO_FLAG(struct options, summary) },
+	{ "map", 'm', "FILE", "draw memory into FILE.svg, FILE.png or FILE.txt; -: on standard output, in letters",
+	  TO_FILE(struct options, map.path) },
+	{ "force", 0, NULL, "overwrite the map's FILE if it exists", TO_FLAG(struct options, map.force) },
 	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct options, json) },
 	CLI_COMMON_OPTIONS,
 	CLI_END,
@@ -109,25 +115,56 @@ static void print_device(const json_t *device, bool summary)
 		print_field(field);
 }
 
-static int compare(struct saved s[2], const struct options *o, struct err *e)
+static void print_text(const struct memory_diff *m, const json_t *devices, bool summary)
 {
-	struct memory_diff m = { 0 };
-	_cleanup_json_ json_t *devices = NULL;
 	const json_t *device;
-	int result = -1;
 	size_t i;
 
-	if (diff_memory(&s[0], &s[1], &m, e) == 0 && (devices = diff_devices(&s[0], &s[1], e)) != NULL)
+	for (i = 0; i < m->n; i++)
+		print_block(&m->blocks[i], summary);
+	json_array_foreach (devices, i, device)
+		print_device(device, summary);
+}
+
+/* A map in a file comes first: where it cannot be made, nothing is printed. On the screen it is last. */
+static int show(const struct saved s[2], const struct memory_diff *m, json_t *devices, struct options *o, struct err *e)
+{
+	bool last = o->map.path && strcmp(o->map.path, "-") == 0;
+
+	o->map.s = s;
+	o->map.d = m;
+	if (o->map.path && !last && map_draw(&o->map, e) < 0)
+		return -1;
+	if (o->json)
+		return print_json(s, m, devices, e);
+	print_text(m, devices, o->summary);
+	if (!last)
+		return 0;
+	if (differs(m, devices))
+		putchar('\n');
+	return map_draw(&o->map, e);
+}
+
+static int compare(const struct saved s[2], struct options *o, struct err *e)
+{
+	struct memory_diff m = { .most_cells = map_most_cells(&o->map) };
+	_cleanup_json_ json_t *devices = NULL;
+	int result = -1;
+
+	if (diff_memory(&s[0], &s[1], &m, e) == 0 && (devices = diff_devices(&s[0], &s[1], e)) != NULL &&
+	    show(s, &m, devices, o, e) == 0)
 		result = differs(&m, devices) ? EXIT_NO : EXIT_DONE;
-	if (result >= 0 && o->json && print_json(s, &m, devices, e) < 0)
-		result = -1;
-	for (i = 0; result >= 0 && !o->json && i < m.n; i++)
-		print_block(&m.blocks[i], o->summary);
-	if (result >= 0 && !o->json)
-		json_array_foreach (devices, i, device)
-			print_device(device, o->summary);
 	diff_memory_release(&m);
 	return result;
+}
+
+static int check(struct options *o, struct err *e)
+{
+	if (o->map.force && !o->map.path)
+		return err_usage(e, "--force goes with --map");
+	if (o->json && o->map.path && strcmp(o->map.path, "-") == 0)
+		return err_usage(e, "--json and --map - both go to standard output");
+	return map_check(&o->map, e);
 }
 
 static int diff_main(int argc, char **argv)
@@ -142,6 +179,8 @@ static int diff_main(int argc, char **argv)
 
 	if (first >= 0 && first + 2 != argc)
 		result = err_usage(&e, "which two checkpoints or files?");
+	if (result >= 0)
+		result = check(&o, &e);
 	for (int i = 0; result >= 0 && i < 2; i++)
 		result = saved_open(&s[i], argv[first + i], true, &e);
 	if (result >= 0)

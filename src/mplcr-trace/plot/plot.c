@@ -11,6 +11,7 @@
 #include "base/cli.h"
 #include "base/escape.h"
 #include "base/file.h"
+#include "base/gnuplot.h"
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -224,12 +225,21 @@ static int deliver(const struct plot *p, const struct options *o, const char *by
 	return 0;
 }
 
+static int write_script(FILE *script, const char *output, const void *ctx, struct err *e)
+{
+	if (plot_script(script, ctx, output) > 0)
+		return 0;
+	err_set(e, "nothing to draw");
+	return err_hint(e, "mplcr-trace summary shows the contents of the log");
+}
+
 static int run(struct plot *p, struct model *models, struct options *o, struct err *e)
 {
 	_cleanup_free_ char *bytes = NULL;
 	size_t size;
 
-	if (check(o, p, e) < 0 || read_logs(p, models, o, e) < 0 || plot_run(p, &bytes, &size, e) < 0)
+	if (check(o, p, e) < 0 || read_logs(p, models, o, e) < 0 ||
+	    gnuplot_run(write_script, p, "mplcr-trace summary", &bytes, &size, e) < 0)
 		return -1;
 	return deliver(p, o, bytes, size, e);
 }

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drawing, in three independent steps: plot.c reads the logs and chooses what to draw, script.c writes commands and
- * data for gnuplot, run.c runs gnuplot.
- *
- * Data from a log or a file name reaches gnuplot either as a number or as a text in double quotes, in which every byte
- * is an octal number (gnuplot: help quotes). Paths never reach it.
+ * Drawing, in two independent steps: plot.c reads the logs and chooses what to draw, script.c writes commands and data
+ * for gnuplot (base/gnuplot.h).
  */
 #ifndef MPLCR_TRACE_PLOT_H
 #define MPLCR_TRACE_PLOT_H
@@ -43,11 +40,5 @@ struct plot {
  * path that needs no quoting). Returns the number of panels.
  */
 size_t plot_script(FILE *script, const struct plot *p, const char *output);
-
-/*
- * Runs gnuplot. *bytes (malloc'd, the caller's) gets the picture or the text. Returns 0, or -1: nothing to draw, no
- * gnuplot, or gnuplot's error.
- */
-int plot_run(const struct plot *p, char **bytes, size_t *size, struct err *e) __attribute__((warn_unused_result));
 
 #endif

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/escape.h"
+#include "base/gnuplot.h"
 
 /* Pixels. */
 enum {
@@ -19,9 +19,6 @@ enum {
 	LINE = 18,
 	GAP = 8
 };
-
-/* A PNG has this many dots for each pixel, so that it can be printed. */
-#define PNG_SCALE 2
 
 /* More points than this have no marks of their own. */
 #define MARKS 40
@@ -42,23 +39,6 @@ static const struct {
 	{ "#0072B2", 1, 7 }, { "#D55E00", 2, 5 }, { "#009E73", 4, 9 }, { "#CC79A7", 5, 13 },
 	{ "#E69F00", 3, 6 }, { "#56B4E9", 1, 4 }, { "#000000", 2, 8 },
 };
-
-/* Every byte becomes a number: a literal digit after an octal number would join it. */
-void plot_put_text(FILE *f, const char *text)
-{
-	fputc('"', f);
-	while (*text) {
-		size_t n = escape_plain(text);
-
-		if (n == 0) {
-			fputc('?', f);
-			text++;
-		}
-		for (; n > 0; n--)
-			fprintf(f, "\\%03o", (unsigned char)*text++);
-	}
-	fputc('"', f);
-}
 
 /* The larger one; `a` if `b` is NAN. */
 static double larger(double a, double b)
@@ -175,7 +155,7 @@ static void draw_legend(FILE *f, const struct plot *p)
 		fputs(i ? ", NaN" : " NaN", f);
 		put_style(f, i, 1);
 		fputs(" title ", f);
-		plot_put_text(f, p->curves[i].label);
+		gnuplot_put_text(f, p->curves[i].label);
 	}
 	fputs("\nset border 3\nset xtics nomirror out\nunset key\n", f);
 }
@@ -205,7 +185,7 @@ static void draw_curves(FILE *f, const struct plot *p, const struct panel *panel
 		fprintf(f, "%s $curve%zu", sign, i);
 		put_style(f, i, n);
 		fputs(" title ", f);
-		plot_put_text(f, p->curves[i].label);
+		gnuplot_put_text(f, p->curves[i].label);
 		sign = ",";
 	}
 	fputc('\n', f);
@@ -267,20 +247,12 @@ static void put_margins(FILE *f, int top, int bottom, int height)
 
 static void put_picture_script(FILE *f, const struct plot *p, const struct panel *const *panels, size_t n)
 {
-	int scale = p->type == PLOT_PNG ? PNG_SCALE : 1;
 	bool curves = !is_timeline(panels[0]); /* bars have the names beside them */
 	int legend = curves ? LINE * (int)p->n_curves + GAP : 0, height = legend + GAP, top = legend;
 
 	for (size_t i = 0; i < n; i++)
 		height += TITLE + height_of(p, panels[i]) + AXIS;
-	if (p->type == PLOT_PNG)
-		fprintf(f,
-			"set terminal pngcairo noenhanced size %d,%d font 'sans,10' fontscale %d linewidth %d "
-			"pointscale %d\n",
-			WIDTH * scale, height * scale, scale, scale, scale);
-	else
-		fprintf(f, "set terminal svg noenhanced dynamic size %d,%d font 'sans-serif,12' background 'white'\n",
-			WIDTH, height);
+	gnuplot_put_terminal(f, p->type == PLOT_PNG, WIDTH, height);
 	fprintf(f, "set multiplot\nset lmargin at screen %.5f\nset rmargin at screen %.5f\n", (double)LEFT / WIDTH,
 		1.0 - (double)RIGHT / WIDTH);
 	if (curves) {

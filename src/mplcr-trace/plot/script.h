@@ -14,9 +14,6 @@ struct panel {
 	bool timed; /* curves over time; else over iterations */
 };
 
-/* Writes the text in quotes, see plot.h; control bytes become '?'. */
-void plot_put_text(FILE *f, const char *text);
-
 /* Writes the commands for the panel's heading and, below it, the name of the x axis. */
 void plot_put_titles(FILE *f, const struct plot *p, const char *title, const char *x);
 

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/gnuplot.h"
+
 /*
  * The look of the phases: a colour and, where neighbours look alike in grey, a pattern. Phases come first, then the
  * parts of the pause.
@@ -119,7 +121,7 @@ static void put_caption(FILE *f, const char *label, const struct bar *b)
 					 bar_styles[at->phase].title, at->approximate ? "about " : "",
 					 time_text(at->to - at->from, time));
 	}
-	plot_put_text(f, text);
+	gnuplot_put_text(f, text);
 }
 
 /* Writes all pieces of that phase, of all bars: x, y, and the corners of the rectangle. */

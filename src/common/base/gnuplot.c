@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "plot/plot.h"
+#include "base/gnuplot.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,11 +10,12 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/file.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "base/interrupt.h"
+#include "base/memory.h"
 #include "base/process.h"
+#include "base/text.h"
 
 /* gnuplot takes a second for the largest traces. */
 #define GNUPLOT_MS 120000
@@ -28,7 +29,7 @@ static int memory_file(const char *name, struct err *e)
 }
 
 /* Writes the script. Returns 0 or -1. */
-static int write_script(const struct plot *p, int script, int picture, struct err *e)
+static int write_script(gnuplot_write *write, const void *ctx, int script, int picture, struct err *e)
 {
 	_cleanup_free_ char *output = text_of("/dev/fd/%d", picture);
 	int copy = dup(script);
@@ -39,16 +40,14 @@ static int write_script(const struct plot *p, int script, int picture, struct er
 			close(copy);
 		return err_sys(e, errno, "cannot write the commands for gnuplot");
 	}
-	if (plot_script(f, p, output) == 0) {
-		err_set(e, "nothing to draw");
-		return err_hint(e, "mplcr-trace summary shows the contents of the log");
-	}
+	if (write(f, output, ctx, e) < 0)
+		return -1;
 	if (fflush(f) != 0)
 		return err_sys(e, errno, "cannot write the commands for gnuplot");
 	return 0;
 }
 
-static int run_gnuplot(int script, struct err *e)
+static int run_gnuplot(int script, const char *without, struct err *e)
 {
 	_cleanup_free_ char *path = text_of("/dev/fd/%d", script);
 	_cleanup_free_ char *said = NULL;
@@ -63,8 +62,7 @@ static int run_gnuplot(int script, struct err *e)
 		return 0;
 	if (said && strcmp(said, strerror(ENOENT)) == 0) {
 		err_set(e, "cannot draw: gnuplot is not installed");
-		err_hint(e, "install it (Debian: gnuplot-nox, Fedora: gnuplot-minimal); mplcr-trace summary works "
-			    "without it");
+		err_hint(e, "install it (Debian: gnuplot-nox, Fedora: gnuplot-minimal); %s works without it", without);
 	}
 	return -1;
 }
@@ -86,12 +84,44 @@ static int read_picture(int fd, char **bytes, size_t *size, struct err *e)
 	return 0;
 }
 
-int plot_run(const struct plot *p, char **bytes, size_t *size, struct err *e)
+int gnuplot_run(gnuplot_write *write, const void *ctx, const char *without, char **bytes, size_t *size, struct err *e)
 {
 	_cleanup_close_ int script = memory_file("script", e);
 	_cleanup_close_ int picture = script < 0 ? -1 : memory_file("picture", e);
 
-	if (picture < 0 || write_script(p, script, picture, e) < 0 || run_gnuplot(script, e) < 0)
+	if (picture < 0 || write_script(write, ctx, script, picture, e) < 0 || run_gnuplot(script, without, e) < 0)
 		return -1;
 	return read_picture(picture, bytes, size, e);
+}
+
+void gnuplot_put_terminal(FILE *script, bool png, int width, int height)
+{
+	const int scale = GNUPLOT_PNG_SCALE;
+
+	if (png)
+		fprintf(script,
+			"set terminal pngcairo noenhanced size %d,%d font 'sans,10' fontscale %d linewidth %d "
+			"pointscale %d\n",
+			width * scale, height * scale, scale, scale, scale);
+	else
+		fprintf(script,
+			"set terminal svg noenhanced dynamic size %d,%d font 'sans-serif,12' background 'white'\n",
+			width, height);
+}
+
+/* Every byte becomes a number: a literal digit after an octal number would join it. */
+void gnuplot_put_text(FILE *script, const char *text)
+{
+	fputc('"', script);
+	while (*text) {
+		size_t n = escape_plain(text);
+
+		if (n == 0) {
+			fputc('?', script);
+			text++;
+		}
+		for (; n > 0; n--)
+			fprintf(script, "\\%03o", (unsigned char)*text++);
+	}
+	fputc('"', script);
 }
