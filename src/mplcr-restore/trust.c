@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "checkpoint/claim.h"
 #include "checkpoint/manifest_reader.h"
 #include "image/header/header.h"
 #include "restore.h"
@@ -174,13 +175,23 @@ int trust_check(const struct plan *p, struct err *e)
 			p->o->checkpoint);
 }
 
+/* One that came from elsewhere has left no word with what it needs here. */
+static int adopt(const struct plan *p, struct err *e)
+{
+	struct err unclaimed;
+
+	show(p);
+	if (manifest_adopt(p->m, e) < 0)
+		return -1;
+	if (claim_make_checkpoint(p->m, "mplcr-restore", &unclaimed) < 0)
+		cli_note("%s", unclaimed.text);
+	return 0;
+}
+
 int trust_adopt(const struct plan *p, struct err *e)
 {
-	if (p->foreign) {
-		show(p);
-		if (manifest_adopt(p->m, e) < 0)
-			return -1;
-	}
+	if (p->foreign && adopt(p, e) < 0)
+		return -1;
 	cli_note("checkpoint '%s' is %s", p->m->name, p->foreign ? "adopted: its manifest is signed" : "ours already");
 	return print_json(p, "mplcr.restore.adopt/1", NULL, e) < 0 ? -1 : EXIT_DONE;
 }

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/escape.h"
 #include "base/interrupt.h"
-#include "checkpoint/trust.h"
-#include "base/cleanup.h"
 #include "base/json.h"
 #include "checkpoint/claim.h"
+#include "checkpoint/trust.h"
 #include "set/set.h"
 
 struct reflink {

@@ -153,6 +153,10 @@ refused() {
     chain 0 shorten --keep 2 w/top.ovl
     assert_file_not_exist "$T/w/.mplcr-claims"
     run_tool 0 mplcr-chain verify "$T/copies/clone.ovl"
+    # by its relative name there is nothing
+    overlay v/relative.ovl base.img raw
+    run_tool 0 mplcr-snap reflink --reflink never --quiet --to "$T/copies" "$T/v/relative.ovl"
+    assert_equal "$stderr" ""
 }
 
 @test "a claim vouches for these two files, and for no others" {

@@ -86,12 +86,17 @@ intact() {
     run_tool 0 mplcr-trigger --socket "$T/vm1.qmp" --dir "$T/b" --name x1 --quiet
     vm_kill vm1
     run_tool 0 mplcr-chain verify "$T/b/x1.ckpt" "$T/b/a_x1.ovl"
+    # adopted, its manifest is another file
+    rm -r "$T/v/.mplcr-claims" "$T/b/a_x1.ovl"
+    sed -i '/"mac":/s/": *"./": "x/' "$T/b/x1.ckpt/checkpoint.json"
+    run_tool 0 mplcr-restore --adopt --quiet "$T/b/x1.ckpt"
+    run_tool 0 mplcr-chain verify "$T/b/x1.ckpt"
     restore clone --dir "$T/c" "$T/b/x1.ckpt"
     vm_wait_count "$serial" +2
     run_tool 0 mplcr-trigger --socket "$dir/vm1.qmp" --dir "$T/d" --name y1 --quiet
     vm_kill clone
     run_tool 0 mplcr-chain verify "$T/d/y1.ckpt" "$T"/d/*.ovl
-    rm "$T"/b/*.ovl "$T"/d/*.ovl
+    rm "$T"/d/*.ovl
     overlay=$(jq -r '.disks[0].overlay' <<<"$run")
     run_tool 0 mplcr-chain tree --json "$T/v"
     assert_equal "$(jq -r '.images[].claims[] | select(.gone | not) | .user' <<<"$output" | sort)" \

@@ -57,7 +57,7 @@ bool claim_needed(const char *base, const char *user);
 int claim_make(const char *base, const char *user, const char *by, bool durable, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* The same, durable, of the image at `image` with the backing file that its header names, if any. */
+/* The same, durable, of the image at `image` with the backing file that its header names, if any and there. */
 int claim_make_of(const char *image, const char *by, struct err *e) __attribute__((warn_unused_result));
 
 struct manifest;

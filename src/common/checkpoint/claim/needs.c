@@ -2,7 +2,9 @@
 /* The claims of an image by what its header says, and of a checkpoint by its manifest. */
 #include "checkpoint/claim/impl.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -17,11 +19,19 @@ static char *base_of(const char *image)
 	return c->n > 1 ? text_copy(c->images[1].path) : NULL;
 }
 
+/* With what is not there, such as by the relative name in a copied header, or in a manifest, nothing is left. */
+static int leave(const char *base, const char *user, const char *by, struct err *e)
+{
+	if (access(base, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	return claim_make(base, user, by, true, e);
+}
+
 int claim_make_of(const char *image, const char *by, struct err *e)
 {
 	_cleanup_free_ char *base = base_of(image);
 
-	return base ? claim_make(base, image, by, true, e) : 0;
+	return base ? leave(base, image, by, e) : 0;
 }
 
 void claim_drop_of(const char *image)
@@ -43,7 +53,7 @@ static int claim_disk(const struct manifest_disk *disk, const char *user, const 
 
 		free(last);
 		last = place;
-		if (!same && claim_make(disk->chain[i].path, user, by, true, e) < 0)
+		if (!same && leave(disk->chain[i].path, user, by, e) < 0)
 			return -1;
 	}
 	return 0;
