@@ -5,6 +5,7 @@
 # make check      build, then unit tests and tests of the tools on real VMs
 # make check-mplcr MPLCR_QEMU=/path/to/qemu-system-x86_64
 #                 the tests of the engine mplcr on a genuine MPLCR-patched QEMU, not on its stand-in
+# make torture    the fault matrix, of which make check runs a part: docs/reliability.md (hours; CELLS=, SEED= and F= limit it)
 # make bench      measure, side by side with QEMU's own ways (minutes); B=disks: that part alone, bench/disks
 # make lint       man pages, completions, --help, shell scripts, floors
 # make fuzz       libFuzzer targets, FUZZ_SECONDS each (needs clang)
@@ -82,14 +83,15 @@ LIB_OBJS := $(call objects,$(call sources,common))
 UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 CORPORA  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 STANDIN  := $(BUILD)/tests/tools/mplcr-standin
-HELPERS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c)) $(STANDIN)
+FAULTS   := $(BUILD)/tests/torture/faults.so
+HELPERS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c)) $(STANDIN) $(FAULTS)
 BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 GUEST    := $(abspath $(BUILD))/tests/guest/guest.elf
 
 # What shells load to complete command lines: each tool prints it, from its own option tables.
 COMPLETIONS := $(foreach tool,$(TOOLS),$(addprefix $(BUILD)/completions/,$(tool).bash _$(tool) $(tool).fish))
 
-.PHONY: all help deps demo check check-mplcr bench lint fuzz install uninstall dist clean distclean test-programs guest
+.PHONY: all help deps demo check check-mplcr torture bench lint fuzz install uninstall dist clean distclean test-programs guest
 .PHONY: FORCE
 all: $(TOOLS:%=$(BIN)/%) $(COMPLETIONS)
 
@@ -157,6 +159,11 @@ $(STANDIN): $(wildcard tests/tools/mplcr-standin/*.[ch]) tests/tools/qmp-end.h $
 	$(call say,CC,$(@F))
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(filter %.c,$^) -o $@ $(ALL_LDFLAGS) $(LIBS)
 
+# It goes before the C library in programs of any build: with plain flags.
+$(FAULTS): tests/torture/faults.c tests/tools/kill-both.h $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra $(WERROR) -fPIC -shared $< -o $@
+
 guest: $(BUILD)/flags
 	$(Q)$(MAKE) --no-print-directory -s -C tests/guest OUT=$(dir $(GUEST))
 
@@ -189,6 +196,11 @@ check-mplcr: $(if $(MPLCR_QEMU),fetched all test-programs)
 		{ echo "usage: make check-mplcr MPLCR_QEMU=/path/to/qemu-system-x86_64, with the MPLCR patch" >&2; exit 2; }
 	$(Q)$(TEST_ENV) MPLCR_QEMU=$(abspath $(MPLCR_QEMU)) tests/run $(if $(F),-f '$(F)') \
 		tests/bats/mplcr.bats tests/bats/mplcr-traps.bats
+
+# What torture.bats runs a part of in `make check`, whole: docs/reliability.md. SEED= and CELLS= choose.
+torture: fetched all test-programs
+	$(Q)$(TEST_ENV) TORTURE_CELLS=$(or $(CELLS),all) TORTURE_SEED=$(SEED) FILE_TIMEOUT=36000 \
+		tests/run $(if $(F),-f '$(F)') tests/bats/torture.bats
 
 bench: fetched all guest $(BENCHES) $(HELPERS)
 	$(Q)for part in $(or $(B),run trace disks undo snap chain); do $(TEST_ENV) bench/$$part || exit 1; done

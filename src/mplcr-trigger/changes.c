@@ -3,8 +3,11 @@
 #include "patched/patched.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -37,7 +40,7 @@ bool changes_any(const struct changes *c)
 	if (is_published(c))
 		return false;
 	return c->run_state || c->migration || patch_any(&c->patch) || c->pipe || c->capabilities[0] ||
-	       c->parameters[0] || c->partial[0] || c->n_overlays > 0;
+	       c->parameters[0] || c->claiming[0] || c->partial[0] || c->n_overlays > 0;
 }
 
 static json_t *capability_list(const json_t *states)
@@ -175,6 +178,30 @@ int changes_put_back(struct changes *c, struct qmp *q, struct err *e)
 			result = -1;
 	}
 	return result;
+}
+
+/* Whoever reads it meanwhile finds no name that is cut off. */
+void changes_claiming(struct changes *c, const char *path)
+{
+	c->claiming[0] = '\0';
+	if (!path || !path[0])
+		return;
+	snprintf(c->claiming + 1, sizeof(c->claiming) - 1, "%s", path + 1);
+	atomic_signal_fence(memory_order_seq_cst);
+	c->claiming[0] = path[0];
+}
+
+void changes_unclaim(struct changes *c)
+{
+	struct stat st;
+
+	if (!c->claiming[0] || lstat(c->claiming, &st) < 0)
+		return;
+	if (S_ISDIR(st.st_mode))
+		rmdir(c->claiming);
+	else if (S_ISREG(st.st_mode) && st.st_size == 0)
+		unlink(c->claiming);
+	c->claiming[0] = '\0';
 }
 
 /* Takes each off the list before freeing it: then somebody else may own it. */

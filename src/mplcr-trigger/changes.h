@@ -2,7 +2,7 @@
 /*
  * The list of our changes, in memory shared with the guardian. We note a change of the VM *before* making it, so that
  * the undo never misses one: undoing a change that did not happen does nothing. We note a file right *after* claiming
- * its name (O_EXCL, mkdir), so that we never remove anybody else's.
+ * its name (O_EXCL, mkdir), so that we never remove anybody else's; while we claim it, only what is empty goes.
  */
 #ifndef TRIGGER_CHANGES_H
 #define TRIGGER_CHANGES_H
@@ -48,6 +48,7 @@ struct changes {
 	bool unbreakable;
 	char capabilities[4096]; /* JSON to put back with migrate-set-capabilities, or "" */
 	char parameters[4096];   /* JSON to put back with migrate-set-parameters, or "" */
+	char claiming[PATH_MAX]; /* a name that is being claimed, or "" */
 	char partial[PATH_MAX];  /* directory to remove, or "" */
 	char final[PATH_MAX];    /* its name once published; from then on there is nothing to undo */
 	struct changed_patch patch;
@@ -88,6 +89,12 @@ int changes_note_work(struct changes *c, struct err *e) __attribute__((warn_unus
 
 /* Puts capabilities and parameters back. Returns 0 or -1. */
 int changes_put_back(struct changes *c, struct qmp *q, struct err *e);
+
+/* A name that was free is claimed from now on; NULL: it was, or could not be. */
+void changes_claiming(struct changes *c, const char *path);
+
+/* Removes what a claim that was cut short has made: an empty file or directory. */
+void changes_unclaim(struct changes *c);
 
 /* Gives up the claimed names, none of which is used yet. */
 void changes_release_names(struct changes *c);

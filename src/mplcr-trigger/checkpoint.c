@@ -169,12 +169,14 @@ static bool has_failed(void *ctx)
 
 static int make_partial(struct run *r, struct err *e)
 {
+	changes_claiming(r->changes, r->plan.partial);
 	r->dirfd = store_claim(r->plan.partial, r->plan.final, e);
-	if (r->dirfd < 0)
-		return -1;
-	snprintf(r->changes->final, sizeof(r->changes->final), "%s", r->plan.final);
-	snprintf(r->changes->partial, sizeof(r->changes->partial), "%s", r->plan.partial);
-	return 0;
+	if (r->dirfd >= 0) {
+		snprintf(r->changes->final, sizeof(r->changes->final), "%s", r->plan.final);
+		snprintf(r->changes->partial, sizeof(r->changes->partial), "%s", r->plan.partial);
+	}
+	changes_claiming(r->changes, NULL);
+	return r->dirfd < 0 ? -1 : 0;
 }
 
 /* The disks that get overlays, in the order of the list of changes. The texts are the plan's; the list is to be freed. */

@@ -24,7 +24,6 @@
 #define STUCK_MS 1000
 #define DRAIN_MS 300000
 
-
 static bool is_over(const char *status)
 {
 	return !status || strcmp(status, "none") == 0 || strcmp(status, "completed") == 0 ||
@@ -119,6 +118,7 @@ int changes_leave(struct changes *c, struct err *e)
 	struct remains r = { .text = "" };
 	struct err why;
 
+	changes_unclaim(c);
 	if (c->partial[0] && checkpoint_dir_remove(c->partial, &why) < 0)
 		remains_add(&r, &why, "rm -r %s", c->partial);
 	undo_overlays_without_vm(c, &r);
@@ -156,6 +156,7 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 
 	if (!changes_any(c))
 		return 0;
+	changes_unclaim(c);
 	patch_remove_files(c); /* before QEMU is asked, which may be about to wait for them */
 	qmp_be_patient(q, tell_waiting, NULL);
 	if (qmp_take_over(q, &why) < 0)

@@ -19,14 +19,19 @@
  *                    SIGINT, SIGTERM, SIGTSTP or SIGSTOP to the client; passed on
  *     halt-answered  passed on; SIGSTOP to the client when the answer comes
  *     kill-qemu      QEMU is killed
+ *     silence        neither passed on nor answered, and time flies by 90 s for programs under tests/torture/faults.c
+ *     late:SECONDS   so does it before the answer comes
  *     run:SHELL      a shell command is run first                 lose           passed on, the answer swallowed
  *     wrong-id, no-id, twice, event (an event before it), garbage (a line before it), half-hang, half-close,
  *     huge (100 MB instead of it), text:BYTES (instead of it), return:JSON: what happens to the answer
  */
-#include <dirent.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
 
+#include "kill-both.h"
 #include "qmp-end.h"
 
 #define HUGE_BYTES (100u << 20)
@@ -104,6 +109,20 @@ static bool is(const struct rule *r, const char *action)
 	return r && strcmp(r->action, action) == 0;
 }
 
+/* Time goes on for programs under tests/torture/faults.c. */
+static void let_time_fly(const char *seconds)
+{
+	const char *path = getenv("FAULT_CLOCK");
+	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	int64_t *clock = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof(*clock), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (clock == MAP_FAILED)
+		die("FAULT_CLOCK");
+	__atomic_fetch_add(clock, strtoll(seconds, NULL, 10) * 1000000000, __ATOMIC_RELAXED);
+	munmap(clock, sizeof(*clock));
+	close(fd);
+}
+
 /* --- answers ---------------------------------------------------------------------------------------------------- */
 
 static void say_huge(void)
@@ -117,51 +136,6 @@ static void say_huge(void)
 	free(much);
 }
 
-/* --- killing the client ----------------------------------------------------------------------------------------- */
-
-/* The parent of a process (proc(5), stat), or 0. */
-static pid_t parent_of(pid_t pid)
-{
-	char path[64], text[512];
-	const char *end;
-	FILE *f;
-	size_t n;
-	int parent = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	end = strrchr(text, ')'); /* of the name, which may hold anything */
-	return end && sscanf(end, ") %*c %d", &parent) == 1 ? parent : 0;
-}
-
-static void kill_children(pid_t pid)
-{
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
-
-	while (proc && (entry = readdir(proc)) != NULL) {
-		pid_t child = (pid_t)strtol(entry->d_name, NULL, 10);
-
-		if (child > 0 && parent_of(child) == pid)
-			kill(child, SIGKILL);
-	}
-	if (proc)
-		closedir(proc);
-}
-
-/* Kills the client and its children: it stands still meanwhile, so that it cannot start others. */
-static void kill_both(void)
-{
-	kill(client.pid, SIGSTOP);
-	kill_children(client.pid);
-	kill(client.pid, SIGKILL);
-}
-
 /* Hands an answer, or the greeting, to the client, the way that the rule says. */
 static void deliver(const struct rule *r, const char *line)
 {
@@ -169,7 +143,7 @@ static void deliver(const struct rule *r, const char *line)
 
 	if (is(r, "kill-answered") || is(r, "halt-answered") || is(r, "both-answered")) {
 		if (is(r, "both-answered"))
-			kill_both();
+			kill_both(client.pid);
 		else
 			kill(client.pid, is(r, "kill-answered") ? SIGKILL : SIGSTOP);
 		end_say(&client, line);
@@ -197,6 +171,8 @@ static void deliver(const struct rule *r, const char *line)
 	} else {
 		if (is(r, "event"))
 			end_say(&client, EVENT EVENT);
+		if (is(r, "late"))
+			let_time_fly(r->value);
 		if (is(r, "garbage"))
 			end_say(&client, "\x01\x02 garbage }{\n");
 		end_say(&client, line);
@@ -270,13 +246,15 @@ static bool act(const struct rule *r, json_t *id)
 		json_decref(message);
 		return false;
 	}
-	if (is(r, "mute"))
+	if (is(r, "silence"))
+		let_time_fly("90");
+	if (is(r, "mute") || is(r, "silence"))
 		return false;
 	if (is(r, "close") || is(r, "kill") || is(r, "both")) {
 		if (is(r, "kill"))
 			kill(client.pid, SIGKILL);
 		else if (is(r, "both"))
-			kill_both();
+			kill_both(client.pid);
 		else
 			end_close(&client);
 		return false;
@@ -288,7 +266,7 @@ static bool act(const struct rule *r, json_t *id)
 	if (is(r, "kill-sent"))
 		kill(client.pid, SIGKILL);
 	if (is(r, "both-sent"))
-		kill_both();
+		kill_both(client.pid);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		if (is(r, signals[i].action))
 			kill(client.pid, signals[i].number);

@@ -300,7 +300,7 @@ static int remove_to(const char *path, int levels)
 	return fd < 0 || empty_dir(fd, levels, NULL) < 0 ? -1 : rmdir(path);
 }
 
-bool dir_is_empty(int fd)
+bool dir_is_empty(int fd, const char *other)
 {
 	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
@@ -308,7 +308,7 @@ bool dir_is_empty(int fd)
 
 	if (!dir)
 		return false;
-	while ((entry = readdir(dir)) != NULL && is_dots(entry->d_name))
+	while ((entry = readdir(dir)) != NULL && (is_dots(entry->d_name) || (other && strcmp(entry->d_name, other) == 0)))
 		;
 	closedir(dir);
 	return !entry;

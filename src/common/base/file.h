@@ -88,8 +88,8 @@ int dir_clear(const char *path, const char *keep) __attribute__((warn_unused_res
 /* The same with everything in it, however deep. A missing directory is not an error. Returns 0 or -1. */
 int dir_remove_tree(const char *path, struct err *e) __attribute__((warn_unused_result));
 
-/* Whether the directory, open as `fd`, has nothing in it. */
-bool dir_is_empty(int fd);
+/* Whether the directory, open as `fd`, has nothing in it, or (unless NULL) nothing but the entry `other`. */
+bool dir_is_empty(int fd, const char *other);
 
 /*
  * Empties the directory `fd`, however deep, and closes it; does not enter or remove other filesystems in it, bind

@@ -17,6 +17,8 @@ int overlay_set_claim(struct overlay_set *s, const struct vm_process *vm, overla
 	for (size_t i = 0; i < s->n; i++) {
 		struct disk_overlay *o = &s->list[i];
 
+		if (claimed)
+			claimed(ctx, o);
 		if (overlay_claim(o->path, vm->uid, vm->gid, e) < 0)
 			return -1;
 		o->claimed = true;

@@ -31,7 +31,7 @@ struct overlay_set {
 	size_t n;
 };
 
-/* Told of each file right after it was claimed. */
+/* Told of each file right before it is claimed, and right after (`claimed` is set). */
 typedef void overlay_claimed(void *ctx, const struct disk_overlay *o);
 
 /*

@@ -56,6 +56,10 @@ static void note_claimed(void *ctx, const struct disk_overlay *claimed)
 	struct changes *c = n->changes;
 	struct changed_overlay *o = &c->overlays[c->n_overlays];
 
+	if (!claimed->claimed) {
+		changes_claiming(c, claimed->path);
+		return;
+	}
 	snprintf(o->path, sizeof(o->path), "%s", claimed->path);
 	snprintf(o->node, sizeof(o->node), "%s", claimed->node);
 	snprintf(o->below, sizeof(o->below), "%s", claimed->disk->node);
@@ -63,6 +67,7 @@ static void note_claimed(void *ctx, const struct disk_overlay *claimed)
 	if (n->result == 0)
 		n->result = unfinished_claimed(c->journal, c->n_overlays, o->path, &n->why);
 	c->n_overlays++;
+	changes_claiming(c, NULL);
 }
 
 /* Claims all names. */
@@ -70,8 +75,10 @@ static int claim(struct overlay_set *set, const struct freeze *f, struct err *e)
 {
 	struct noting noting = { .changes = f->changes };
 
-	if (overlay_set_claim(set, &f->survey->process, note_claimed, &noting, e) < 0)
+	if (overlay_set_claim(set, &f->survey->process, note_claimed, &noting, e) < 0) {
+		changes_claiming(f->changes, NULL);
 		return -1;
+	}
 	if (noting.result < 0)
 		*e = noting.why;
 	return noting.result;

@@ -49,20 +49,17 @@ static void find_foreign(struct recover *r, const char *partial, const char *why
 		->outcome = LEFT;
 }
 
-/* A checkpoint that died before it did anything left an empty directory: rmdir(2) removes no other. */
-static void without_journal(struct recover *r, const char *partial, int dirfd)
+/* A checkpoint that died before it did anything. rmdir(2) removes a directory with nothing else in it. */
+static void not_begun(struct recover *r, const char *partial, int dirfd)
 {
+	size_t from = r->n;
 	struct err e;
 
-	if (dir_is_empty(dirfd)) {
-		size_t from = r->n;
-
-		finding_add(r, "partial", partial, "remove it", "an empty directory: nothing was begun yet");
-		if (r->yes)
-			end_with(r, from, rmdir(partial) == 0 ? 0 : err_sys(&e, errno, "cannot remove '%s'", partial), &e);
+	finding_add(r, "partial", partial, "remove it", "an empty directory: nothing was begun yet");
+	if (!r->yes)
 		return;
-	}
-	find_foreign(r, partial, "there is none");
+	(void)!unlinkat(dirfd, UNFINISHED_NAME, 0);
+	end_with(r, from, rmdir(partial) == 0 ? 0 : err_sys(&e, errno, "cannot remove '%s'", partial), &e);
 }
 
 static void recover_removed(struct recover *r, const char *partial)
@@ -157,10 +154,10 @@ void recover_unfinished(struct recover *r, const char *partial)
 		find_at_work(r, partial, &u, known);
 	else if (checkpoint_is_removed(partial))
 		recover_removed(r, partial);
-	else if (known == 0)
-		without_journal(r, partial, dirfd);
-	else if (known < 0)
-		find_foreign(r, partial, e.text);
+	else if (known <= 0 && unfinished_not_begun(dirfd))
+		not_begun(r, partial, dirfd);
+	else if (known <= 0)
+		find_foreign(r, partial, known == 0 ? "there is none" : e.text);
 	else
 		recover_known(r, &u, partial, dirfd);
 	unfinished_release(&u);

@@ -366,3 +366,20 @@ void unfinished_release(struct unfinished *u)
 	json_decref(u->patch);
 	*u = (struct unfinished){ 0 };
 }
+
+bool unfinished_not_begun(int dirfd)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	struct stat st;
+	struct err ignored;
+
+	if (!dir_is_empty(dirfd, UNFINISHED_NAME))
+		return false;
+	if (fstatat(dirfd, UNFINISHED_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT;
+	if (own_file(dirfd, UNFINISHED_NAME, &ignored) < 0)
+		return false;
+	text = file_read(dirfd, UNFINISHED_NAME, UNFINISHED_MAX_BYTES, &size, &ignored);
+	return text && !memchr(text, '\n', size);
+}

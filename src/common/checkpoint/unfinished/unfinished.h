@@ -118,6 +118,9 @@ int unfinished_read_any(struct unfinished *u, int dirfd, const char *partial, st
 int unfinished_parse(struct unfinished *u, const char *text, size_t size, const char *parent, struct err *e)
 	__attribute__((warn_unused_result));
 
+/* Whether the directory holds nothing but a journal whose first line was not finished, or nothing: nothing was begun. */
+bool unfinished_not_begun(int dirfd);
+
 /* Whether the overlay is there, and still the file that was claimed. */
 bool unfinished_has_overlay(const struct unfinished_disk *d);
 
