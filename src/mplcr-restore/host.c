@@ -7,6 +7,8 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
+#include "base/clock.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "commandline/args.h"
 #include "qemu/cpu_flags.h"
@@ -31,20 +33,21 @@ static bool names_feature(const char *cpu, const char *flag, size_t n)
 	return false;
 }
 
-/* Of the recorded flags those that the guest needs: all where it has its host's CPU, else those that -cpu names. */
-static char *needed_flags(const struct plan *p)
+/* Whether the guest has the CPU of its host. */
+static bool is_hosts(const char *model)
 {
-	const char *flags = p->m->cpu_flags, *model;
-	char *needed = text_of("%s", "");
-	_cleanup_args_ struct args a;
-	const struct arg *cpu;
+	return strncmp(model, "host", 4) == 0 || strncmp(model, "max", 3) == 0;
+}
 
-	args_parse(&a, p->m->argv + 1);
-	cpu = args_find(&a, "cpu");
-	model = cpu && cpu->value ? cpu->value : "";
+/* Of the recorded flags those that the guest needs: all where it has its host's CPU, else those that -cpu names. */
+static char *needed_flags(const struct plan *p, const char *model)
+{
+	const char *flags = p->m->cpu_flags;
+	char *needed = text_of("%s", "");
+
 	for (size_t n; *(flags += strspn(flags, " ")); flags += n) {
 		n = strcspn(flags, " ");
-		if (strncmp(model, "host", 4) == 0 || strncmp(model, "max", 3) == 0 || names_feature(model, flags, n)) {
+		if (is_hosts(model) || names_feature(model, flags, n)) {
 			char *more = text_of("%s %.*s", needed, (int)n, flags);
 
 			free(needed);
@@ -54,14 +57,86 @@ static char *needed_flags(const struct plan *p)
 	return needed;
 }
 
+/* --- a named model ---------------------------------------------------------------------------------------------- */
+
+/* What QEMU says of each feature of the model that KVM cannot give here (target/i386/cpu.c, mark_unavailable_features). */
+#define SAYS_MISSING "host doesn't support requested feature: "
+
+/* How long it may take to say so. */
+#define ANSWER_MS 20000
+
+/* "CPUID.01H:ECX.sse4.1 [bit 19]" is sse4_1 to Linux; malloc'd. */
+static char *linux_name(const char *said)
+{
+	size_t n = strcspn(said, " \n");
+	const char *dot = memchr(said, ':', n);
+	char *name;
+
+	dot = dot ? memchr(dot, '.', n - (size_t)(dot - said)) : NULL;
+	if (dot) {
+		n -= (size_t)(dot + 1 - said);
+		said = dot + 1;
+	}
+	name = text_of("%.*s", (int)n, said);
+	for (char *c = name; *c; c++)
+		if (*c == '-' || *c == '.')
+			*c = '_';
+	return name;
+}
+
+/* What QEMU says when it makes such a CPU: it ends right after, since no such migration protocol is known. */
+static char *ask_for_model(const struct plan *p, const char *cpu)
+{
+	char *argv[] = { p->binary, "-nodefaults", "-display", "none",	    "-machine",	 "pc,accel=kvm", "-S",
+			 "-cpu",    (char *)cpu,   "-incoming", "nothing:", NULL };
+	struct process command;
+	char *answer = NULL;
+	struct err ignored;
+
+	if (process_start(&command, argv, -1, &ignored) == 0)
+		(void)!process_finish(&command, p->binary, clock_in_ms(ANSWER_MS), -1, &answer, &ignored);
+	return answer;
+}
+
+/* Of the recorded flags those that the model has and this host cannot give; malloc'd, or NULL where there are none. */
+static char *missing_in_model(const struct plan *p, const char *cpu)
+{
+	_cleanup_free_ char *answer = ask_for_model(p, cpu);
+	char *all = NULL;
+
+	for (const char *at = answer; at && (at = strstr(at, SAYS_MISSING)) != NULL;) {
+		_cleanup_free_ char *name = linux_name(at += sizeof(SAYS_MISSING) - 1);
+		_cleanup_free_ char *unknown = cpu_flags_missing(name, p->m->cpu_flags), *before = all;
+
+		all = unknown ? steal_ptr(before) : text_of("%s%s%s", before ? before : "", before ? " " : "", name);
+	}
+	return all;
+}
+
+/* --- the check -------------------------------------------------------------------------------------------------- */
+
+/* The features of the guest that this host has not; malloc'd, or NULL. */
+static char *missing_features(const struct plan *p, const char *here)
+{
+	_cleanup_free_ char *lost = cpu_flags_missing(p->m->cpu_flags, here), *needed = NULL;
+	_cleanup_args_ struct args a;
+	const struct arg *cpu;
+	char *missing;
+
+	args_parse(&a, p->m->argv + 1);
+	cpu = args_find(&a, "cpu");
+	if (!lost || !cpu || !cpu->value) /* QEMU's own default model asks for what every host has */
+		return NULL;
+	needed = needed_flags(p, cpu->value);
+	missing = cpu_flags_missing(needed, here);
+	return missing || is_hosts(cpu->value) ? missing : missing_in_model(p, cpu->value);
+}
+
 static int check_flags(const struct plan *p, struct err *e)
 {
-	_cleanup_free_ char *here = cpu_flags_of_host(), *needed = NULL, *missing = NULL;
+	_cleanup_free_ char *here = cpu_flags_of_host(), *missing = NULL;
 
-	if (!p->m->cpu_flags || !here)
-		return 0;
-	needed = needed_flags(p);
-	missing = cpu_flags_missing(needed, here);
+	missing = p->m->cpu_flags && here ? missing_features(p, here) : NULL;
 	if (!missing)
 		return 0;
 	err_set(e, "the guest has features of its host's CPU that this host's has not: %.400s", missing);
