@@ -184,8 +184,8 @@ connected() {
     # shellcheck disable=SC2016  # the PPID of the shell that fake-qmp runs: itself
     between 'migrate=run:kill $PPID'
     run_tool 4 "$BIN/mplcr-trigger" --socket "$T/fake.qmp" --engine stop
-    says "QMP connection closed: QEMU ended, or another tool closed it; and QEMU does not answer any more, and its VM uses '$T/"
-    says "hint: send 'cont' to its QMP socket"
+    says "QMP connection closed: QEMU ended, or another tool closed it; and QEMU does not answer any more, and '$T/a_x1.ovl' is in use: the VM of process"
+    says "hint: where that is the VM, send 'cont' to its QMP socket"
     rm "$T/fake.pid"
     [ -f "$T/a_x1.ovl" ]
     [ -f "$T/b_x1.ovl" ]
