@@ -15,11 +15,6 @@ load trigger
 load filesystems
 load torture
 
-setup() {
-    scratch_begin
-    [[ -z ${SANITIZE:-} ]] || skip "a sanitizer has to be loaded before the library that makes the faults"
-}
-
 teardown() { fs_end; scratch_end; }
 
 @test "faults: background, overlay" { torture overlay running --engine background; }
