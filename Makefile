@@ -5,6 +5,8 @@
 # make check      build, then unit tests and tests of the tools on real VMs
 # make check-mplcr MPLCR_QEMU=/path/to/qemu-system-x86_64
 #                 the tests of the engine mplcr on a genuine MPLCR-patched QEMU, not on its stand-in
+# make check-libvirt
+#                 whether libvirt restores what mplcr-state writes for it
 # make torture    the fault matrix, of which make check runs a part: docs/reliability.md (hours; CELLS=, SEED= and F= limit it)
 # make bench      measure, side by side with QEMU's own ways (minutes); B=disks: that part alone, bench/disks
 # make lint       man pages, completions, --help, shell scripts, floors
@@ -91,7 +93,7 @@ GUEST    := $(abspath $(BUILD))/tests/guest/guest.elf
 # What shells load to complete command lines: each tool prints it, from its own option tables.
 COMPLETIONS := $(foreach tool,$(TOOLS),$(addprefix $(BUILD)/completions/,$(tool).bash _$(tool) $(tool).fish))
 
-.PHONY: all help deps demo check check-mplcr torture bench lint fuzz install uninstall dist clean distclean test-programs guest
+.PHONY: all help deps demo check check-mplcr check-libvirt torture bench lint fuzz install uninstall dist clean distclean test-programs guest
 .PHONY: FORCE
 all: $(TOOLS:%=$(BIN)/%) $(COMPLETIONS)
 
@@ -171,9 +173,9 @@ test-programs: $(UNITS) $(CORPORA) $(HELPERS) guest
 
 # --- what is missing, and what tests --------------------------------------------------------------------------------
 
-.PHONY: deps-demo deps-check fetched
+.PHONY: deps-demo deps-check deps-libvirt fetched
 deps: deps-check
-deps-demo deps-check: deps-%:
+deps-demo deps-check deps-libvirt: deps-%:
 	$(Q)tests/setup/deps.sh install $*
 
 demo: all guest | deps-demo
@@ -196,6 +198,9 @@ check-mplcr: $(if $(MPLCR_QEMU),fetched all test-programs)
 		{ echo "usage: make check-mplcr MPLCR_QEMU=/path/to/qemu-system-x86_64, with the MPLCR patch" >&2; exit 2; }
 	$(Q)$(TEST_ENV) MPLCR_QEMU=$(abspath $(MPLCR_QEMU)) tests/run $(if $(F),-f '$(F)') \
 		tests/bats/mplcr.bats tests/bats/mplcr-traps.bats
+
+check-libvirt: deps-libvirt all test-programs
+	$(Q)$(TEST_ENV) tests/run tests/libvirt/state-virsh.bats
 
 # What torture.bats runs a part of in `make check`, whole: docs/reliability.md. SEED= and CELLS= choose.
 torture: fetched all test-programs

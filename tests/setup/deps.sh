@@ -5,7 +5,7 @@
 # checkpoints and restores a VM with them (demo); and all that the tests need (check).
 #
 #     deps.sh build MODULE…           says what is missing to compile, and how to get it; installs nothing
-#     deps.sh install demo|check      installs what is missing where it may (root, with apt), or says how
+#     deps.sh install demo|check|libvirt      installs what is missing where it may (root, with apt), or says how
 #
 # build asks the compiler $CC and $PKG_CONFIG for the MODULEs, since they need not come from packages.
 
@@ -19,7 +19,8 @@ build=(gcc libc6-dev make pkg-config "${package_of[@]}")
 demo=("${build[@]}" qemu-system-x86 qemu-utils jq procps)
 check=("${demo[@]}" bats bats-support bats-assert bats-file socat mandoc man-db shellcheck
        cpio git xz-utils zstd xxhash binutils util-linux e2fsprogs xfsprogs btrfs-progs
-       libvirt-clients libvirt-daemon-driver-qemu gnuplot-nox graphviz strace systemtap bpftrace systemtap-sdt-dev zsh fish)
+       gnuplot-nox graphviz strace systemtap bpftrace systemtap-sdt-dev zsh fish)
+libvirt=("${check[@]}" libvirt-clients libvirt-daemon-driver-qemu)
 install=(apt-get install --yes --no-install-recommends)
 
 # say_missing PACKAGE…: how these are installed.
@@ -92,5 +93,6 @@ case ${1:-}-${2:-} in
 build-*) missing_to_build "${@:2}" ;;
 install-demo) install_missing "${demo[@]}" ;;
 install-check) install_missing "${check[@]}" ;;
-*) echo "usage: deps.sh build MODULE... | install demo|check" >&2 && exit 2 ;;
+install-libvirt) install_missing "${libvirt[@]}" ;;
+*) echo "usage: deps.sh build MODULE... | install demo|check|libvirt" >&2 && exit 2 ;;
 esac
