@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# The Debian packages that are needed, in three groups: what compiles the tools (build); that and what boots,
-# checkpoints and restores a VM with them (demo); and all that the tests need (check).
+# The Debian packages that are needed, in groups: what compiles the tools (build); that and what boots,
+# checkpoints and restores a VM with them (demo); all that the tests need (check), and what
+# `make check-libvirt` needs as well (libvirt).
 #
 #     deps.sh build MODULE…           says what is missing to compile, and how to get it; installs nothing
-#     deps.sh install demo|check|libvirt      installs what is missing where it may (root, with apt), or says how
+#     deps.sh install GROUP           installs what is missing where it may (root, with apt), or says how
 #
 # build asks the compiler $CC and $PKG_CONFIG for the MODULEs, since they need not come from packages.
 
