@@ -10,7 +10,7 @@ file_faults=(kill killed both term stop ENOSPC EIO EMFILE short)
 # torture FREEZE STATE [OPTION…]: a checkpoint with these options meets each fault at each point, or as many as
 # TORTURE_CELLS says.
 torture() {
-    local freeze=$1 state=$2 facts='' cell cells=0 met=0 seed=${TORTURE_SEED:-$RANDOM$RANDOM} limit=${TORTURE_CELLS:-10} list wrong=()
+    local freeze=$1 state=$2 facts='' cell cells=0 met=0 seed=${TORTURE_SEED:-$RANDOM$RANDOM} limit=${TORTURE_CELLS:-4} list wrong=()
     shift 2
     options=(--disks "$freeze" "$@")
     echo "seed $seed"
