@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "checkpoint/store.h"
 #include "checkpoint/unfinished/unfinished.h"
 
 /* How long QEMU may still be busy with an earlier migration. */
@@ -198,7 +199,7 @@ void changes_unclaim(struct changes *c)
 	if (!c->claiming[0] || lstat(c->claiming, &st) < 0)
 		return;
 	if (S_ISDIR(st.st_mode))
-		rmdir(c->claiming);
+		store_unclaim(c->claiming);
 	else if (S_ISREG(st.st_mode) && st.st_size == 0)
 		unlink(c->claiming);
 	c->claiming[0] = '\0';

@@ -133,6 +133,18 @@ static int remove_file(const struct changed_overlay *o, int64_t until, struct er
 	return 0;
 }
 
+/*
+ * A migration that was completed has set the images aside until the VM runs; one that stays paused needs them all the same.
+ * Before QEMU 10 nothing but 'cont' gives them back.
+ */
+static void activate(struct qmp *q)
+{
+	struct err ignored;
+
+	if (qmp_version(q) >= QEMU_SET_ACTIVE)
+		(void)!qmp_run(q, "blockdev-set-active", json_of("{s:b}", "active", 1), NULL, &ignored);
+}
+
 void undo_overlays(const struct changes *c, struct qmp *q, struct remains *r)
 {
 	_cleanup_json_ json_t *before = NULL;
@@ -147,6 +159,8 @@ void undo_overlays(const struct changes *c, struct qmp *q, struct remains *r)
 		add_used(r, &c->overlays[0], &why);
 		return;
 	}
+	if (!c->was_running)
+		activate(q);
 	for (size_t i = c->n_overlays; i-- > 0;) { /* the last first, so that a chain of ours comes down in order */
 		const json_t *node = node_of(before, &c->overlays[i]);
 

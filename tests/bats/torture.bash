@@ -10,7 +10,10 @@ file_faults=(kill killed both term stop ENOSPC EIO EMFILE short)
 # torture FREEZE STATE [OPTION…]: a checkpoint with these options meets each fault at each point, or as many as
 # TORTURE_CELLS says.
 torture() {
-    local freeze=$1 state=$2 facts='' cell cells=0 met=0 seed=${TORTURE_SEED:-$RANDOM$RANDOM} limit=${TORTURE_CELLS:-4} list wrong=()
+    local freeze=$1 state=$2 facts='' cell cells=0 met=0 limit=${TORTURE_CELLS:-4} list wrong=()
+    # the slice of make check is always the same one
+    local seed=${TORTURE_SEED:-1}
+    [[ -n ${TORTURE_SEED:-} || -z ${TORTURE_CELLS:-} ]] || seed=$RANDOM$RANDOM
     shift 2
     options=(--disks "$freeze" "$@")
     echo "seed $seed"
@@ -147,6 +150,8 @@ judge() {
     kill-qemu:0 | kill-qemu:[34]) begin_vm; return ;;
     *:0) [[ -d $D/x$cells.ckpt ]] || { echo "exit status 0, and no checkpoint"; return 1; } ;;
     *:3) [[ ! -d $D/x$cells.ckpt ]] || { echo "exit status 3, and a checkpoint"; return 1; } ;;
+    # before QEMU 10 nothing gives a paused VM its images back once its migration is complete: the overlays stay, and are named
+    *:4) [[ $state == paused && $(qemu_major) -lt 10 && $(<"$T/fake.said") == *'the VM writes to'* ]] && begin_vm; return ;;
     kill*:137 | both*:137 | stop:137 | halt*:137) ;;
     *) echo "this exit status is wrong"; return 1 ;;
     esac

@@ -200,15 +200,22 @@ int file_rename_new(int from_dir, const char *from, int to_dir, const char *to)
 	return (S_ISDIR(st.st_mode) ? rename_dir_new : rename_file_new)(from_dir, from, to_dir, to);
 }
 
+static const char probe[] = ".probe", probe_renamed[] = ".probe.renamed";
+
 int dir_probe_rename(int dirfd, struct err *e)
 {
-	static const char from[] = ".probe", to[] = ".probe.renamed";
 	int result = 0;
 
-	if (mkdirat(dirfd, from, 0700) < 0 || file_rename_new(dirfd, from, dirfd, to) < 0)
+	if (mkdirat(dirfd, probe, 0700) < 0 || file_rename_new(dirfd, probe, dirfd, probe_renamed) < 0)
 		result = err_sys(e, errno, "cannot rename a directory on this filesystem");
-	unlinkat(dirfd, result < 0 ? from : to, AT_REMOVEDIR);
+	unlinkat(dirfd, result < 0 ? probe : probe_renamed, AT_REMOVEDIR);
 	return result;
+}
+
+void dir_probe_clean(int dirfd)
+{
+	unlinkat(dirfd, probe, AT_REMOVEDIR);
+	unlinkat(dirfd, probe_renamed, AT_REMOVEDIR);
 }
 
 int path_rename(const char *from, const char *to, bool replace, struct err *e)
@@ -300,6 +307,11 @@ static int remove_to(const char *path, int levels)
 	return fd < 0 || empty_dir(fd, levels, NULL) < 0 ? -1 : rmdir(path);
 }
 
+static bool is_expected(const char *name, const char *other)
+{
+	return is_dots(name) || strcmp(name, probe) == 0 || strcmp(name, probe_renamed) == 0 || strcmp(name, other) == 0;
+}
+
 bool dir_is_empty(int fd, const char *other)
 {
 	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -308,7 +320,7 @@ bool dir_is_empty(int fd, const char *other)
 
 	if (!dir)
 		return false;
-	while ((entry = readdir(dir)) != NULL && (is_dots(entry->d_name) || (other && strcmp(entry->d_name, other) == 0)))
+	while ((entry = readdir(dir)) != NULL && is_expected(entry->d_name, other))
 		;
 	closedir(dir);
 	return !entry;

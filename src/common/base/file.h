@@ -57,6 +57,9 @@ int file_rename_new(int from_dir, const char *from, int to_dir, const char *to) 
  */
 int dir_probe_rename(int dirfd, struct err *e) __attribute__((warn_unused_result));
 
+/* Removes what that leaves in the directory where it is cut short. */
+void dir_probe_clean(int dirfd);
+
 /* Renames a file or directory; if `to` exists, `replace` decides as in file_publish. Returns 0 or -1. */
 int path_rename(const char *from, const char *to, bool replace, struct err *e) __attribute__((warn_unused_result));
 
@@ -88,7 +91,7 @@ int dir_clear(const char *path, const char *keep) __attribute__((warn_unused_res
 /* The same with everything in it, however deep. A missing directory is not an error. Returns 0 or -1. */
 int dir_remove_tree(const char *path, struct err *e) __attribute__((warn_unused_result));
 
-/* Whether the directory, open as `fd`, has nothing in it, or (unless NULL) nothing but the entry `other`. */
+/* Whether the directory, open as `fd`, has nothing in it but the entry `other`, or what dir_probe_rename left in it. */
 bool dir_is_empty(int fd, const char *other);
 
 /*

@@ -34,6 +34,16 @@ int store_claim(const char *partial, const char *final, struct err *e)
 	return -1;
 }
 
+void store_unclaim(const char *partial)
+{
+	_cleanup_close_ int fd = open(partial, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	dir_probe_clean(fd);
+	rmdir(partial);
+}
+
 /* What is not durable is not published: it goes the way of every failure. */
 static int unpublish(const char *partial, const char *final, struct err *e)
 {

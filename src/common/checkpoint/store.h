@@ -16,6 +16,9 @@
  */
 int store_claim(const char *partial, const char *final, struct err *e) __attribute__((warn_unused_result));
 
+/* Takes back a claim that was cut short, if it was: a directory with anything else in it stays. */
+void store_unclaim(const char *partial);
+
 /*
  * Gives the directory `partial`, which is `dirfd`, the name `final` in the same directory. The files in it are durable.
  * Returns 0, or -1: then it still, or again, has the name `partial`; or, with status EXIT_PARTIAL, it is `final` and is

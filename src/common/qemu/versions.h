@@ -47,6 +47,9 @@
 /* The VM stays paused in a background snapshot until it is told to go on; up to 8.2 QEMU lets it run (measured). */
 #define QEMU_BACKGROUND_STAYS_PAUSED 90000
 
+/* blockdev-set-active (QEMU qapi/block-core.json, "Since: 10.0"); measured on 10.0. */
+#define QEMU_SET_ACTIVE 100000
+
 /* The migration dirty bitmap sees every store of TCG (QEMU commit 03bfc2188f, 9.0). */
 #define QEMU_TCG_DIRTY_BITMAP 90000
 

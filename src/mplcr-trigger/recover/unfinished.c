@@ -59,6 +59,7 @@ static void not_begun(struct recover *r, const char *partial, int dirfd)
 	if (!r->yes)
 		return;
 	(void)!unlinkat(dirfd, UNFINISHED_NAME, 0);
+	dir_probe_clean(dirfd);
 	end_with(r, from, rmdir(partial) == 0 ? 0 : err_sys(&e, errno, "cannot remove '%s'", partial), &e);
 }
 
