@@ -42,6 +42,7 @@ lazily() {
     sealed
 }
 
+# bats test_tags=qemu9
 @test "split of mapped-ram files: precopy, multifd, a background snapshot" {
     require 'qemu>=9' 'mapped-ram came with QEMU 9.0'
     local i

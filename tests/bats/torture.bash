@@ -144,17 +144,23 @@ was_met() {
     [[ $(grep -cx -- "${2%:*}" "$file") -ge ${2#*:} ]]
 }
 
+# Before QEMU 10 nothing gives a paused VM its images back once its migration is complete: the overlays stay, and are named.
+is_set_aside() { [[ $state == paused && $(qemu_major) -lt 10 && $(<"$1") == *'the VM writes to'* ]]; }
+
 # judge FAULT: says what is wrong after it.
 judge() {
     case $1:$status in
     kill-qemu:0 | kill-qemu:[34]) begin_vm; return ;;
     *:0) [[ -d $D/x$cells.ckpt ]] || { echo "exit status 0, and no checkpoint"; return 1; } ;;
     *:3) [[ ! -d $D/x$cells.ckpt ]] || { echo "exit status 3, and a checkpoint"; return 1; } ;;
-    # before QEMU 10 nothing gives a paused VM its images back once its migration is complete: the overlays stay, and are named
-    *:4) [[ $state == paused && $(qemu_major) -lt 10 && $(<"$T/fake.said") == *'the VM writes to'* ]] && begin_vm; return ;;
+    *:4) is_set_aside "$T/fake.said" || { echo "this exit status is wrong"; return 1; } ;;
     kill*:137 | both*:137 | stop:137 | halt*:137) ;;
     *) echo "this exit status is wrong"; return 1 ;;
     esac
+    if [[ $status == 4 ]] || { [[ $code == 4 ]] && is_set_aside "$T/fake.recover"; }; then
+        begin_vm
+        return
+    fi
     [[ $code == 0 ]] || { echo "recover exits with $code:"; cat "$T/fake.recover"; return 1; }
     if [[ -d $D/x$cells.ckpt ]]; then complete; else unchanged; fi
 }
