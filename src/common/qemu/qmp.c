@@ -116,7 +116,7 @@ static int read_more(struct qmp *q, struct err *e)
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (n < 0)
+	if (n < 0 && errno != ECONNRESET) /* which says the same as the end, where something of ours was not read any more */
 		err_sys(e, errno, "cannot read from the QMP socket");
 	else if (q->used > 0)
 		err_set(e, "QMP connection closed in the middle of a message");
