@@ -212,18 +212,12 @@ static void remove_overlays(const struct live *l)
 		claim_drop(l->frozen[i].disk->chain[0].path, l->frozen[i].overlay);
 }
 
-static void tell_waiting(void *ctx, const char *text)
-{
-	(void)ctx;
-	cli_tell("%s", text);
-}
-
 /* Whether the VM writes to the overlays: QEMU is asked as long as it lives. `interrupt` ends that. */
 static int ask_patiently(const struct live *l, int interrupt, size_t *active, struct err *e)
 {
 	qmp_set_interrupt(l->q, interrupt);
 	qmp_set_deadline(l->q, CLOCK_NEVER);
-	qmp_be_patient(l->q, tell_waiting, NULL);
+	qmp_be_patient(l->q);
 	return qmp_take_over(l->q, e) < 0 ? -1 : overlay_set_count(&l->overlays, l->q, active, e);
 }
 

@@ -439,15 +439,10 @@ static int64_t patience(const struct run *r, const struct err *e)
 /* `e`: why. */
 static int take_back(struct run *r, const struct err *e, struct err *why)
 {
-	struct unfinished_journal *journal = r->changes->journal;
-	int result;
-
 	interrupt_forget(r->interrupt);
 	qmp_set_interrupt(r->q, r->interrupt);
 	qmp_set_deadline(r->q, patience(r, e));
-	result = changes_undo(r->changes, r->q, why);
-	r->changes->journal = journal; /* to be closed */
-	if (result == 0)
+	if (changes_undo(r->changes, r->q, why) == 0)
 		return 0;
 	if (qmp_gave_up(r->q)) {
 		size_t used = strlen(why->text);

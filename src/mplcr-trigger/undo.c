@@ -6,14 +6,12 @@
 #include "undo_overlays.h"
 
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "qemu/vm.h"
 #include "checkpoint/remove.h"
 #include "base/cleanup.h"
-#include "base/cli.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/progress.h"
@@ -109,6 +107,12 @@ static bool is_moving(const struct changes *c, struct qmp *q, struct err *e)
 	return true;
 }
 
+/* The list is empty; the journal is the tool's, to be closed. */
+static void all_undone(struct changes *c)
+{
+	*c = (struct changes){ .journal = c->journal };
+}
+
 /*
  * QEMU no longer answers. Usually it has ended, and nothing uses the overlays; an overlay that the guest wrote to, or
  * that some process has open, stays.
@@ -122,14 +126,8 @@ int changes_leave(struct changes *c, struct err *e)
 	if (c->partial[0] && checkpoint_dir_remove(c->partial, &why) < 0)
 		remains_add(&r, &why, "rm -r %s", c->partial);
 	undo_overlays_without_vm(c, &r);
-	*c = (struct changes){ 0 };
+	all_undone(c);
 	return remains_tell(&r, e);
-}
-
-static void tell_waiting(void *ctx, const char *text)
-{
-	(void)ctx;
-	cli_tell("%s", text);
 }
 
 /* QEMU is gone, or the wait for it was given up: then the list stays as it is, for the guardian. */
@@ -158,7 +156,7 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 		return 0;
 	changes_unclaim(c);
 	patch_remove_files(c); /* before QEMU is asked, which may be about to wait for them */
-	qmp_be_patient(q, tell_waiting, NULL);
+	qmp_be_patient(q);
 	if (qmp_take_over(q, &why) < 0)
 		return no_answer(c, q, e);
 	undo_pipe(c, q);
@@ -197,6 +195,6 @@ int changes_undo(struct changes *c, struct qmp *q, struct err *e)
 	if (c->partial[0] && (!r.text[0] || patch_is_stuck(c)) && checkpoint_dir_remove(c->partial, &why) < 0)
 		remains_add(&r, &why, "rm -r %s", c->partial);
 	patch_queue_tell(queue);
-	*c = (struct changes){ 0 };
+	all_undone(c);
 	return remains_tell(&r, e);
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -51,8 +52,6 @@ struct qmp {
 	pid_t pid;     /* of the process at the other end; 0 where it is not known */
 	bool patient;
 	bool gave_up;
-	qmp_waiting *waiting;
-	void *waiting_ctx;
 	int64_t deadline;
 	json_int_t last_id;
 	char *buf;          /* bytes that came and are not parsed yet */
@@ -437,12 +436,10 @@ static int is_answer(struct qmp *q, const json_t *message, const char *command, 
 
 /* --- patience --------------------------------------------------------------------------------------------------- */
 
-void qmp_be_patient(struct qmp *q, qmp_waiting *waiting, void *ctx)
+void qmp_be_patient(struct qmp *q)
 {
 	q->patient = true;
 	q->gave_up = false;
-	q->waiting = waiting;
-	q->waiting_ctx = ctx;
 }
 
 bool qmp_gave_up(const struct qmp *q)
@@ -477,14 +474,12 @@ static int give_up(struct qmp *q, const char *what, struct err *e)
 	return broken(q);
 }
 
-static void tell_waiting(struct qmp *q, const char *what, int64_t since)
+static void tell_waiting(const struct qmp *q, const char *what, int64_t since)
 {
-	char text[200], name[40];
+	char name[40];
 
-	snprintf(text, sizeof(text), "%s %s; it lives, so this waits for it (%.0f s so far)", qmp_peer_name(q, name), what,
+	cli_tell("%s %s; it lives, so this waits for it (%.0f s so far)", qmp_peer_name(q, name), what,
 		 clock_ms_between(since, clock_ns()) / 1000);
-	if (q->waiting)
-		q->waiting(q->waiting_ctx, text);
 }
 
 /* Whether the wait has to end: the deadline, or the interrupt, which counts from QMP_QUIET_MS on. */
@@ -526,11 +521,10 @@ int qmp_try_again(struct qmp *q, unsigned n, const char *what, struct err *e)
 	int64_t ms = n < 500 ? 2 : n < 512 ? 2LL << (n - 500) : 10000;
 	struct pollfd p = { .fd = n < 500 ? -1 : q->interrupt, .events = POLLIN };
 
-	if (ms >= 1000 && q->waiting) {
-		char text[400], name[40];
+	if (ms >= 1000 && q->patient) {
+		char name[40];
 
-		snprintf(text, sizeof(text), "%s %s; this tries again in %d s", qmp_peer_name(q, name), what, (int)(ms / 1000));
-		q->waiting(q->waiting_ctx, text);
+		cli_tell("%s %s; this tries again in %d s", qmp_peer_name(q, name), what, (int)(ms / 1000));
 	}
 	if (pulse_poll(&p, 1, sooner(clock_in_ms(ms), q->deadline)) > 0 || clock_over(q->deadline))
 		return give_up(q, what, e);

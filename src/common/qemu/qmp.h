@@ -78,16 +78,13 @@ int qmp_event(struct qmp *q, int64_t until, json_t **event, struct err *e) __att
 /* Microseconds of QEMU's wall clock in an event's time stamp, or 0. */
 int64_t qmp_event_time_us(const json_t *event);
 
-/* Told in words what is waited for, as in qmp_be_patient. */
-typedef void qmp_waiting(void *ctx, const char *text);
-
 /*
  * For one who has to get through to QEMU, however slow that is: from now on an answer is waited for as long as QEMU lives,
  * up to the deadline; a connection that closed is made anew, again and again, and the command sent again. After 2 s,
- * and then at growing intervals, `waiting` (may be NULL) is told what is waited for; from then on the interrupt
- * descriptor ends the wait, too.
+ * and then at growing intervals, cli_tell says what is waited for; from then on the interrupt descriptor ends the wait,
+ * too.
  */
-void qmp_be_patient(struct qmp *q, qmp_waiting *waiting, void *ctx);
+void qmp_be_patient(struct qmp *q);
 
 /* Whether a patient wait was ended by the deadline or the interrupt: every call fails from then on. */
 bool qmp_gave_up(const struct qmp *q);

@@ -52,18 +52,12 @@ struct live {
 /* What it is told: the guest is held still; it runs again. */
 enum { TELL_HOLD = 'h', TELL_RUN = 'r' };
 
-static void tell_waiting(void *ctx, const char *text)
-{
-	(void)ctx;
-	cli_tell("%s", text);
-}
-
 /* Whatever QEMU was doing: the guest runs on if it ran. `interrupt`: ends the wait for that. */
 static int let_run(const struct live *l, int interrupt, struct err *e)
 {
 	qmp_set_interrupt(l->q, interrupt);
 	qmp_set_deadline(l->q, CLOCK_NEVER);
-	qmp_be_patient(l->q, tell_waiting, NULL);
+	qmp_be_patient(l->q);
 	if (qmp_take_over(l->q, e) < 0)
 		return -1;
 	return l->running ? vm_insist(l->q, true, false, e) : 0;
