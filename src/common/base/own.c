@@ -7,7 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/file.h"
+#include "base/host.h"
+#include "base/json.h"
 #include "base/text.h"
 
 /* The first line of a small file. */
@@ -38,5 +41,28 @@ int own_file(int dirfd, const char *name, struct err *e)
 		return err_set(e, "it is a link, or not a file");
 	if (st.st_uid != geteuid() || st.st_mode & 022)
 		return err_set(e, "others can have written it");
+	return 0;
+}
+
+int own_signed(const struct key *k, const char *kind, const json_t *record, struct err *e)
+{
+	switch (key_verify(k, kind, record)) {
+	case KEY_UNSIGNED:
+		return err_set(e, "it is not signed");
+	case KEY_FOREIGN:
+		return err_set(e, "it is not signed with the key of this user on this host, or was changed");
+	case KEY_AUTHENTIC:
+		break;
+	}
+	return 0;
+}
+
+int own_written_here(const json_t *record, struct err *e)
+{
+	_cleanup_free_ char *host = host_id();
+	const char *of = json_text(record, "host");
+
+	if (!of || strcmp(of, host) != 0 || json_int(record, "uid", -1) != (int64_t)geteuid())
+		return err_set(e, "it was written on another host, or by another user");
 	return 0;
 }

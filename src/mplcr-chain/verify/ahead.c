@@ -3,27 +3,20 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "checkpoint/names.h"
 #include "checkpoint/unfinished/unfinished.h"
 #include "image/has_data.h"
+#include "qemu/image_path.h"
 #include "verify/verify.h"
-
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
 
 /* A journal is only believed in that it can warn: whoever wrote it, no file is opened that may not be. */
 static void check_disk(struct verify *v, const struct unfinished *u, const struct unfinished_disk *d,
 		       const struct chain_image *top, struct trust *trust)
 {
-	if (!same_file(d->frozen, top->path) || !d->claimed || !trust_allows(trust, d->overlay) ||
+	if (!image_same(d->frozen, top->path) || !d->claimed || !trust_allows(trust, d->overlay) ||
 	    !image_has_data(d->overlay))
 		return;
 	findings_add(&v->findings, W_OVERLAY_AHEAD, top->path,

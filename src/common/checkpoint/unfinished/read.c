@@ -11,7 +11,6 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "base/host.h"
 #include "base/json.h"
 #include "base/key.h"
 #include "base/memory.h"
@@ -181,19 +180,6 @@ struct lines {
 	int64_t n;
 };
 
-static int check_signature(const struct lines *l, const json_t *line, struct err *e)
-{
-	switch (l->any ? KEY_AUTHENTIC : key_verify(l->key, UNFINISHED_KIND, line)) {
-	case KEY_UNSIGNED:
-		return err_set(e, "it is not signed");
-	case KEY_FOREIGN:
-		return err_set(e, "it is not signed with the key of this user on this host, or was changed");
-	case KEY_AUTHENTIC:
-		break;
-	}
-	return 0;
-}
-
 /* The next whole line, the caller's; NULL with an error where there is none that is in order. */
 static json_t *next_line(struct lines *l, struct err *e)
 {
@@ -205,7 +191,7 @@ static json_t *next_line(struct lines *l, struct err *e)
 		err_set(e, "it has no whole line");
 		return NULL;
 	}
-	if (check_signature(l, line, e) < 0)
+	if (!l->any && own_signed(l->key, UNFINISHED_KIND, line, e) < 0)
 		return NULL;
 	if (!id || (l->id && strcmp(id, l->id) != 0) || json_int(line, "n", -1) != l->n) {
 		err_set(e, "its lines do not belong together");
@@ -225,6 +211,8 @@ static int parse_lines(struct unfinished *u, struct lines *l, const char *parent
 	struct err ignored;
 	int result = line ? parse_first(u, line, parent, e) : -1;
 
+	if (result == 0 && !l->any)
+		result = own_written_here(line, e);
 	while (line && result == 0) {
 		json_decref(line);
 		line = next_line(l, &ignored);
@@ -284,18 +272,6 @@ static int check_place(const struct unfinished *u, int dirfd, const char *partia
 	return 0;
 }
 
-static int check_writer(const char *text, size_t size, struct err *e)
-{
-	const char *end = memchr(text, '\n', size);
-	_cleanup_json_ json_t *line = end ? json_loadb(text, (size_t)(end - text), 0, NULL) : NULL;
-	_cleanup_free_ char *host = host_id();
-	const char *of = json_text(line, "host");
-
-	if (!of || strcmp(of, host) != 0 || json_int(line, "uid", -1) != (int64_t)geteuid())
-		return err_set(e, "it was written on another host, or by another user");
-	return 0;
-}
-
 static int judge(struct unfinished *u, const char *text, size_t size, int dirfd, const char *partial, bool any,
 		 struct err *e)
 {
@@ -311,7 +287,7 @@ static int judge(struct unfinished *u, const char *text, size_t size, int dirfd,
 	key_free(key);
 	if (result < 0 || any)
 		return result;
-	if (check_writer(text, size, e) < 0 || check_place(u, dirfd, partial, e) < 0)
+	if (check_place(u, dirfd, partial, e) < 0)
 		return -1;
 	check_overlays(u);
 	return 0;

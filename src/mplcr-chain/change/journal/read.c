@@ -15,7 +15,6 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/file.h"
-#include "base/host.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/own.h"
@@ -115,22 +114,13 @@ int journal_parse(const json_t *json, struct journal *j, struct err *e)
 
 static int check_signature(const struct journal *j, const json_t *json, struct err *e)
 {
-	_cleanup_free_ char *host = host_id();
-	const char *schema = json_text(json, "schema"), *of = json_text(json, "host");
+	const char *schema = json_text(json, "schema");
 
-	switch (key_verify(j->key, JOURNAL_KIND, json)) {
-	case KEY_UNSIGNED:
-		return err_set(e, "it is not signed");
-	case KEY_FOREIGN:
-		return err_set(e, "it is not signed with the key of this user on this host, or was changed");
-	case KEY_AUTHENTIC:
-		break;
-	}
+	if (own_signed(j->key, JOURNAL_KIND, json, e) < 0)
+		return -1;
 	if (!schema || strcmp(schema, JOURNAL_SCHEMA) != 0)
 		return err_set(e, "it is of another version");
-	if (!of || strcmp(of, host) != 0 || json_int(json, "uid", -1) != (int64_t)geteuid())
-		return err_set(e, "it was written on another host, or by another user");
-	return 0;
+	return own_written_here(json, e);
 }
 
 /* The directory where the place is to be; -1 where it is gone. */
