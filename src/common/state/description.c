@@ -11,11 +11,9 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "state/wire.h"
 
 enum {
-	SECTION_FULL = 0x04,
-	SUBSECTION = 0x05,
-	FOOTER = 0x7e,
 	DEEPEST = 64,       /* structures in each other */
 	LONGEST_NAME = 1000,
 	MOST_STEPS = 1 << 26, /* fields of a device that are looked at: a description could ask for any number */
@@ -153,7 +151,7 @@ static int walk_subsection(struct walk *w, const json_t *desc, struct err *e)
 	const char *short_name;
 	int result;
 
-	if (!name || left(w) < 2 || w->at[0] != SUBSECTION || w->at[1] != length || left(w) < 2 + length + 4 ||
+	if (!name || left(w) < 2 || w->at[0] != SECTION_SUBSECTION || w->at[1] != length || left(w) < 2 + length + 4 ||
 	    memcmp(w->at + 2, name, length) != 0)
 		return err_set(e, "the description does not fit the state: subsection '%s' is not there", name ? name : "");
 	w->at += 2 + length + 4;
@@ -312,7 +310,7 @@ static int read_device(struct devices *d, const json_t *desc, size_t *at, size_t
 		return err_set(e, "the state has device '%s', and '%s' is described", device->name, name ? name : "");
 	if (walk_structure(&w, desc, e) < 0)
 		return err_prefix(e, "device '%s'", device->name);
-	if (left(&w) < 5 || w.at[0] != FOOTER || be32_at(w.at + 1) != id)
+	if (left(&w) < 5 || w.at[0] != SECTION_FOOTER || be32_at(w.at + 1) != id)
 		return not_described(device, e);
 	device->desc = desc;
 	device->content = d->tail + *at + head;

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "state/join.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,21 +11,12 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "state/gather.h"
+#include "state/ram_out.h"
 #include "state/stream.h"
 #include "state/pump.h"
 #include "state/names.h"
 
-enum {
-	RAM_ZERO = 0x02,
-	RAM_PAGE = 0x08,
-	RAM_EOS = 0x10,
-	RAM_CONTINUE = 0x20,
-	SECTION_PART = 0x02,
-	SECTION_FOOTER = 0x7e,
-
-	PAGES = 256, /* read and written at once */
-};
+enum { PAGES = 256 }; /* read and written at once */
 
 /* A file with pages for the stream. */
 struct source {
@@ -38,53 +27,14 @@ struct source {
 
 struct join {
 	int dirfd, out_fd;
-	struct gather *out;
+	struct ram_out out;
 	struct source *sources;
 	size_t n_sources;
-	const struct source *last; /* whose page was added last */
 	const struct stream_range *ranges; /* the pages that go in, or NULL: all */
 	size_t n_ranges;
 
 	uint8_t pages[PAGES * STREAM_PAGE];
 };
-
-/* The type byte of a section or its footer, and the section's id. */
-static int add_section(struct join *j, uint8_t type, uint32_t section, struct err *e)
-{
-	uint8_t bytes[5] = { type };
-	uint32_t be = htobe32(section);
-
-	memcpy(bytes + 1, &be, sizeof(be));
-	return gather_head(j->out, bytes, sizeof(bytes), e);
-}
-
-static bool all_zeros(const uint8_t *page)
-{
-	return page[0] == 0 && memcmp(page, page + 1, STREAM_PAGE - 1) == 0;
-}
-
-/* Adds the page at `offset`: `content`, or zeros where it is NULL. The first page of a block names it. */
-static int add_page(struct join *j, const struct source *src, uint64_t offset, const uint8_t *content, struct err *e)
-{
-	uint64_t word = htobe64(offset | (content ? RAM_PAGE : RAM_ZERO) | (src == j->last ? RAM_CONTINUE : 0));
-	uint8_t head[GATHER_HEAD_MAX];
-	size_t len = sizeof(word);
-
-	memcpy(head, &word, sizeof(word));
-	if (src != j->last) {
-		size_t name = strlen(src->block->name);
-
-		head[len++] = (uint8_t)name;
-		memcpy(head + len, src->block->name, name);
-		len += name;
-		j->last = src;
-	}
-	if (!content)
-		head[len++] = 0;
-	if (gather_head(j->out, head, len, e) < 0)
-		return -1;
-	return content ? gather_page(j->out, content, e) : 0;
-}
 
 static int read_pages(struct join *j, const struct source *src, uint64_t at, size_t len, struct err *e)
 {
@@ -97,28 +47,18 @@ static int read_pages(struct join *j, const struct source *src, uint64_t at, siz
 	return 0;
 }
 
-/*
- * Adds the pages that were just read. They are judged as they were read, and handed on as they are mapped, where the output
- * can refer to them: touching the mapping ourselves would kill us if the file were truncated.
- */
+/* Adds the pages that were just read. */
 static int add_pages(struct join *j, const struct source *src, uint64_t at, size_t len, struct err *e)
 {
-	const uint8_t *mapped = NULL, *content;
-	int result = 0;
+	const struct ram_pages pages = {
+		.fd = src->fd,
+		.at = at,
+		.path = src->name->path,
+		.read = j->pages,
+		.length = len,
+	};
 
-	if (gather_refers(j->out)) {
-		mapped = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_POPULATE, src->fd, (off_t)at);
-		if (mapped == MAP_FAILED)
-			return err_sys(e, errno, "cannot map '%s'", src->name->path);
-	}
-	content = mapped ? mapped : j->pages;
-	for (size_t i = 0; i < len && result == 0; i += STREAM_PAGE)
-		result = add_page(j, src, at + i, all_zeros(j->pages + i) ? NULL : content + i, e);
-	if (result == 0)
-		result = gather_flush(j->out, e);
-	if (mapped)
-		munmap((void *)(uintptr_t)mapped, len);
-	return result;
+	return ram_out_pages(&j->out, src->block->name, at, &pages, e);
 }
 
 static int add_content(struct join *j, const struct source *src, uint64_t at, uint64_t end, struct err *e)
@@ -127,7 +67,7 @@ static int add_content(struct join *j, const struct source *src, uint64_t at, ui
 		size_t len = end - at < sizeof(j->pages) ? (size_t)(end - at) : sizeof(j->pages);
 
 		/* What was added may point into the buffer. */
-		if (gather_flush(j->out, e) < 0 || read_pages(j, src, at, len, e) < 0 || add_pages(j, src, at, len, e) < 0)
+		if (gather_flush(j->out.out, e) < 0 || read_pages(j, src, at, len, e) < 0 || add_pages(j, src, at, len, e) < 0)
 			return -1;
 		at += len;
 	}
@@ -137,7 +77,7 @@ static int add_content(struct join *j, const struct source *src, uint64_t at, ui
 static int add_hole(struct join *j, const struct source *src, uint64_t at, uint64_t end, struct err *e)
 {
 	for (; at < end; at += STREAM_PAGE)
-		if (add_page(j, src, at, NULL, e) < 0)
+		if (ram_out_zeros(&j->out, src->block->name, at, e) < 0)
 			return -1;
 	return 0;
 }
@@ -188,12 +128,12 @@ static int add_ranges(struct join *j, const struct source *src, struct err *e)
 
 static int on_ram_begun(void *ctx, uint32_t section, struct err *e)
 {
-	const uint64_t eos = htobe64(RAM_EOS);
 	struct join *j = ctx;
 
 	if (!j->n_sources)
 		return 0;
-	if (add_section(j, SECTION_PART, section, e) < 0)
+	j->out.section = section;
+	if (ram_out_begin(&j->out, e) < 0)
 		return -1;
 	for (size_t i = 0; i < j->n_sources; i++) {
 		if (!j->sources[i].block)
@@ -201,9 +141,7 @@ static int on_ram_begun(void *ctx, uint32_t section, struct err *e)
 		if ((j->ranges ? add_ranges : add_source)(j, &j->sources[i], e) < 0)
 			return -1;
 	}
-	if (gather_head(j->out, &eos, sizeof(eos), e) < 0 || add_section(j, SECTION_FOOTER, section, e) < 0)
-		return -1;
-	return gather_flush(j->out, e);
+	return ram_out_end(&j->out, e);
 }
 
 static int open_source(struct join *j, struct source *src, struct err *e)
@@ -297,7 +235,7 @@ static int join(struct join *j, const struct stream_join_ram *ram, size_t n_ram,
 {
 	int result;
 
-	j->out = gather_open(j->out_fd);
+	j->out.out = gather_open(j->out_fd);
 	j->n_sources = n_ram;
 	j->sources = memory_of(n_ram, sizeof(*j->sources));
 	for (size_t i = 0; i < n_ram; i++)
@@ -307,7 +245,7 @@ static int join(struct join *j, const struct stream_join_ram *ram, size_t n_ram,
 		if (j->sources[i].fd >= 0)
 			close(j->sources[i].fd);
 	free(j->sources);
-	gather_close(j->out);
+	gather_close(j->out.out);
 	return result;
 }
 

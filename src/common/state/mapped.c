@@ -4,7 +4,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,22 +11,13 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "state/gather.h"
+#include "state/ram_out.h"
 #include "state/stream.h"
+#include "state/wire.h"
 
 enum {
-	HEAD_MAX = 4096,        /* of the configuration */
-	CONFIGURATION = 0x07,
-	SUBSECTION = 0x05,
-	START = 0x01,
-	PART = 0x02,
-	FOOTER = 0x7e,
-	RAM_ZERO = 0x02,
-	RAM_MEM_SIZE = 0x04,
-	RAM_PAGE = 0x08,
-	RAM_EOS = 0x10,
-	RAM_CONTINUE = 0x20,
-	PAGES = 256,            /* read and written at once */
+	HEAD_MAX = 4096, /* of the configuration */
+	PAGES = 256,     /* read and written at once */
 };
 
 static const char capabilities[] = "configuration/capabilities", mapped_ram[] = "mapped-ram";
@@ -40,9 +30,8 @@ struct block {
 struct mapped {
 	int file;
 	uint64_t size;    /* of the file */
-	struct gather *out;
+	struct ram_out out;
 	uint64_t at;      /* the next byte to be read */
-	uint32_t section; /* of ram */
 	struct block *blocks;
 	size_t n;
 	bool no_bitmaps;
@@ -104,10 +93,10 @@ static bool read_head(const uint8_t *p, size_t n, size_t *from, size_t *to)
 {
 	size_t at = 8, length;
 
-	if (n < 13 || memcmp(p, "QEVM\0\0\0\3", 8) != 0 || p[at] != CONFIGURATION || be32_at(p + at + 1) > 255)
+	if (n < 13 || memcmp(p, "QEVM\0\0\0\3", 8) != 0 || p[at] != SECTION_CONFIGURATION || be32_at(p + at + 1) > 255)
 		return false;
 	at += 5 + be32_at(p + at + 1);
-	while (n > at + 2 && p[at] == SUBSECTION && n > at + 2 + p[at + 1] + 4) {
+	while (n > at + 2 && p[at] == SECTION_SUBSECTION && n > at + 2 + p[at + 1] + 4) {
 		size_t name = p[at + 1];
 
 		if (name == sizeof(capabilities) - 1 && memcmp(p + at + 2, capabilities, name) == 0) {
@@ -143,7 +132,7 @@ static int pass_head(struct mapped *m, struct err *e)
 		return err_set(e, "it is no file of mapped-ram");
 	m->at += to;
 	for (size_t done = 0; done < from; done += GATHER_HEAD_MAX)
-		if (gather_head(m->out, head + done, from - done < GATHER_HEAD_MAX ? from - done : GATHER_HEAD_MAX, e) < 0)
+		if (gather_head(m->out.out, head + done, from - done < GATHER_HEAD_MAX ? from - done : GATHER_HEAD_MAX, e) < 0)
 			return -1;
 	return 0;
 }
@@ -184,23 +173,14 @@ static int put_u64(struct mapped *m, uint64_t n, struct err *e)
 {
 	uint64_t be = htobe64(n);
 
-	return gather_head(m->out, &be, sizeof(be), e);
-}
-
-static int put_section(struct mapped *m, uint8_t type, struct err *e)
-{
-	uint8_t bytes[5] = { type };
-	uint32_t be = htobe32(m->section);
-
-	memcpy(bytes + 1, &be, sizeof(be));
-	return gather_head(m->out, bytes, sizeof(bytes), e);
+	return gather_head(m->out.out, &be, sizeof(be), e);
 }
 
 static int put_name(struct mapped *m, const char *name, struct err *e)
 {
 	uint8_t length = (uint8_t)strlen(name);
 
-	return gather_head(m->out, &length, 1, e) < 0 || gather_head(m->out, name, length, e) < 0 ? -1 : 0;
+	return gather_head(m->out.out, &length, 1, e) < 0 || gather_head(m->out.out, name, length, e) < 0 ? -1 : 0;
 }
 
 /* The START section of ram: passed on with the bare list of blocks. */
@@ -211,9 +191,9 @@ static int pass_blocks(struct mapped *m, struct err *e)
 
 	if (take(m, head, sizeof(head), e) < 0 || take_u64(m, &word, e) < 0)
 		return -1;
-	if (head[0] != START || head[5] != 3 || memcmp(head + 6, "ram", 3) != 0 || (word & 0xfff) != RAM_MEM_SIZE)
+	if (head[0] != SECTION_START || head[5] != 3 || memcmp(head + 6, "ram", 3) != 0 || (word & 0xfff) != RAM_MEM_SIZE)
 		return err_set(e, "memory does not come first");
-	m->section = be32_at(head + 1);
+	m->out.section = be32_at(head + 1);
 	m->blocks = memory_of(STREAM_MAX_BLOCKS, sizeof(*m->blocks));
 	for (sum = word & ~(uint64_t)0xfff; sum;) {
 		if (m->n == STREAM_MAX_BLOCKS)
@@ -223,14 +203,14 @@ static int pass_blocks(struct mapped *m, struct err *e)
 	}
 	if (take(m, end, sizeof(end), e) < 0)
 		return -1;
-	if (be64_at(end) != RAM_EOS || end[8] != FOOTER)
+	if (be64_at(end) != RAM_EOS || end[8] != SECTION_FOOTER)
 		return err_set(e, "the list of RAM blocks has no end");
-	if (gather_head(m->out, head, sizeof(head), e) < 0 || put_u64(m, word, e) < 0)
+	if (gather_head(m->out.out, head, sizeof(head), e) < 0 || put_u64(m, word, e) < 0)
 		return -1;
 	for (size_t i = 0; i < m->n; i++)
 		if (put_name(m, m->blocks[i].name, e) < 0 || put_u64(m, m->blocks[i].length, e) < 0)
 			return -1;
-	return gather_head(m->out, end, sizeof(end), e);
+	return gather_head(m->out.out, end, sizeof(end), e);
 }
 
 /* --- pages -------------------------------------------------------------------------------------------------------- */
@@ -268,49 +248,25 @@ static int look_at_bitmaps(struct mapped *m, struct err *e)
 	return 0;
 }
 
-static bool all_zeros(const uint8_t *page)
-{
-	return page[0] == 0 && memcmp(page, page + 1, STREAM_PAGE - 1) == 0;
-}
-
-static int put_page(struct mapped *m, const struct block *b, uint64_t offset, const uint8_t *content, struct err *e)
-{
-	uint64_t flags = (content ? RAM_PAGE : RAM_ZERO) | (offset ? RAM_CONTINUE : 0);
-
-	if (put_u64(m, offset | flags, e) < 0 || (!offset && put_name(m, b->name, e) < 0))
-		return -1;
-	return content ? gather_page(m->out, content, e) : gather_head(m->out, "", 1, e);
-}
-
-/* `n` pages from `page` on, which are read into `buf`, and go out as they are mapped, where that can be (join.c). */
+/* `n` pages from `page` on, which are read into `buf`. */
 static int put_pages(struct mapped *m, const struct block *b, uint64_t page, size_t n, uint8_t *buf, struct err *e)
 {
 	uint64_t offset = page * STREAM_PAGE;
-	const uint8_t *from = buf, *mapped = NULL;
 	uint8_t bits[PAGES / 8];
-	ssize_t done = fd_read_at(m->file, buf, n * STREAM_PAGE, b->pages + offset);
-	int result = 0;
+	const struct ram_pages pages = {
+		.fd = m->file,
+		.at = b->pages + offset,
+		.read = buf,
+		.length = n * STREAM_PAGE,
+		.bits = m->no_bitmaps ? NULL : bits,
+	};
+	ssize_t done = fd_read_at(m->file, buf, pages.length, pages.at);
 
-	if (done != (ssize_t)(n * STREAM_PAGE))
+	if (done != (ssize_t)pages.length)
 		return done < 0 ? err_sys(e, errno, "cannot read it") : truncated(e);
 	if (read_bits(m, b, page, n, bits, e) < 0)
 		return -1;
-	if (gather_refers(m->out)) {
-		mapped = mmap(NULL, n * STREAM_PAGE, PROT_READ, MAP_SHARED | MAP_POPULATE, m->file, (off_t)(b->pages + offset));
-		if (mapped == MAP_FAILED)
-			return err_sys(e, errno, "cannot map it");
-		from = mapped;
-	}
-	for (size_t i = 0; i < n && result == 0; i++) {
-		bool there = (m->no_bitmaps || bits[i / 8] >> i % 8 & 1) && !all_zeros(buf + i * STREAM_PAGE);
-
-		result = put_page(m, b, offset + i * STREAM_PAGE, there ? from + i * STREAM_PAGE : NULL, e);
-	}
-	if (result == 0)
-		result = gather_flush(m->out, e);
-	if (mapped)
-		munmap((void *)(uintptr_t)mapped, n * STREAM_PAGE);
-	return result;
+	return ram_out_pages(&m->out, b->name, offset, &pages, e);
 }
 
 /* One section with all pages of all blocks. */
@@ -318,7 +274,7 @@ static int put_memory(struct mapped *m, struct err *e)
 {
 	_cleanup_free_ uint8_t *buf = memory_of(PAGES, STREAM_PAGE);
 
-	if (look_at_bitmaps(m, e) < 0 || put_section(m, PART, e) < 0)
+	if (look_at_bitmaps(m, e) < 0 || ram_out_begin(&m->out, e) < 0)
 		return -1;
 	for (size_t i = 0; i < m->n; i++) {
 		uint64_t pages = m->blocks[i].length / STREAM_PAGE;
@@ -327,14 +283,12 @@ static int put_memory(struct mapped *m, struct err *e)
 			if (put_pages(m, &m->blocks[i], page, pages - page < PAGES ? (size_t)(pages - page) : PAGES, buf, e) < 0)
 				return -1;
 	}
-	if (put_u64(m, RAM_EOS, e) < 0 || put_section(m, FOOTER, e) < 0)
-		return -1;
-	return gather_flush(m->out, e);
+	return ram_out_end(&m->out, e);
 }
 
 int mapped_write(int file, uint64_t base, int to, struct err *e)
 {
-	struct mapped m = { .file = file, .at = base, .out = gather_open(to) };
+	struct mapped m = { .file = file, .at = base, .out.out = gather_open(to) };
 	struct stat st;
 	int result = -1;
 
@@ -344,7 +298,7 @@ int mapped_write(int file, uint64_t base, int to, struct err *e)
 		m.size = (uint64_t)st.st_size;
 		result = pass_head(&m, e) < 0 || pass_blocks(&m, e) < 0 || put_memory(&m, e) < 0 ? -1 : 0;
 	}
-	gather_close(m.out);
+	gather_close(m.out.out);
 	free(m.blocks);
 	if (result < 0)
 		return -1;

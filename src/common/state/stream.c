@@ -7,18 +7,7 @@
 
 #include "base/memory.h"
 #include "state/stream_impl.h"
-
-enum section_type {
-	SECTION_START = 0x01,
-	SECTION_PART = 0x02,
-	SECTION_END = 0x03,
-	SECTION_FULL = 0x04,
-	SECTION_SUBSECTION = 0x05,
-	SECTION_CONFIGURATION = 0x07,
-	SECTION_COMMAND = 0x08,
-	SECTION_FOOTER = 0x7e,
-	SECTION_END_OF_ALL = 0x00,
-};
+#include "state/wire.h"
 
 enum {
 	VERSION = 3,

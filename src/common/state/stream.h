@@ -37,11 +37,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 
 #define STREAM_PAGE 4096u
+
+/* Whether the page has nothing but zeros. */
+static inline bool stream_page_is_zero(const uint8_t page[STREAM_PAGE])
+{
+	return page[0] == 0 && memcmp(page, page + 1, STREAM_PAGE - 1) == 0;
+}
 
 enum {
 	STREAM_MAX_BLOCKS = 1024,

@@ -1,18 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "state/stream_impl.h"
 
-enum ram_flag {
-	RAM_ZERO = 0x02,
-	RAM_MEM_SIZE = 0x04,
-	RAM_PAGE = 0x08,
-	RAM_EOS = 0x10,
-	RAM_CONTINUE = 0x20,
-	RAM_XBZRLE = 0x40,
-	RAM_HOOK = 0x80,
-	RAM_COMPRESS = 0x100,
-	RAM_MULTIFD_FLUSH = 0x200,
-	RAM_FLAGS = 0xfff,
-};
+#include "state/wire.h"
 
 enum { WORD = 8 };
 

@@ -3,14 +3,14 @@
 
 #include <string.h>
 
-enum { FOOTER = 0x7e, END_OF_SECTIONS = 0x00, DESCRIPTION = 0x06 };
+#include "state/wire.h"
 
 /* `last` ends with the head of a description and its '{', and `older` with the footer before it. */
 static bool description_begins(const struct stream_tail *t)
 {
-	const uint64_t head = END_OF_SECTIONS << 8 | DESCRIPTION;
+	const uint64_t head = SECTION_END_OF_ALL << 8 | SECTION_DESCRIPTION;
 
-	return (t->last & 0xff) == '{' && (t->last >> 40 & 0xffff) == head && (t->older >> 24 & 0xff) == FOOTER;
+	return (t->last & 0xff) == '{' && (t->last >> 40 & 0xffff) == head && (t->older >> 24 & 0xff) == SECTION_FOOTER;
 }
 
 /* Whether a byte may occur outside of a string in JSON without line breaks. */
@@ -79,7 +79,7 @@ enum stream_tail_end stream_tail_end(const struct stream_tail *t)
 {
 	if (t->whole)
 		return STREAM_TAIL_DESCRIBED;
-	if ((t->last & 0xff) == END_OF_SECTIONS && (t->last >> 40 & 0xff) == FOOTER)
+	if ((t->last & 0xff) == SECTION_END_OF_ALL && (t->last >> 40 & 0xff) == SECTION_FOOTER)
 		return STREAM_TAIL_UNDESCRIBED;
 	return STREAM_TAIL_CUT;
 }

@@ -41,11 +41,6 @@ static void add_page(struct block_diff *d, uint64_t offset, size_t bytes)
 	d->bytes += bytes;
 }
 
-static bool is_zero(const uint8_t *page)
-{
-	return page[0] == 0 && memcmp(page, page + 1, STREAM_PAGE - 1) == 0;
-}
-
 /* Counts `n` pages of zeros on both sides. */
 static void count_zeros(const struct comparing *c, uint64_t page, uint64_t n)
 {
@@ -67,7 +62,7 @@ static void count_page(const struct comparing *c, uint64_t page, const uint8_t *
 		return;
 	if (bytes)
 		cell->changed++;
-	else if (is_zero(a))
+	else if (stream_page_is_zero(a))
 		cell->zero++;
 	else
 		cell->same++;
