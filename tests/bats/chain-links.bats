@@ -17,12 +17,9 @@ teardown() {
 # layers: base <- mid <- top in $T/d
 layers() {
     mkdir -p "$T/d"
-    (
-        cd "$T/d" || exit
-        make_disk base.qcow2 qcow2 1M
-        qemu-img create -q -f qcow2 -F qcow2 -b base.qcow2 mid.qcow2
-        qemu-img create -q -f qcow2 -F qcow2 -b mid.qcow2 top.qcow2
-    )
+    base d/base.qcow2
+    overlay d/mid.qcow2 base.qcow2 qcow2
+    overlay d/top.qcow2 mid.qcow2 qcow2
 }
 
 # bind DIR WHERE

@@ -20,15 +20,18 @@ in_background() {
     pid=$!
 }
 
-# sent COMMAND: until fake-qmp has got that.
-sent() {
+# said FILE TEXT [GREP-OPTION]: until the file holds a line with the text.
+said() {
     local i
     for ((i = 0; i < 3000; i++)); do
-        ! grep -qx -- "$1" "$T/fake.commands" || return 0
+        ! grep -qF ${3:+"$3"} -- "$2" "$1" || return 0
         sleep 0.01
     done
-    fail "$1 does not come"
+    fail "nobody says '$2', but: $(<"$1")"
 }
+
+# sent COMMAND: until fake-qmp has got that.
+sent() { said "$T/fake.commands" "$1" -x; }
 
 # guardian_of PID [BUT]: the guardian of that tool, another one than BUT.
 guardian_of() {
@@ -144,16 +147,6 @@ still='did not move for 2 s in the pause and was killed'
 }
 
 # --- slow is not gone -----------------------------------------------------------------------------------------------
-
-# Until the file holds a line with the text.
-said() {
-    local i
-    for ((i = 0; i < 3000; i++)); do
-        ! grep -qF -- "$2" "$1" || return 0
-        sleep 0.01
-    done
-    fail "nobody says '$2', but: $(<"$1")"
-}
 
 # halted_qemu [OPTION…]: QEMU does not get on from the moment when the tool is about to let the guest run: stopped, it is
 # as silent as one that waits for a disk. Sets $qemu.

@@ -11,11 +11,11 @@ load chain
 # layers: base <- mid <- top in $T/d, each with data of its own; $T/sums has what they are.
 layers() {
     mkdir -p "$T/d"
+    base d/base.qcow2
+    overlay d/mid.qcow2 base.qcow2 qcow2
+    overlay d/top.qcow2 mid.qcow2 qcow2
     (
         cd "$T/d" || exit
-        make_disk base.qcow2 qcow2 4M
-        qemu-img create -q -f qcow2 -F qcow2 -b base.qcow2 mid.qcow2
-        qemu-img create -q -f qcow2 -F qcow2 -b mid.qcow2 top.qcow2
         for name in base mid top; do qemu-io -c "write -q -P 7 0 64k" $name.qcow2; done
         sha256sum ./*.qcow2 >"$T/sums"
     )

@@ -12,28 +12,8 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "image_builder.h"
+#include "in_root.h"
 #include "tap.h"
-
-static char root[] = "/tmp/mplcr-claim.XXXXXX";
-
-/* A path below the root; good until it was called eight times more. */
-static char *in(const char *name)
-{
-	static char paths[8][4096];
-	static int turn;
-	char *path = paths[turn++ % 8];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", root, name);
-	return path;
-}
-
-static void must(int result)
-{
-	if (result < 0) {
-		perror("test_claim");
-		abort();
-	}
-}
 
 static void make(const char *base, const char *user)
 {
@@ -175,6 +155,7 @@ int main(void)
 {
 	struct err e;
 
+	strcpy(root, "/tmp/mplcr-claim.XXXXXX");
 	if (!mkdtemp(root))
 		return 1;
 	must(setenv("MPLCR_KEY", in("key"), 1));

@@ -11,28 +11,8 @@
 #include "checkpoint/forest/forest.h"
 #include "image_builder.h"
 #include "base/json.h"
+#include "in_root.h"
 #include "tap.h"
-
-static char root[64]; /* of all files of the test */
-
-/* A path below the root; good until it was called eight times more. */
-static char *in(const char *name)
-{
-	static char paths[8][4096];
-	static int turn;
-	char *path = paths[turn++ % 8];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", root, name);
-	return path;
-}
-
-static void must(int result)
-{
-	if (result < 0) {
-		perror("test_forest");
-		abort();
-	}
-}
 
 static void write_file(const char *name, const char *text)
 {
