@@ -181,6 +181,19 @@ int changes_put_back(struct changes *c, struct qmp *q, struct err *e)
 	return result;
 }
 
+struct changed_overlay *changes_add_overlay(struct changes *c, const char *path, const char *node, const char *below,
+					    const char *below_path)
+{
+	struct changed_overlay *o = &c->overlays[c->n_overlays];
+
+	snprintf(o->path, sizeof(o->path), "%s", path);
+	snprintf(o->node, sizeof(o->node), "%s", node);
+	snprintf(o->below, sizeof(o->below), "%s", below);
+	snprintf(o->below_path, sizeof(o->below_path), "%s", below_path);
+	c->n_overlays++; /* the guardian counts on what is before it */
+	return o;
+}
+
 /* Whoever reads it meanwhile finds no name that is cut off. */
 void changes_claiming(struct changes *c, const char *path)
 {

@@ -90,6 +90,10 @@ int changes_note_work(struct changes *c, struct err *e) __attribute__((warn_unus
 /* Puts capabilities and parameters back. Returns 0 or -1. */
 int changes_put_back(struct changes *c, struct qmp *q, struct err *e);
 
+/* Notes an overlay whose file is claimed, and returns it; the texts as in struct changed_overlay. */
+struct changed_overlay *changes_add_overlay(struct changes *c, const char *path, const char *node, const char *below,
+					    const char *below_path);
+
 /* A name that was free is claimed from now on; NULL: it was, or could not be. */
 void changes_claiming(struct changes *c, const char *path);
 

@@ -22,12 +22,6 @@
 #define STUCK_MS 1000
 #define DRAIN_MS 300000
 
-static bool is_over(const char *status)
-{
-	return !status || strcmp(status, "none") == 0 || strcmp(status, "completed") == 0 ||
-	       strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0;
-}
-
 /* Takes our pipe back. Where QEMU still kept it under its name, our migration has not begun. */
 static void undo_pipe(struct changes *c, struct qmp *q)
 {
@@ -70,7 +64,7 @@ static int undo_migration(const struct changes *c, struct qmp *q, struct err *e)
 		if (qmp_run(q, "query-migrate", NULL, &info, e) < 0)
 			return -1;
 		status = json_text(info, "status");
-		if (is_over(status) || (!ours && strcmp(status, "cancelling") != 0))
+		if (vm_migration_is_over(status) || (!ours && strcmp(status, "cancelling") != 0))
 			return 0;
 		if (ours && !cancelled && qmp_run(q, "migrate_cancel", NULL, NULL, e) < 0)
 			return -1;

@@ -196,7 +196,7 @@ static bool is_written(const struct changed_overlay *o)
 
 	if (stat(o->path, &st) < 0)
 		return false;
-	return (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec != o->made_ns || image_has_data(o->path);
+	return clock_ns_of(st.st_mtim) != o->made_ns || image_has_data(o->path);
 }
 
 static void undo_without_vm(const struct changes *c, const struct changed_overlay *o, struct in_use *u,

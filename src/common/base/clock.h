@@ -14,13 +14,19 @@
 /* A deadline that never comes. */
 #define CLOCK_NEVER INT64_MAX
 
+/* A time, as that of a file, in nanoseconds. */
+static inline int64_t clock_ns_of(struct timespec t)
+{
+	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
 /* Now, in nanoseconds. */
 static inline int64_t clock_ns(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+	return clock_ns_of(t);
 }
 
 /* The deadline `ms` milliseconds from now. */

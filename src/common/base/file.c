@@ -94,6 +94,12 @@ void fd_drain(int fd)
 	while (n > 0 || (n < 0 && errno == EINTR));
 }
 
+void *fd_drain_thread(void *fd)
+{
+	fd_drain(*(const int *)fd);
+	return NULL;
+}
+
 char *file_read(int dirfd, const char *path, size_t max, size_t *size, struct err *e)
 {
 	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -25,6 +25,9 @@ int fd_pass_on(int from, int to, const char *name, struct err *e) __attribute__(
 /* Reads and drops everything until the end of file or an error. */
 void fd_drain(int fd);
 
+/* The same as a thread's work: `fd` points to the descriptor. Returns NULL. */
+void *fd_drain_thread(void *fd);
+
 /*
  * Reads the whole file `path` below directory `dirfd` (AT_FDCWD allowed), which must be a regular file (or one of
  * /proc) of at most `max` bytes. Returns a NUL-terminated malloc'd buffer and its length in *size, or NULL.

@@ -17,7 +17,7 @@ static void from_stat(const struct stat *st, struct file_id *id)
 	if (id->directory)
 		return;
 	id->size = (uint64_t)st->st_size;
-	id->ctime_ns = (int64_t)st->st_ctim.tv_sec * NS_PER_S + st->st_ctim.tv_nsec;
+	id->ctime_ns = clock_ns_of(st->st_ctim);
 }
 
 int file_id_at(int dirfd, const char *name, struct file_id *id)

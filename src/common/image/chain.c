@@ -12,6 +12,7 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -132,7 +133,7 @@ static int examine(const struct walk *w, struct chain_image *image, int dir, con
 	image->mode = st.st_mode;
 	image->size = (uint64_t)st.st_size;
 	image->allocated = (uint64_t)st.st_blocks * 512;
-	image->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	image->mtime_ns = clock_ns_of(st.st_mtim);
 	if (S_ISREG(st.st_mode)) /* to open a device or a pipe may do something */
 		return 0;
 	image->state = CHAIN_NOT_REGULAR;

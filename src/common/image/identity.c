@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -39,7 +40,7 @@ int identity_read(const char *path, struct identity *id, struct err *e)
 		.device = st.st_dev,
 		.inode = st.st_ino,
 		.size = (uint64_t)st.st_size,
-		.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+		.mtime_ns = clock_ns_of(st.st_mtim),
 	};
 	if (hash_header(fd, id->header) < 0)
 		return err_sys(e, errno, "cannot read '%s'", path);

@@ -171,12 +171,6 @@ static const char *wait_for_end(const struct watching *w, int tool)
 	}
 }
 
-static void *drain(void *fd)
-{
-	fd_drain(*(const int *)fd);
-	return NULL;
-}
-
 __attribute__((noreturn)) static void guard(const struct watching *w)
 {
 	const struct guardian *g = w->g;
@@ -190,7 +184,7 @@ __attribute__((noreturn)) static void guard(const struct watching *w)
 		_exit(EXIT_DONE);
 	story.told = atomic_load(&g->page->told);
 	if (g->drain >= 0)
-		pthread_create(&drainer, NULL, drain, (void *)&g->drain);
+		pthread_create(&drainer, NULL, fd_drain_thread, (void *)&g->drain);
 	_exit(g->duty.undo(g->duty.ctx, &story));
 }
 

@@ -49,6 +49,12 @@ int vm_status_read(struct qmp *q, struct vm_status *status, struct err *e)
 	return 0;
 }
 
+bool vm_migration_is_over(const char *status)
+{
+	return !status || strcmp(status, "none") == 0 || strcmp(status, "completed") == 0 ||
+	       strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0;
+}
+
 int vm_set_running(struct qmp *q, bool running, struct err *e)
 {
 	return qmp_run(q, running ? "cont" : "stop", NULL, NULL, e);

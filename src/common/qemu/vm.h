@@ -41,6 +41,12 @@ struct vm_status {
 /* Returns 0 or -1. */
 int vm_status_read(struct qmp *q, struct vm_status *status, struct err *e) __attribute__((warn_unused_result));
 
+/*
+ * Whether query-migrate's `status` is that of no migration under way (qapi/migration.json, MigrationStatus); NULL: there
+ * was none.
+ */
+bool vm_migration_is_over(const char *status);
+
 /* Lets the guest run (cont), or stops it. Returns 0 or -1. */
 int vm_set_running(struct qmp *q, bool running, struct err *e) __attribute__((warn_unused_result));
 

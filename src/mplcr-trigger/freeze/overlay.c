@@ -54,19 +54,15 @@ static void note_claimed(void *ctx, const struct disk_overlay *claimed)
 {
 	struct noting *n = ctx;
 	struct changes *c = n->changes;
-	struct changed_overlay *o = &c->overlays[c->n_overlays];
+	const struct disk *disk = claimed->disk;
 
 	if (!claimed->claimed) {
 		changes_claiming(c, claimed->path);
 		return;
 	}
-	snprintf(o->path, sizeof(o->path), "%s", claimed->path);
-	snprintf(o->node, sizeof(o->node), "%s", claimed->node);
-	snprintf(o->below, sizeof(o->below), "%s", claimed->disk->node);
-	snprintf(o->below_path, sizeof(o->below_path), "%s", claimed->disk->chain[0].path);
+	changes_add_overlay(c, claimed->path, claimed->node, disk->node, disk->chain[0].path);
 	if (n->result == 0)
-		n->result = unfinished_claimed(c->journal, c->n_overlays, o->path, &n->why);
-	c->n_overlays++;
+		n->result = unfinished_claimed(c->journal, c->n_overlays - 1, claimed->path, &n->why);
 	changes_claiming(c, NULL);
 }
 
@@ -92,7 +88,7 @@ static int note_time(struct changes *c, size_t i, struct err *e)
 
 	if (stat(o->path, &st) < 0)
 		return err_sys(e, errno, "cannot stat '%s'", o->path);
-	o->made_ns = (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
+	o->made_ns = clock_ns_of(st.st_mtim);
 	return unfinished_made(c->journal, i, o->made_ns, e);
 }
 

@@ -27,11 +27,13 @@ struct finding *finding_add(struct recover *r, const char *kind, const char *pat
 	return f;
 }
 
-void findings_end(struct recover *r, size_t from, enum outcome_of outcome)
+void findings_end_with(struct recover *r, size_t from, int result, const struct err *e)
 {
 	for (size_t i = from; i < r->n; i++)
 		if (r->list[i].outcome == FOUND)
-			r->list[i].outcome = outcome;
+			r->list[i].outcome = result == 0 ? DONE : FAILED;
+	if (result < 0 && !r->why.text[0])
+		r->why = *e;
 }
 
 size_t findings_count(const struct recover *r, enum outcome_of outcome)

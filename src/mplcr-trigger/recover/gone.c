@@ -22,7 +22,7 @@ static bool is_written(const struct unfinished_disk *d)
 
 	if (stat(d->overlay, &st) < 0)
 		return false;
-	return (d->made_ns && (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec != d->made_ns) ||
+	return (d->made_ns && clock_ns_of(st.st_mtim) != d->made_ns) ||
 	       image_has_data(d->overlay);
 }
 
@@ -111,7 +111,6 @@ static void find_orphans(struct recover *r, const struct unfinished *u, struct c
 {
 	for (size_t i = 0; i < u->n_disks; i++) {
 		const struct unfinished_disk *d = &u->disks[i];
-		struct changed_overlay *o = &c->overlays[c->n_overlays];
 		_cleanup_free_ char *above = NULL;
 		struct finding *f;
 
@@ -122,10 +121,7 @@ static void find_orphans(struct recover *r, const struct unfinished *u, struct c
 			finding_add(r, "kept", d->overlay, NULL, "%s: it stays", above);
 			continue;
 		}
-		snprintf(o->path, sizeof(o->path), "%s", d->overlay);
-		snprintf(o->below_path, sizeof(o->below_path), "%s", d->frozen);
-		o->made_ns = d->made_ns;
-		c->n_overlays++;
+		changes_add_overlay(c, d->overlay, "", "", d->frozen)->made_ns = d->made_ns;
 		f = finding_add(r, "orphan", d->overlay, "remove it",
 				"nothing was written to it: disk '%s' goes on with '%s'", d->device, d->frozen);
 		f->device = text_copy(d->device);
@@ -145,12 +141,7 @@ void recover_gone(struct recover *r, const struct unfinished *u)
 		find_orphans(r, u, c);
 	finding_add(r, "partial", u->partial, "remove it", "half a checkpoint of %s, engine %s; its VM is gone", u->created,
 		    u->engine);
-	if (r->yes) {
-		int result = changes_leave(c, &e);
-
-		findings_end(r, from, result == 0 ? DONE : FAILED);
-		if (result < 0 && !r->why.text[0])
-			r->why = e;
-	}
+	if (r->yes)
+		findings_end_with(r, from, changes_leave(c, &e), &e);
 	free(c);
 }

@@ -56,8 +56,8 @@ extern const struct cli verb_recover;
 struct finding *finding_add(struct recover *r, const char *kind, const char *path, const char *next, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
-/* All from number `from` on have come to that, but those that are to be left. */
-void findings_end(struct recover *r, size_t from, enum outcome_of outcome);
+/* All from number `from` on, but those that are to be left, are done where `result` is 0, else failed for the reason in *e. */
+void findings_end_with(struct recover *r, size_t from, int result, const struct err *e);
 
 /* How many have come to that. */
 size_t findings_count(const struct recover *r, enum outcome_of outcome);

@@ -85,12 +85,6 @@ static int open_pipe(uint64_t inode)
 	return fd;
 }
 
-static void *drain(void *fd)
-{
-	fd_drain(*(const int *)fd);
-	return NULL;
-}
-
 /* --- what is found ---------------------------------------------------------------------------------------------- */
 
 static void find_run_state(struct running *g)
@@ -108,16 +102,6 @@ static void find_run_state(struct running *g)
 		finding_add(g->r, "running", g->u->socket, "pause it", "the VM runs, and was paused before");
 }
 
-static bool is_under_way(const char *status)
-{
-	static const char *const over[] = { "none", "completed", "failed", "cancelled" };
-
-	for (size_t i = 0; status && i < sizeof(over) / sizeof(over[0]); i++)
-		if (strcmp(status, over[i]) == 0)
-			return false;
-	return status != NULL;
-}
-
 /* A migration under way is ours where it writes into our pipe; and one that was sent elsewhere had none. */
 static void find_migration(struct running *g)
 {
@@ -125,7 +109,7 @@ static void find_migration(struct running *g)
 	struct err ignored;
 
 	if (!g->u->at_work || qmp_run(g->v->q, "query-migrate", NULL, &info, &ignored) < 0 ||
-	    !is_under_way(json_text(info, "status")))
+	    vm_migration_is_over(json_text(info, "status")))
 		return;
 	g->pipe = open_pipe(g->u->pipe);
 	if (g->pipe < 0 && g->u->pipe) {
@@ -232,13 +216,7 @@ static enum overlay_place place_of(const struct running *g, const char *overlay)
 /* Puts the overlay on the list of what is to be undone. */
 static void add_overlay(struct running *g, const struct unfinished_disk *d)
 {
-	struct changed_overlay *o = &g->changes->overlays[g->changes->n_overlays++];
-
-	snprintf(o->path, sizeof(o->path), "%s", d->overlay);
-	snprintf(o->node, sizeof(o->node), "%s", d->node);
-	snprintf(o->below, sizeof(o->below), "%s", d->below);
-	snprintf(o->below_path, sizeof(o->below_path), "%s", d->frozen);
-	o->made_ns = d->made_ns;
+	changes_add_overlay(g->changes, d->overlay, d->node, d->below, d->frozen)->made_ns = d->made_ns;
 }
 
 static struct finding *find_overlay(struct running *g, const struct unfinished_disk *d)
@@ -302,7 +280,7 @@ static void undo(struct running *g, size_t from)
 {
 	pthread_t drainer;
 	struct err e;
-	bool drains = g->pipe >= 0 && pthread_create(&drainer, NULL, drain, &g->pipe) == 0;
+	bool drains = g->pipe >= 0 && pthread_create(&drainer, NULL, fd_drain_thread, &g->pipe) == 0;
 	int result;
 
 	qmp_set_deadline(g->v->q, CLOCK_NEVER); /* it takes as long as it takes */
@@ -312,9 +290,7 @@ static void undo(struct running *g, size_t from)
 		pthread_cancel(drainer);
 		pthread_join(drainer, NULL);
 	}
-	findings_end(g->r, from, result == 0 ? DONE : FAILED);
-	if (result < 0 && !g->r->why.text[0])
-		g->r->why = e;
+	findings_end_with(g->r, from, result, &e);
 }
 
 void recover_running(struct recover *r, const struct unfinished *u, struct reached *v)

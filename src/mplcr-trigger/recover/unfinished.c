@@ -17,14 +17,6 @@
 #include "checkpoint/remove.h"
 #include "checkpoint/store.h"
 
-/* Ends all findings from `from` on: done where `result` is 0, else failed for the reason in *e. */
-static void end_with(struct recover *r, size_t from, int result, const struct err *e)
-{
-	findings_end(r, from, result == 0 ? DONE : FAILED);
-	if (result < 0 && !r->why.text[0])
-		r->why = *e;
-}
-
 /* --- what needs no VM ------------------------------------------------------------------------------------------- */
 
 /* Someone has locked it. */
@@ -60,7 +52,7 @@ static void not_begun(struct recover *r, const char *partial, int dirfd)
 		return;
 	(void)!unlinkat(dirfd, UNFINISHED_NAME, 0);
 	dir_probe_clean(dirfd);
-	end_with(r, from, rmdir(partial) == 0 ? 0 : err_sys(&e, errno, "cannot remove '%s'", partial), &e);
+	findings_end_with(r, from, rmdir(partial) == 0 ? 0 : err_sys(&e, errno, "cannot remove '%s'", partial), &e);
 }
 
 static void recover_removed(struct recover *r, const char *partial)
@@ -70,7 +62,7 @@ static void recover_removed(struct recover *r, const char *partial)
 
 	finding_add(r, "removed", partial, "remove what is left of it", "a checkpoint that was being removed");
 	if (r->yes)
-		end_with(r, from, checkpoint_remove(partial, &e), &e);
+		findings_end_with(r, from, checkpoint_remove(partial, &e), &e);
 }
 
 /* --- one that only lacks its name ------------------------------------------------------------------------------- */
@@ -104,7 +96,7 @@ static void recover_whole(struct recover *r, const struct unfinished *u, const c
 
 	finding_add(r, "whole", partial, next, "the checkpoint of %s is complete, and only lacks its name", u->created);
 	if (r->yes)
-		end_with(r, from, publish(partial, final, dirfd, &e), &e);
+		findings_end_with(r, from, publish(partial, final, dirfd, &e), &e);
 }
 
 /* --- any -------------------------------------------------------------------------------------------------------- */

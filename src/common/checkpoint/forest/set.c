@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -162,7 +163,7 @@ size_t forest_add(struct forest_builder *b, const char *path, const struct stat 
 		.links = st->st_nlink,
 		.size = (uint64_t)st->st_size,
 		.allocated = (uint64_t)st->st_blocks * 512,
-		.mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+		.mtime_ns = clock_ns_of(st->st_mtim),
 		.below = FOREST_NONE,
 		.inside = FOREST_NONE,
 	};
