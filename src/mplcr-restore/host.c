@@ -7,8 +7,6 @@
 
 #include "base/cleanup.h"
 #include "base/cli.h"
-#include "base/clock.h"
-#include "base/process.h"
 #include "base/text.h"
 #include "commandline/args.h"
 #include "qemu/cpu_flags.h"
@@ -62,9 +60,6 @@ static char *needed_flags(const struct plan *p, const char *model)
 /* What QEMU says of each feature of the model that KVM cannot give here (target/i386/cpu.c, mark_unavailable_features). */
 #define SAYS_MISSING "host doesn't support requested feature: "
 
-/* How long it may take to say so. */
-#define ANSWER_MS 20000
-
 /* "CPUID.01H:ECX.sse4.1 [bit 19]" is sse4_1 to Linux; malloc'd. */
 static char *linux_name(const char *said)
 {
@@ -89,12 +84,10 @@ static char *ask_for_model(const struct plan *p, const char *cpu)
 {
 	char *argv[] = { p->binary, "-nodefaults", "-display", "none",	    "-machine",	 "pc,accel=kvm", "-S",
 			 "-cpu",    (char *)cpu,   "-incoming", "nothing:", NULL };
-	struct process command;
 	char *answer = NULL;
 	struct err ignored;
 
-	if (process_start(&command, argv, -1, &ignored) == 0)
-		(void)!process_finish(&command, p->binary, clock_in_ms(ANSWER_MS), -1, &answer, &ignored);
+	(void)!program_ask_with(p, argv, &answer, &ignored);
 	return answer;
 }
 

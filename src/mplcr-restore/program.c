@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "restore.h"
 
-/* How long QEMU may take to say its version. */
+/* How long QEMU may take to say something. */
 #define ANSWER_MS 20000
 
 static char *in_path(const char *name)
@@ -104,6 +104,12 @@ static bool is_recorded(const struct plan *p)
 int program_ask(const struct plan *p, const char *option, const char *value, char **answer, struct err *e)
 {
 	char *argv[] = { p->binary, (char *)option, (char *)value, NULL };
+
+	return program_ask_with(p, argv, answer, e);
+}
+
+int program_ask_with(const struct plan *p, char *const *argv, char **answer, struct err *e)
+{
 	struct process command;
 
 	if (process_start(&command, argv, -1, e) < 0)

@@ -96,6 +96,10 @@ int program_choose(struct plan *p, struct err *e) __attribute__((warn_unused_res
 int program_ask(const struct plan *p, const char *option, const char *value, char **answer, struct err *e)
 	__attribute__((warn_unused_result));
 
+/* The same with a command line of one's own; *answer also where it fails. */
+int program_ask_with(const struct plan *p, char *const *argv, char **answer, struct err *e)
+	__attribute__((warn_unused_result));
+
 /* parts.c: whether that QEMU has what the VM is made of. Returns 0, or -1 with the first that it lacks. */
 int parts_check(const struct plan *p, struct err *e) __attribute__((warn_unused_result));
 
