@@ -93,25 +93,6 @@ static void record_qemu(struct manifest *m, const struct survey *s)
 		m->qemu_binary = text_copy(s->process.proc.exe);
 }
 
-static void record_state(struct manifest *m, const struct sink_result *r)
-{
-	m->blocks = memory_of(r->n_blocks, sizeof(*m->blocks));
-	for (; m->n_blocks < r->n_blocks; m->n_blocks++) {
-		m->blocks[m->n_blocks].name = text_copy(r->blocks[m->n_blocks].name);
-		m->blocks[m->n_blocks].length = r->blocks[m->n_blocks].length;
-	}
-	m->files = memory_of(r->n_files + 1, sizeof(*m->files)); /* and one for the trace */
-	for (; m->n_files < r->n_files; m->n_files++) {
-		const struct sink_file *f = &r->files[m->n_files];
-		struct manifest_file *to = &m->files[m->n_files];
-
-		to->name = text_copy(f->name);
-		to->size = f->size;
-		to->xxh3 = text_copy(f->xxh3);
-		to->block = f->block[0] ? text_copy(f->block) : NULL;
-	}
-}
-
 /*
  * The disks whose content belongs to the checkpoint: the frozen ones, and the read-only ones that are local files. Of
  * the writable ones that were left out the names are kept, unless their images were included.
@@ -158,7 +139,7 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 	m->receiver = text_copy(o->uri);
 	m->state_bytes = out->sent_bytes;
 	if (out->result)
-		record_state(m, out->result);
+		manifest_set_state(m, out->result);
 	else
 		m->files = memory_of(1, sizeof(*m->files));
 	if (record_disks(m, p, e) < 0 || include_record(m, p, dirfd, e) < 0) {

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "base/json.h"
@@ -181,6 +182,22 @@ static json_t *receiver_to_json(const struct manifest *m)
 
 	set_text(object, "uri", m->receiver);
 	return object;
+}
+
+void manifest_set_state(struct manifest *m, const struct sink_result *written)
+{
+	m->blocks = memory_of(written->n_blocks, sizeof(*m->blocks));
+	for (; m->n_blocks < written->n_blocks; m->n_blocks++) {
+		m->blocks[m->n_blocks].name = text_copy(written->blocks[m->n_blocks].name);
+		m->blocks[m->n_blocks].length = written->blocks[m->n_blocks].length;
+	}
+	m->files = memory_of(written->n_files + 1, sizeof(*m->files));
+	for (; m->n_files < written->n_files; m->n_files++) {
+		const struct sink_file *f = &written->files[m->n_files];
+
+		m->files[m->n_files] = (struct manifest_file){ text_copy(f->name), f->size, text_copy(f->xxh3),
+							       f->block[0] ? text_copy(f->block) : NULL };
+	}
 }
 
 json_t *manifest_to_json(const struct manifest *m)

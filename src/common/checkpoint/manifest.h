@@ -21,6 +21,7 @@
 #include "base/key.h"
 #include "checkpoint/names.h"
 #include "image/identity.h"
+#include "state/sink.h"
 
 #define MANIFEST_SCHEMA "mplcr.trigger.checkpoint/1"
 
@@ -145,6 +146,9 @@ struct manifest *manifest_load_partial(const char *dir, struct err *e);
  * something else by now, nothing is signed. Returns 0 or -1.
  */
 int manifest_adopt(const struct manifest *m, struct err *e) __attribute__((warn_unused_result));
+
+/* Lists the RAM blocks and files that a sink has written, with room for one file more. */
+void manifest_set_state(struct manifest *m, const struct sink_result *written);
 
 /*
  * The JSON form, the caller's. `checkpoint` must be set: paths below its parent directory are stored relative as well.

@@ -29,21 +29,14 @@ static int version_of(const char *machine)
 	return major * 10000 + minor * 100;
 }
 
-static void record_files(struct manifest *m, const struct sink_result *r)
+/* The size of its memory: what its blocks' files hold. */
+static uint64_t memory_in(const struct manifest *m)
 {
-	m->blocks = memory_of(r->n_blocks, sizeof(*m->blocks));
-	for (; m->n_blocks < r->n_blocks; m->n_blocks++) {
-		m->blocks[m->n_blocks].name = text_copy(r->blocks[m->n_blocks].name);
-		m->blocks[m->n_blocks].length = r->blocks[m->n_blocks].length;
-	}
-	m->files = memory_of(r->n_files + 1, sizeof(*m->files)); /* and one for the domain */
-	for (; m->n_files < r->n_files; m->n_files++) {
-		const struct sink_file *f = &r->files[m->n_files];
+	uint64_t sum = 0;
 
-		m->files[m->n_files] = (struct manifest_file){ text_copy(f->name), f->size, text_copy(f->xxh3),
-							       f->block[0] ? text_copy(f->block) : NULL };
-		m->memory += f->block[0] ? f->size : 0;
-	}
+	for (size_t i = 0; i < m->n_files; i++)
+		sum += m->files[i].block ? m->files[i].size : 0;
+	return sum;
 }
 
 /* Others do not tell whether the VM ran when it was saved, but for libvirt: most stop it for that, and want it to go on. */
@@ -65,7 +58,8 @@ static struct manifest *build(const struct record *r)
 	m->qemu_version = version_of(r->result->machine);
 	m->qemu_package = text_copy("");
 	m->machine = text_copy(r->result->machine);
-	record_files(m, r->result);
+	manifest_set_state(m, r->result);
+	m->memory = memory_in(m);
 	return m;
 }
 
