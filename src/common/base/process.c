@@ -206,23 +206,38 @@ static int bad_end(const char *name, int status, const char *words, struct err *
 	return process_failed(name, words, e);
 }
 
+/* Waits for its end, which is certain. Returns its status as waitpid has it. */
+static int reap(struct process *p)
+{
+	int status = 0;
+
+	while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	release(p);
+	return status;
+}
+
+void process_kill(struct process *p)
+{
+	kill(-p->pid, SIGKILL);
+	reap(p);
+}
+
 int process_finish(struct process *p, const char *name, int64_t deadline, int interrupt, char **output, struct err *e)
 {
 	_cleanup_free_ char *out_text = memory_of(OUTPUT_MAX + 1, 1);
 	_cleanup_free_ char *errors_text = p->errors >= 0 ? memory_of(OUTPUT_MAX + 1, 1) : NULL;
 	struct output out = { .fd = p->fd, .text = out_text }, errors = { .fd = p->errors, .text = errors_text };
-	int result, status = 0;
+	int result, status;
 
 	result = read_outputs(&out, &errors, name, deadline, interrupt, e);
 	if (result == 0)
 		result = wait_end(p->pid, name, deadline, interrupt, e);
-	if (result < 0)
-		kill(-p->pid, SIGKILL);
-	while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
-		;
-	release(p);
-	if (result < 0)
+	if (result < 0) {
+		process_kill(p);
 		return -1;
+	}
+	status = reap(p);
 	*output = text_of("%s", out_text);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;

@@ -42,6 +42,9 @@ int process_start(struct process *p, char *const *argv, int input, struct err *e
 int process_finish(struct process *p, const char *name, int64_t deadline, int interrupt, char **output, struct err *e)
 	__attribute__((warn_unused_result));
 
+/* Kills it with its group, and forgets what it has written. */
+void process_kill(struct process *p);
+
 /* Sets *e: the program `name` failed, with its output (NULL: none) in one line. Always returns -1. */
 int process_failed(const char *name, const char *output, struct err *e);
 

@@ -127,21 +127,16 @@ static int start_thread(struct input *in, struct err *e)
 	return err_sys(e, failed, "cannot start a thread");
 }
 
-/* Waits for its end. Returns 0, or -1 with what was wrong. */
-static int end_thread(struct input *in, struct err *e)
+/* Waits for its end. Returns the thread, the caller's. */
+static struct input_thread *end_thread(struct input *in)
 {
 	struct input_thread *t = in->thread;
-	int result;
 
 	in->thread = NULL;
 	close(in->fd);
 	in->fd = -1;
 	pthread_join(t->thread, NULL);
-	result = t->result;
-	if (result < 0)
-		*e = t->e;
-	free(t);
-	return result;
+	return t;
 }
 
 /* --- what it is --------------------------------------------------------------------------------------------------- */
@@ -196,8 +191,13 @@ int input_end(struct input *in, struct err *e)
 {
 	_cleanup_free_ char *output = NULL;
 
-	if (in->thread)
-		return end_thread(in, e);
+	if (in->thread) {
+		_cleanup_free_ struct input_thread *ended = end_thread(in);
+
+		if (ended->result < 0)
+			*e = ended->e;
+		return ended->result;
+	}
 	if (!in->unpack.pid)
 		return 0;
 	return process_finish(&in->unpack, in->packed, clock_in_ms(END_MS), -1, &output, e);
@@ -205,17 +205,10 @@ int input_end(struct input *in, struct err *e)
 
 void input_close(struct input *in)
 {
-	_cleanup_free_ char *output = NULL;
-	struct err ignored;
-
-	if (in->thread && end_thread(in, &ignored) < 0)
-		output = NULL;
-	if (in->unpack.pid) {
-		close(in->unpack.fd); /* what it has not written yet, nobody reads */
-		in->unpack.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-		if (process_finish(&in->unpack, in->packed, clock_in_ms(0), -1, &output, &ignored) < 0)
-			output = NULL;
-	}
+	if (in->thread)
+		free(end_thread(in));
+	if (in->unpack.pid)
+		process_kill(&in->unpack);
 	if (in->file >= 0)
 		close(in->file);
 	free(in->domain);
