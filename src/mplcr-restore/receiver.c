@@ -81,6 +81,14 @@ static int check_state(struct receiver *r, struct err *e)
 			   "state of the checkpoint, sent to '%s'", m->receiver);
 }
 
+/* tcp:HOST:PORT, or the like of another scheme over TCP, as a patched QEMU may have it. */
+static bool is_tcp(const char *uri)
+{
+	size_t scheme = strcspn(uri, ":");
+
+	return uri[scheme] && scheme >= 3 && strncmp(uri + scheme - 3, "tcp", 3) == 0;
+}
+
 /* Two checkpoints of one VM may wait in two receivers: the port tells them apart, where QEMU was given one. */
 static int check_port(const struct receiver *r, struct err *e)
 {
@@ -89,7 +97,7 @@ static int check_port(const struct receiver *r, struct err *e)
 	for (char **arg = r->process.proc.argv; arg && *arg && arg[1]; arg++)
 		if (strcmp(*arg, "-incoming") == 0 || strcmp(*arg, "--incoming") == 0)
 			uri = arg[1];
-	if (uri && (strncmp(uri, "tcp:", 4) == 0 || strncmp(uri, "cptcp:", 6) == 0))
+	if (uri && is_tcp(uri))
 		port = strrchr(uri, ':') + 1;
 	if (!port || (strncmp(port, sent, strlen(sent)) == 0 && strchr(",", port[strlen(sent)])))
 		return 0;

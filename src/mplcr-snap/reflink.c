@@ -115,7 +115,7 @@ static void leave_claims(const struct set *s)
 	struct err e;
 
 	for (size_t i = 0; i < s->n; i++) {
-		_cleanup_free_ char *path = set_final_path(s, &s->copies[i]);
+		_cleanup_free_ char *path = s->copies[i].names_backing ? set_final_path(s, &s->copies[i]) : NULL;
 
 		if (path && claim_make_of(path, "mplcr-snap", &e) < 0)
 			cli_note("%s", e.text);

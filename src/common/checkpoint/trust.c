@@ -37,7 +37,7 @@ static char *tree_of(const char *path)
 
 void trust_image(struct trust *t, const char *path, bool all)
 {
-	*t = (struct trust){ .all = all, .tree = tree_of(path), .top = path_real(path), .namer = path_real(path) };
+	*t = (struct trust){ .all = all, .tree = tree_of(path), .top = path_real(path), .namer = text_copy(path) };
 }
 
 void trust_checkpoint(struct trust *t, const char *dir, bool all)
@@ -87,6 +87,14 @@ static bool is_below_in_words(const struct trust *t, const char *path)
 	return is_below(t->tree, path) && !strstr(path, "/../");
 }
 
+/* Whether the image that names this one, or the first of its chain, was made on it. */
+static bool is_vouched_for(const struct trust *t, const char *real)
+{
+	_cleanup_free_ char *namer = t->namer ? path_real(t->namer) : NULL;
+
+	return (t->top && claim_vouches(real, t->top)) || (namer && claim_vouches(real, namer));
+}
+
 /* Whether what names this one, or an earlier one of the chain, was made on it, or on one of its tree. */
 static bool is_claimed(struct trust *t, const char *path)
 {
@@ -97,7 +105,7 @@ static bool is_claimed(struct trust *t, const char *path)
 	for (size_t i = 0; i < t->n_claimed; i++)
 		if (is_below(t->claimed[i], real))
 			return true;
-	if (!(t->top && claim_vouches(real, t->top)) && !(t->namer && claim_vouches(real, t->namer)))
+	if (!is_vouched_for(t, real))
 		return false;
 	tree = tree_of(real);
 	if (tree)
@@ -131,7 +139,7 @@ bool trust_allows_file(struct trust *t, const char *path, bool is_link)
 	if (!is_in_tree(t, path, is_link) && !is_claimed(t, path))
 		return false;
 	free(t->namer);
-	t->namer = path_real(path);
+	t->namer = text_copy(path);
 	return true;
 }
 

@@ -114,13 +114,13 @@ static int examine(const struct walk *w, struct chain_image *image, int dir, con
 {
 	struct stat st = { 0 };
 	int result = fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW), why = errno;
-	bool is_link = result == 0 && S_ISLNK(st.st_mode);
 
-	if (!may_open(w, image->path, is_link)) {
+	image->is_link = result == 0 && S_ISLNK(st.st_mode);
+	if (!may_open(w, image->path, image->is_link)) {
 		image->state = CHAIN_REFUSED;
 		return -1;
 	}
-	if (is_link) {
+	if (image->is_link) {
 		result = fstatat(dir, name, &st, 0);
 		why = errno;
 	}

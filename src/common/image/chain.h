@@ -47,6 +47,7 @@ struct chain_image {
 	uint64_t size, allocated; /* bytes: of the file, and of those stored */
 	int64_t mtime_ns;
 	unsigned mode;              /* st_mode */
+	bool is_link;               /* its path is a link to it */
 	char *data_name;            /* its external data file, as it is named, or NULL */
 	char *data_path;            /* its absolute path, or NULL where it is none on this host */
 	bool data_from_cwd;         /* it is relative to QEMU's working directory, as QEMU takes names in headers for */

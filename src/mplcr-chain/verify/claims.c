@@ -60,22 +60,38 @@ static bool is_among(const struct path_list *list, const char *path)
 	return false;
 }
 
+/* Where the claims with the image are, unless it was `seen`. */
+static void check_place_of(struct verify *v, const struct chain_image *image, struct path_list *seen)
+{
+	_cleanup_free_ char *real = path_real(image->path), *place = real ? claim_place(real) : NULL;
+
+	if (!place || is_among(seen, place))
+		return;
+	path_list_add(seen, place);
+	check_place(v, place);
+}
+
+static bool is_beside(const struct chain_image *a, const struct chain_image *b)
+{
+	size_t n = (size_t)(path_base(a->path) - a->path);
+
+	return !a->is_link && !b->is_link && strncmp(a->path, b->path, n) == 0 && path_base(b->path) == b->path + n;
+}
+
 /* The images of a chain are nearly always in few directories. */
 static void check_places(struct verify *v)
 {
+	const struct chain_image *last = NULL;
 	struct path_list seen = { 0 };
 
 	for (size_t i = 0; i < v->n_chains; i++) {
 		const struct chain *c = v->chains[i].chain;
 
 		for (size_t k = 0; k < c->n; k++) {
-			_cleanup_free_ char *real = c->images[k].state == CHAIN_OK ? path_real(c->images[k].path) : NULL;
-			_cleanup_free_ char *place = real ? claim_place(real) : NULL;
-
-			if (!place || is_among(&seen, place))
-				continue;
-			path_list_add(&seen, place);
-			check_place(v, place);
+			const struct chain_image *image = &c->images[k];
+			if (image->state == CHAIN_OK && !(last && is_beside(last, image)))
+				check_place_of(v, image, &seen);
+			last = image->state == CHAIN_OK ? image : NULL;
 		}
 	}
 	path_list_release(&seen);

@@ -151,7 +151,7 @@ static int rewrite(const struct set *s, const struct copy *c, struct err *e)
 
 int set_rewrite(struct set *s, struct err *e)
 {
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; s->options->chain && i < s->n; i++)
 		if (rewrite(s, &s->copies[i], e) < 0)
 			return err_prefix(e, "cannot write names into the copy of '%s'", s->copies[i].source);
 	return 0;

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "image/clone.h"
 #include "image/filesystem.h"
+#include "image/header/header.h"
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -123,6 +124,17 @@ static int create(struct set *s, struct copy *c, struct err *e)
 	return fd;
 }
 
+/* Asked of the source, which is in the page cache more often than a new copy is. */
+static bool names_backing(int source)
+{
+	struct image_header h;
+	struct err ignored;
+	bool named = image_header_read(source, &h, &ignored) < 0 || h.fault[0] || h.backing_name;
+
+	image_header_release(&h);
+	return named;
+}
+
 static int copy_one(struct copying *p, struct copy *c, struct err *e)
 {
 	_cleanup_close_ int from = c->fd >= 0 ? steal_fd(&c->fd) : set_open_source(c, e);
@@ -136,7 +148,10 @@ static int copy_one(struct copying *p, struct copy *c, struct err *e)
 	if (!p->s->dir_partial && p->s->marked && mark_put(to, p->s->mark) < 0)
 		p->s->marked = false;
 	p->before += (uint64_t)c->before.st_size;
-	return p->s->options->chain ? 0 : set_attributes(p->s, c, to, e); /* else names are still to be written into it */
+	if (p->s->options->chain)
+		return 0; /* names are still to be written into it */
+	c->names_backing = names_backing(from);
+	return set_attributes(p->s, c, to, e);
 }
 
 /* --- the set ---------------------------------------------------------------------------------------------------- */

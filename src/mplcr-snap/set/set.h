@@ -39,10 +39,10 @@ struct copy {
 	bool in_use;        /* somebody has the source open for writing */
 	bool shared;        /* the data is shared, not copied */
 	bool published;     /* it is at `path` now */
+	bool names_backing; /* it has a backing file, or its header says so */
 
 	/* --chain: what its header is to say */
 	const char *format; /* of the image itself, as QEMU calls it */
-	bool names_backing; /* it has a backing file, or its header says so */
 	size_t below;       /* index of the copy that is its backing file, or SET_NONE */
 	char *below_format; /* and the format of that */
 	size_t data;        /* index of the copy that is its external data file, or SET_NONE */
@@ -93,7 +93,7 @@ char *set_final_path(const struct set *s, const struct copy *c);
 int set_open_source(const struct copy *c, struct err *e);
 /* Adds the chain of the image at `path`, each image once. Returns 0 or -1. */
 int set_add_chain(struct set *s, const char *path, struct err *e);
-/* Writes the names of backing and data files into the headers of the copies. Returns 0 or -1. */
+/* With --chain writes the names of backing and data files into the headers of the copies. Returns 0 or -1. */
 int set_rewrite(struct set *s, struct err *e);
 
 /* Makes the copies, and checks that no source was changed meanwhile. Returns 0 or -1. */
