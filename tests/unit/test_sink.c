@@ -14,6 +14,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "image/clone.h"
 #include "state/sink.h"
 #include "stream_builder.h"
 #include "state/join.h"
@@ -407,6 +408,172 @@ static void test_full_disk(void)
 	umount(dir_name);
 }
 
+/* --- files that begin as clones ---------------------------------------------------------------------------------- */
+
+/* What a clone does, on any filesystem. */
+static int copy_all(int from, int to)
+{
+	return clone_copy(from, to, NULL, NULL);
+}
+
+static int cannot(int from, int to)
+{
+	(void)from;
+	(void)to;
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+/* The stream of the guest later: of pc.ram some pages changed, some zero, and some that it does not have at all. */
+static struct build make_later(uint8_t *ram)
+{
+	struct build b = { 0 };
+
+	build_head(&b, "pc-q35-10.0");
+	build_ram(&b, "pc.ram", RAM_BYTES, "vram", VRAM_BYTES);
+	build_part(&b, 2);
+	for (uint32_t n = 0; n < RAM_PAGES; n++) {
+		if (n >= 30 && n < 40) /* nothing of these: they are zero */
+			memset(ram + (uint64_t)n * BUILD_PAGE, 0, BUILD_PAGE);
+		else if (n >= 500 || (n >= 100 && n < 110)) /* as they were: seeds of make_stream */
+			n >= 500 ? put_page(&b, ram, n, n) : put_fill(&b, ram, n, 0);
+		else if (n % 7 == 0)
+			put_fill(&b, ram, n, 0);
+		else
+			put_page(&b, ram, n, n + (n % 5 == 0 ? 9000 : 1));
+	}
+	build_eos(&b);
+	build_part(&b, 3);
+	put_page(&b, ram, 7, 77); /* again: was zero */
+	put_fill(&b, ram, 8, 0);  /* again: had content */
+	build_eos(&b);
+	build_tail(&b);
+	return b;
+}
+
+/* Stores the later stream, begun with `from` (closed). Returns whether that was possible. */
+static bool store_later(int dirfd, int from, int (*clone)(int, int), struct sink_result *counted, const char *what)
+{
+	uint8_t *ram = calloc(1, RAM_BYTES);
+	struct build b = make_later(ram);
+	struct err e = { 0 };
+	struct sink *s = sink_pages_open(dirfd, both, 2, 0, &e);
+	bool begun = s && sink_pages_begin(s, "pc.ram", from, clone, &e) == 0;
+	const struct sink_result *r = NULL;
+	char hex[DIGEST_HEX];
+
+	if (!begun)
+		ok(e.sys != 0 && faccessat(dirfd, "ram/pc.ram", F_OK, 0) < 0, "%s: no clone: %s", what, e.text);
+	if (ftruncate(from, 1) < 0) /* nothing of it is looked at from here on */
+		abort();
+	close(from);
+	sink_pages_await(s, 10);
+	ok(run(s, &b, &e) == 0 && (r = sink_finish(s, &e)) != NULL, "%s: stored %s", what, e.text);
+	ok(same_content(dirfd, "ram/pc.ram", ram, RAM_BYTES), "%s: memory is what the stream has", what);
+	digest_bytes(ram, RAM_BYTES, hex);
+	ok(r && strcmp(r->files[1].xxh3, hex) == 0, "%s: so is its sum", what);
+	if (r)
+		*counted = *r;
+	sink_free(s);
+	build_free(&b);
+	free(ram);
+	return begun;
+}
+
+/* A file of that size and content without a name; pages of zeros are holes. */
+static int file_of(size_t size, const uint8_t *content)
+{
+	static const uint8_t zeros[BUILD_PAGE];
+	int fd = openat(AT_FDCWD, dir_name, O_TMPFILE | O_RDWR, 0600);
+
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+		abort();
+	for (size_t at = 0; content && at < size; at += BUILD_PAGE)
+		if (memcmp(content + at, zeros, BUILD_PAGE) != 0 &&
+		    pwrite(fd, content + at, BUILD_PAGE, (off_t)at) != BUILD_PAGE)
+			abort();
+	return fd;
+}
+
+/* How memory of the later stream differs from `ram`. */
+static struct sink_result count_pages(const uint8_t *ram)
+{
+	uint8_t *later = calloc(1, RAM_BYTES), *zeros = calloc(1, BUILD_PAGE);
+	struct build b = make_later(later);
+	struct sink_result r = { 0 };
+
+	for (uint64_t at = 0; at < RAM_BYTES; at += BUILD_PAGE) {
+		if (memcmp(later + at, ram + at, BUILD_PAGE) == 0)
+			r.pages_same++;
+		else if (memcmp(later + at, zeros, BUILD_PAGE) == 0)
+			r.pages_zeroed++;
+		else
+			r.pages_changed++;
+	}
+	build_free(&b);
+	free(later);
+	free(zeros);
+	return r;
+}
+
+static void test_begun(void)
+{
+	uint8_t *ram = calloc(1, RAM_BYTES), *vram = calloc(1, VRAM_BYTES);
+	struct build b = make_stream(ram, vram);
+	struct sink_result r = { 0 }, want;
+	int dirfd;
+
+	build_free(&b);
+	dirfd = fresh_dir();
+	ok(store_later(dirfd, file_of(RAM_BYTES, ram), copy_all, &r, "a parent") && r.begun, "it begins with it");
+	want = count_pages(ram);
+	ok(r.pages_same == want.pages_same && r.pages_changed == want.pages_changed &&
+	   r.pages_zeroed == want.pages_zeroed && want.pages_same > 100 && want.pages_zeroed > 20,
+	   "%d pages are the same, %d changed, %d zeroed", (int)r.pages_same, (int)r.pages_changed, (int)r.pages_zeroed);
+	close(dirfd);
+	memset(ram, 0xa5, RAM_BYTES);
+	dirfd = fresh_dir();
+	ok(store_later(dirfd, file_of(RAM_BYTES, ram), copy_all, &r, "a parent of lies") && r.begun &&
+	   r.pages_same == 0, "nothing of it is left");
+	close(dirfd);
+	dirfd = fresh_dir();
+	ok(store_later(dirfd, file_of(RAM_BYTES, NULL), copy_all, &r, "an empty parent") && r.begun, "it begins empty");
+	close(dirfd);
+	dirfd = fresh_dir();
+	ok(store_later(dirfd, file_of(RAM_BYTES - BUILD_PAGE, ram), copy_all, &r, "a shorter one") && !r.begun,
+	   "the file begins anew");
+	close(dirfd);
+	dirfd = fresh_dir();
+	ok(store_later(dirfd, file_of(RAM_BYTES + 7, NULL), copy_all, &r, "a longer one") && !r.begun, "the same");
+	close(dirfd);
+	dirfd = fresh_dir();
+	ok(!store_later(dirfd, file_of(RAM_BYTES, ram), cannot, &r, "no reflinks") && !r.begun, "it is saved whole");
+	close(dirfd);
+	free(ram);
+	free(vram);
+}
+
+/* A block that only the parent had. */
+static void test_begun_unused(void)
+{
+	int dirfd = fresh_dir(), from = file_of(VRAM_BYTES, NULL);
+	struct build b = { 0 };
+	struct err e = { 0 };
+	struct sink *s = sink_pages_open(dirfd, both, 2, 0, &e);
+
+	build_head(&b, "pc");
+	build_ram(&b, "pc.ram", RAM_BYTES, NULL, 0);
+	build_part(&b, 3);
+	build_eos(&b);
+	build_tail(&b);
+	ok(sink_pages_begin(s, "vram", from, copy_all, &e) == 0 && run(s, &b, &e) == 0 &&
+	   faccessat(dirfd, "ram/vram", F_OK, 0) < 0, "a block that no stream declares has no file");
+	sink_free(s);
+	build_free(&b);
+	close(from);
+	close(dirfd);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -421,6 +588,8 @@ int main(void)
 	test_refusals();
 	test_file_limit();
 	test_full_disk();
+	test_begun();
+	test_begun_unused();
 	if (dir_name[0])
 		dir_remove(dir_name);
 	return done();

@@ -36,19 +36,22 @@ void sink_allow_interrupt(struct sink *s, int interrupt)
 	s->interrupt = interrupt;
 }
 
-int sink_create(struct sink *s, const char *name, const char *block, struct err *e)
+int sink_add(struct sink *s, int fd, const char *name, const char *block)
 {
-	struct sink_out *out;
+	struct sink_out *out = array_add(s->outs, s->n_outs);
 
-	s->outs = array_with_room(s->outs, s->n_outs, sizeof(*s->outs)); /* counted once the file is there */
-	out = &s->outs[s->n_outs];
+	out->fd = fd;
 	snprintf(out->file.name, sizeof(out->file.name), "%s", name);
 	snprintf(out->file.block, sizeof(out->file.block), "%s", block);
+	return (int)s->n_outs - 1;
+}
+
+int sink_create(struct sink *s, const char *name, const char *block, struct err *e)
+{
 	/* Readable too: the checksum is computed from the written file. */
-	out->fd = openat(s->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (out->fd < 0)
-		return err_sys(e, errno, "cannot create '%s'", name);
-	return (int)s->n_outs++;
+	int fd = openat(s->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 ? err_sys(e, errno, "cannot create '%s'", name) : sink_add(s, fd, name, block);
 }
 
 int sink_write_failed(const struct sink_out *out, struct err *e)

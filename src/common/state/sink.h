@@ -3,10 +3,10 @@
  * Stores a migration stream in the files of a new checkpoint directory. A sink knows about files and nothing about QMP.
  *
  *   pages   each guest RAM block in a sparse file ram/BLOCK, page n at n × 4096, zero pages as holes; everything else
- *           as one valid stream without those pages in devices.vmstate
+ *           as one valid stream without those pages in devices.vmstate; a file may begin as a clone of an earlier one
  *   stream  QEMU's stream as one file, state.vmstate, or compressed state.vmstate.zst
  *
- * Calls in order: sink_pages_open or sink_stream_open; sink_run once (usually in a thread of its own: it reads until
+ * Calls in order: sink_pages_open or sink_stream_open; sink_pages_begin for some; sink_run once (usually in a thread of its own: it reads until
  * the stream ends); sink_finish once, if sink_run returned 0; sink_free always. A sink removes nothing: the caller
  * publishes or deletes the directory.
  */
@@ -46,6 +46,8 @@ struct sink_result {
 	uint64_t pages;        /* pages with content; each repeat counts */
 	uint64_t zero_pages;   /* pages of one fill byte */
 	bool described;        /* the stream ended with QEMU's description of it */
+	bool begun;            /* files began as clones (sink_pages_begin); of these: */
+	uint64_t pages_same, pages_changed, pages_zeroed;
 };
 
 /*
@@ -57,6 +59,18 @@ struct sink_result {
  * Returns the sink or NULL.
  */
 struct sink *sink_pages_open(int dirfd, const char *const *ram, size_t n_ram, uint64_t limit, struct err *e);
+
+/*
+ * Call this before sink_run for a sink of layout pages: the file of RAM block `block` begins with what `clone` puts there
+ * from the file `from` (clone_fd of image/clone.h; 0, or -1 with errno), and only the pages that differ are written. A block
+ * that has another length in the stream is written as a whole. The content of `from` may be anything: the file will have
+ * the pages of the stream. Returns 0, or -1 with e->sys; the block is written as a whole then, too.
+ */
+int sink_pages_begin(struct sink *s, const char *block, int from, int (*clone)(int from, int to), struct err *e)
+	__attribute__((warn_unused_result));
+
+/* Waits at most `ms` milliseconds until what these files begin with is in the page cache, where it will be compared. */
+void sink_pages_await(struct sink *s, int ms);
 
 /*
  * Opens a sink for layout stream. `zstd_level` 0 keeps the stream as it is, 1…19 compresses. It parses the stream on

@@ -45,6 +45,9 @@ void sink_init(struct sink *s, const struct sink_kind *kind, int dirfd, uint64_t
  */
 int sink_create(struct sink *s, const char *name, const char *block, struct err *e);
 
+/* Adds the file `fd` of that name, which is there already, in the same way; takes it over. Returns its index. */
+int sink_add(struct sink *s, int fd, const char *name, const char *block);
+
 /* Writes all bytes at the end of the file. Returns 0 or -1. */
 int sink_append(struct sink_out *out, const void *data, size_t len, struct err *e) __attribute__((warn_unused_result));
 

@@ -5,66 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "state/sink_impl.h"
-#include "state/names.h"
+#include "state/sink_pages_impl.h"
 
-enum {
-	RUN_PAGES = 256,         /* pages of one pwritev: as many as a block of the stream can hold */
-	DEVICES_BUFFER = 64 << 10,
-	WRITTEN_BYTES = 4 << 20, /* all maps of written groups together */
-};
-
-/*
- * The file of one block. `written` has a bit for each group of 2^group_bits pages, set once a page of the group is
- * written; outside of such groups, zero pages are holes already. A group is a single page for up to 128 GiB of memory
- * in all. Beyond that groups grow, so that the maps do not, at the price of a needless hole punched now and then.
- */
-struct ram_file {
-	size_t out; /* index in base.outs */
-	uint64_t *written;
-};
-
-struct sink_pages {
-	struct sink base;
-	char **ram; /* names of the blocks that get files */
-	size_t n_ram;
-	struct ram_file *files; /* indexed by the block's number in the stream; blocks not taken have unused entries */
-	size_t n_files;
-	unsigned group_bits;
-
-	/* Content not yet written: consecutive pages of one file, anywhere in memory. */
-	struct ram_file *run_file;
-	uint64_t run_start, run_end;
-	struct iovec run[RUN_PAGES];
-	size_t n_run;
-
-	/* A hole not yet punched. */
-	struct ram_file *hole_file;
-	uint64_t hole_start, hole_end;
-
-	uint8_t fills[256][STREAM_PAGE]; /* pages of one byte value that `run` points to */
-
-	uint8_t devices[DEVICES_BUFFER]; /* not yet written to devices.vmstate, which is outs[0] */
-	size_t n_devices;
-};
-
-static int flush_run(struct sink_pages *s, struct err *e)
+/* Writes pages that follow each other. */
+static int write_pages(const struct sink_out *out, struct iovec *iov, size_t n, uint64_t at, struct err *e)
 {
-	struct iovec *iov = s->run;
-	size_t n = s->n_run;
-	uint64_t at = s->run_start;
-	const struct sink_out *out;
-
-	s->n_run = 0;
-	if (!n)
-		return 0;
-	out = &s->base.outs[s->run_file->out];
 	while (n) {
 		ssize_t done = pwritev(out->fd, iov, (int)n, (off_t)at);
 
@@ -81,6 +31,37 @@ static int flush_run(struct sink_pages *s, struct err *e)
 		}
 	}
 	return 0;
+}
+
+/* Of these pages, writes those that have to be. */
+static int write_changed(struct ram_file *f, const struct sink_out *out, struct iovec *iov, size_t n, uint64_t at,
+			 struct err *e)
+{
+	bool write[DELTA_RUN];
+	size_t next;
+
+	if (delta_compare(f->delta, iov, n, at, write) < 0)
+		return err_sys(e, errno, "cannot read '%s'", out->file.name);
+	for (size_t i = 0; i < n; i = next) {
+		for (next = i + 1; next < n && write[next] == write[i];)
+			next++;
+		if (write[i] && write_pages(out, iov + i, next - i, at + i * STREAM_PAGE, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int flush_run(struct sink_pages *s, struct err *e)
+{
+	size_t n = s->n_run;
+	const struct sink_out *out;
+
+	s->n_run = 0;
+	if (!n)
+		return 0;
+	out = &s->base.outs[s->run_file->out];
+	return s->run_file->delta ? write_changed(s->run_file, out, s->run, n, s->run_start, e)
+				  : write_pages(out, s->run, n, s->run_start, e);
 }
 
 static int write_zeros(const struct sink_out *out, uint64_t at, uint64_t end, struct err *e)
@@ -123,10 +104,33 @@ static uint64_t group_of(const struct sink_pages *s, uint64_t offset)
 	return offset / STREAM_PAGE >> s->group_bits;
 }
 
-static int add_content(struct sink_pages *s, struct ram_file *f, uint64_t offset, const uint8_t *data, struct err *e)
+/* There is content for the page. */
+static void note_content(const struct sink_pages *s, struct ram_file *f, uint64_t offset)
 {
 	uint64_t group = group_of(s, offset);
 
+	if (f->delta)
+		delta_content(f->delta, offset);
+	else
+		f->written[group / 64] |= 1ull << group % 64;
+}
+
+/* There are zeros for the page. Returns whether the file may have anything else. */
+static bool note_zeros(const struct sink_pages *s, struct ram_file *f, uint64_t offset)
+{
+	uint64_t group = group_of(s, offset), bit = 1ull << group % 64;
+
+	if (f->delta)
+		return delta_zeros(f->delta, offset);
+	if (!(f->written[group / 64] & bit))
+		return false;
+	if (!s->group_bits)
+		f->written[group / 64] &= ~bit;
+	return true;
+}
+
+static int add_content(struct sink_pages *s, struct ram_file *f, uint64_t offset, const uint8_t *data, struct err *e)
+{
 	if (s->hole_file == f && offset >= s->hole_start && offset < s->hole_end && flush_hole(s, e) < 0)
 		return -1;
 	if (s->n_run && (s->n_run == RUN_PAGES || s->run_file != f || s->run_end != offset) && flush_run(s, e) < 0)
@@ -137,18 +141,16 @@ static int add_content(struct sink_pages *s, struct ram_file *f, uint64_t offset
 	}
 	s->run[s->n_run++] = (struct iovec){ (void *)(uintptr_t)data, STREAM_PAGE };
 	s->run_end = offset + STREAM_PAGE;
-	f->written[group / 64] |= 1ull << group % 64;
+	note_content(s, f, offset);
 	return 0;
 }
 
-static int add_zeros(struct sink_pages *s, struct ram_file *f, uint64_t offset, struct err *e)
+int sink_page_zero(struct sink_pages *s, struct ram_file *f, uint64_t offset, struct err *e)
 {
-	uint64_t group = group_of(s, offset), bit = 1ull << group % 64;
-
-	if (!(f->written[group / 64] & bit))
-		return 0;
 	if (s->n_run && s->run_file == f && offset >= s->run_start && offset < s->run_end && flush_run(s, e) < 0)
 		return -1;
+	if (!note_zeros(s, f, offset))
+		return 0;
 	if (s->hole_file && (s->hole_file != f || s->hole_end != offset) && flush_hole(s, e) < 0)
 		return -1;
 	if (!s->hole_file) {
@@ -156,8 +158,6 @@ static int add_zeros(struct sink_pages *s, struct ram_file *f, uint64_t offset, 
 		s->hole_start = offset;
 	}
 	s->hole_end = offset + STREAM_PAGE;
-	if (!s->group_bits)
-		f->written[group / 64] &= ~bit;
 	return 0;
 }
 
@@ -173,7 +173,7 @@ static int on_fill(void *ctx, size_t block, uint64_t offset, uint8_t byte, struc
 	struct sink_pages *s = ctx;
 
 	if (!byte)
-		return add_zeros(s, &s->files[block], offset, e);
+		return sink_page_zero(s, &s->files[block], offset, e);
 	memset(s->fills[byte], byte, STREAM_PAGE);
 	return add_content(s, &s->files[block], offset, s->fills[byte], e);
 }
@@ -209,20 +209,38 @@ static bool is_file_name(const char *name)
 	return true;
 }
 
+int sink_ram_name(const char *block, char name[RAM_NAME], struct err *e)
+{
+	if (!is_file_name(block))
+		return err_set(e, "RAM block '%s' of the stream cannot be stored: its name is not a valid file name",
+			       block);
+	snprintf(name, RAM_NAME, STATE_RAM_DIR "/%s", block);
+	return 0;
+}
+
+int sink_ram_dir(struct sink_pages *s, struct err *e)
+{
+	if (!s->made_dir && mkdirat(s->base.dirfd, STATE_RAM_DIR, 0700) < 0)
+		return err_sys(e, errno, "cannot create '" STATE_RAM_DIR "'");
+	s->made_dir = true;
+	return 0;
+}
+
 static int create_ram_file(struct sink_pages *s, const struct stream_block *block, struct ram_file *f, struct err *e)
 {
+	struct begun *begun = begun_of(s, block->name);
 	uint64_t groups = group_of(s, block->length) + 1;
-	char name[sizeof(STATE_RAM_DIR "/") + sizeof(block->name)];
+	char name[RAM_NAME];
 	int out;
 
-	if (!is_file_name(block->name))
-		return err_set(e, "RAM block '%s' of the stream cannot be stored: its name is not a valid file name",
-			       block->name);
-	snprintf(name, sizeof(name), STATE_RAM_DIR "/%s", block->name);
-	out = sink_create(&s->base, name, block->name, e);
+	if (sink_ram_name(block->name, name, e) < 0)
+		return -1;
+	out = begun ? begun_take(s, begun, block->length, name, f, e) : sink_create(&s->base, name, block->name, e);
 	if (out < 0)
 		return -1;
 	f->out = (size_t)out;
+	if (f->delta)
+		return 0;
 	/* the size comes from the stream, which may be hostile: do not end the process over it */
 	f->written = calloc(groups / 64 + 1, sizeof(*f->written));
 	if (!f->written)
@@ -260,13 +278,14 @@ static int on_blocks(void *ctx, struct stream_block *blocks, size_t n, struct er
 	struct sink_pages *s = ctx;
 
 	take_blocks(s, blocks, n);
-	if (s->n_ram && mkdirat(s->base.dirfd, STATE_RAM_DIR, 0700) < 0)
-		return err_sys(e, errno, "cannot create 'ram'");
+	if (s->n_ram && sink_ram_dir(s, e) < 0)
+		return -1;
 	s->files = memory_of(n, sizeof(*s->files));
 	s->n_files = n;
 	for (size_t i = 0; i < n; i++)
 		if (blocks[i].take && create_ram_file(s, &blocks[i], &s->files[i], e) < 0)
 			return -1;
+	begun_drop(s);
 	return 0;
 }
 
@@ -282,7 +301,9 @@ static int complete(struct sink *base, struct err *e)
 {
 	struct sink_pages *s = (struct sink_pages *)base;
 
-	return flush_run(s, e) < 0 || flush_hole(s, e) < 0 || flush_devices(s, e) < 0 ? -1 : 0;
+	if (flush_run(s, e) < 0 || begun_complete(s, e) < 0)
+		return -1;
+	return flush_hole(s, e) < 0 || flush_devices(s, e) < 0 ? -1 : 0;
 }
 
 static void release(struct sink *base)
@@ -292,8 +313,11 @@ static void release(struct sink *base)
 	for (size_t i = 0; i < s->n_ram; i++)
 		free(s->ram[i]);
 	free(s->ram);
-	for (size_t i = 0; i < s->n_files; i++)
+	for (size_t i = 0; i < s->n_files; i++) {
 		free(s->files[i].written);
+		delta_free(s->files[i].delta);
+	}
+	begun_release(s);
 	free(s->files);
 	free(s);
 }
