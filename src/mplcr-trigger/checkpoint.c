@@ -272,6 +272,8 @@ static int survey_and_plan(struct run *r, struct err *e)
 	if (choose_engine(&r->choice, &r->engines, r->options, &r->survey, r->q, e) < 0 ||
 	    plan_make(&r->plan, r->options, &r->survey, &r->choice, e) < 0)
 		return -1;
+	trace_note(r->trace, "%s the checkpoint before, in %.2f ms", r->plan.before ? "found" : "did not find",
+		   r->plan.parent_ms);
 	if (!r->survey.process.known)
 		cli_warn("QEMU's command line cannot be read: mplcr-restore will need it after '--'");
 	phase_done(r, "survey");
@@ -285,6 +287,7 @@ static int open_transport(struct run *r, struct err *e)
 		.pipe = r->pipe,
 		.keep = engine_is_unbreakable(r->choice.engine, &r->survey),
 		.dirfd = r->dirfd,
+		.parent = plan_parent(&r->plan, r->options),
 		.options = r->options,
 		.survey = &r->survey,
 		.changes = r->changes,

@@ -28,6 +28,25 @@ static int read_backends(struct survey *s, struct qmp *q, struct err *e)
 	return 0;
 }
 
+/* The file of a memory-backend-file (qapi/qom.json, MemoryBackendFileProperties); others have no such property. */
+static int read_file(struct survey *s, struct qmp *q, struct err *e)
+{
+	for (size_t i = 0; i < s->n_ram && !s->memory_file; i++) {
+		_cleanup_free_ char *path = text_of("/objects/%s", s->ram[i]);
+		_cleanup_json_ json_t *file = NULL;
+		struct err refused;
+
+		if (qmp_run(q, "qom-get", json_of("{s:s, s:s}", "path", path, "property", "mem-path"), &file, &refused) < 0 &&
+		    !qmp_alive(q)) {
+			*e = refused;
+			return -1;
+		}
+		if (json_string_value(file))
+			s->memory_file = text_copy(json_string_value(file));
+	}
+	return 0;
+}
+
 static int read_summary(struct survey *s, struct qmp *q, struct err *e)
 {
 	_cleanup_json_ json_t *memory = NULL;
@@ -72,7 +91,7 @@ static int read_tree(struct survey *s, struct qmp *q, struct err *e)
 
 int survey_memory(struct survey *s, struct qmp *q, struct err *e)
 {
-	if (read_backends(s, q, e) < 0)
+	if (read_backends(s, q, e) < 0 || read_file(s, q, e) < 0)
 		return -1;
 	return s->version >= QEMU_MEMORY_SUMMARY ? read_summary(s, q, e) : read_tree(s, q, e);
 }

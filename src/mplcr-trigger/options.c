@@ -185,6 +185,10 @@ const struct cli_option trigger_options[] = {
 	  TO_CALL(set_layout, .word = layout_word) },
 	{ "compress", 0, "METHOD", "zstd or zstd:LEVEL (1 to 19), for layout stream",
 	  TO_CALL(set_compress, .words = methods) },
+	{ "parent", 0, "CKPT",
+	  "write of the memory only what changed since this checkpoint\n(default: since the VM's last one, where that can be)",
+	  TO_DIRECTORY(struct options, parent) },
+	{ "no-parent", 0, NULL, "save the memory whole", TO_FLAG(struct options, no_parent) },
 	{ "disks", 0, "MODE",
 	  "overlay (default), reflink or subvolume (clones in\nNAME.ckpt/disks, the chain does not grow), auto (reflink if\n"
 	  "possible, else overlay) or none (no disk is frozen)",
@@ -291,6 +295,17 @@ static int check_layout(struct options *o, struct err *e)
 	return 0;
 }
 
+static int check_parent(const struct options *o, struct err *e)
+{
+	if (!o->parent)
+		return 0;
+	if (o->no_parent)
+		return err_usage(e, "--parent does not go with --no-parent");
+	if (o->uri)
+		return err_usage(e, "--parent does not go with --uri: the state is not stored here");
+	return o->layout->can_begin ? 0 : err_usage(e, "--parent goes with --layout pages");
+}
+
 static int check_disks(const struct options *o, struct err *e)
 {
 	if (o->disks && !o->disks->freezes && o->devices.n > 0)
@@ -311,7 +326,7 @@ int options_check(struct options *o, int n_operands, char **operands, struct err
 		return err_hint(e,
 				"mplcr-trigger --socket PATH, the socket of QEMU's -qmp unix:PATH,server=on,wait=off");
 	}
-	if (check_layout(o, e) < 0 || check_disks(o, e) < 0)
+	if (check_layout(o, e) < 0 || check_parent(o, e) < 0 || check_disks(o, e) < 0)
 		return -1;
 	if (o->at_freeze && !o->at_freeze[0])
 		return err_usage(e, "--at-freeze: the command is empty");

@@ -24,6 +24,8 @@ struct options {
 	const struct engine *engine;       /* NULL: auto */
 	const struct layout *layout;       /* where the state goes */
 	int zstd_level;                    /* 0: not compressed */
+	const char *parent;                /* checkpoint whose memory it is to begin with; NULL: one that is found */
+	bool no_parent;                    /* with none */
 	const struct freeze_method *disks; /* NULL: auto */
 	struct disk_choices devices;       /* --device */
 	struct path_list leave_out; /* --leave-out: writable disks not to freeze */

@@ -192,6 +192,11 @@ bool plan_includes(const struct plan *p, const struct disk *d)
 	return false;
 }
 
+const struct manifest *plan_parent(const struct plan *p, const struct options *o)
+{
+	return p->before && o->layout->can_begin && !o->no_parent && p->before->layout->can_begin ? p->before : NULL;
+}
+
 bool plan_needs_pause(const struct plan *p, const struct options *o)
 {
 	return o->at_freeze || p->includes.n > 0 || p->method->needs_pause;
@@ -240,7 +245,7 @@ void plan_release(struct plan *p)
 	free(p->dir);
 	free(p->final);
 	free(p->partial);
-	free(p->parent);
+	manifest_free(p->before);
 	free(p->maker);
 }
 
@@ -271,10 +276,13 @@ static json_t *included_to_json(const struct plan *p)
 	return included;
 }
 
-json_t *plan_to_json(const struct plan *p, const struct survey *s, const struct choice *c)
+json_t *plan_to_json(const struct plan *p, const struct options *o, const struct survey *s, const struct choice *c)
 {
-	return json_of("{s:s, s:b, s:s, s:o, s:s, s:s, s:s, s:f, s:I, s:I, s:o, s:o}", "schema", "mplcr.trigger.plan/1",
-		       "dry_run", 1, "name", p->name, "checkpoint", json_string_of(p->final), "engine", c->engine->name,
+	const struct manifest *parent = plan_parent(p, o);
+
+	return json_of("{s:s, s:b, s:s, s:o, s:o*, s:s, s:s, s:s, s:f, s:I, s:I, s:o, s:o}", "schema", "mplcr.trigger.plan/1",
+		       "dry_run", 1, "name", p->name, "checkpoint", json_string_of(p->final), "parent",
+		       parent ? json_string_of(parent->checkpoint) : NULL, "engine", c->engine->name,
 		       "memory_as_of", c->engine->memory_as_of, "why", c->why, "predicted_pause_ms",
 		       choice_predicted_ms(c), "memory_bytes", (json_int_t)s->memory, "space_bytes",
 		       (json_int_t)p->space, "disks", disks_to_json(p), "included", included_to_json(p));

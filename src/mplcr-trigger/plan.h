@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "checkpoint/manifest.h"
 #include "choose.h"
 #include "freeze/clones.h"
 #include "options.h"
@@ -29,7 +30,8 @@ struct plan {
 	char *dir;     /* absolute, holds the checkpoint directory */
 	char *final;   /* dir/NAME.ckpt */
 	char *partial; /* dir/NAME.ckpt.partial */
-	char *parent;  /* name of the checkpoint before, or NULL */
+	struct manifest *before; /* the checkpoint before, or NULL */
+	double parent_ms;        /* how long it took to find it */
 	char *maker;   /* name of the one that made the overlays that the VM writes to now, or NULL */
 	const struct freeze_method *method;
 	struct disk_plan *disks; /* one per disk of the survey */
@@ -61,12 +63,14 @@ char *plan_frozen(const struct plan *p, const struct disk_plan *dp);
 const char *plan_active(const struct disk_plan *dp);
 /* Whether the disk's image is one of the files that are included. */
 bool plan_includes(const struct plan *p, const struct disk *d);
+/* The checkpoint whose memory the new one may begin with, or NULL. */
+const struct manifest *plan_parent(const struct plan *p, const struct options *o);
 /* Whether there is anything to do in the pause but to put overlays on. */
 bool plan_needs_pause(const struct plan *p, const struct options *o);
 /* That the disk cannot be frozen, and `why`. Always returns -1. */
 int plan_refuse(const struct disk *d, const char *why, struct err *e);
 
 /* The plan for --dry-run: one JSON object, the caller's. */
-json_t *plan_to_json(const struct plan *p, const struct survey *s, const struct choice *c);
+json_t *plan_to_json(const struct plan *p, const struct options *o, const struct survey *s, const struct choice *c);
 
 #endif

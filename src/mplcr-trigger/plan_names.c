@@ -2,9 +2,10 @@
 /* What the checkpoint, its overlays and their nodes are called, and which checkpoint it follows. */
 #include "plan.h"
 #include "freeze/freeze.h"
+#include "parent.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -19,76 +21,37 @@
 
 /* --- the checkpoint before -------------------------------------------------------------------------------------- */
 
-static struct manifest *load_quietly(const char *ckpt)
+/* The one that the user names, or the one that is found. Returns 0 or -1. */
+static int find_parent(struct plan *p, const struct options *o, const struct survey *s, struct err *e)
 {
-	struct err ignored;
+	int64_t began = clock_ns();
 
-	return access(ckpt, F_OK) == 0 ? manifest_load(ckpt, &ignored) : NULL;
+	manifest_free(p->before);
+	p->before = o->parent ? manifest_load(o->parent, e) : parent_find(p, s);
+	p->parent_ms = clock_ms_between(began, clock_ns());
+	if (!o->parent)
+		return 0;
+	if (!p->before)
+		return err_prefix(e, "--parent");
+	if (p->before->layout->can_begin)
+		return 0;
+	err_set(e, "--parent: checkpoint '%s' has layout '%s': memory cannot begin with it", o->parent,
+		p->before->layout->name);
+	return err_hint(e, "choose one of layout pages, or leave out --parent");
 }
 
-static bool went_on_with(const struct manifest *m, const char *path)
+/* The name of the one that made the overlays that the VM writes to now; malloc'd, or NULL. */
+static char *find_maker(const struct plan *p)
 {
-	for (size_t i = 0; i < m->n_disks; i++)
-		if (m->disks[i].active && strcmp(m->disks[i].active, path) == 0)
-			return true;
-	return false;
-}
-
-static bool is_before(const struct manifest *m, const struct plan *p)
-{
-	for (size_t i = 0; i < p->n_disks; i++)
-		if (p->disks[i].freeze && went_on_with(m, p->disks[i].disk->chain[0].path))
-			return true;
-	return false;
-}
-
-/* The newest checkpoint beside this one after which the VM went on with an image that is frozen now: its name. */
-static char *parent_of(const struct plan *p)
-{
-	DIR *dir = opendir(p->dir);
-	struct manifest *newest = NULL;
-	struct dirent *entry;
+	struct manifest *m = NULL;
 	char *name;
 
-	while (dir && (entry = readdir(dir)) != NULL) {
-		_cleanup_free_ char *ckpt = path_join(p->dir, entry->d_name);
-		struct manifest *m = checkpoint_is_named(ckpt) ? load_quietly(ckpt) : NULL;
-
-		/* times of that form sort as texts */
-		if (m && m->created && is_before(m, p) && (!newest || strcmp(m->created, newest->created) > 0)) {
-			manifest_free(newest);
-			newest = m;
-		} else {
-			manifest_free(m);
-		}
-	}
-	if (dir)
-		closedir(dir);
-	name = newest ? text_copy(newest->name) : NULL;
-	manifest_free(newest);
+	for (size_t i = 0; i < p->n_disks && !m; i++)
+		if (p->disks[i].freeze)
+			m = parent_maker(p->dir, p->disks[i].disk->chain[0].path);
+	name = m ? text_copy(m->name) : NULL;
+	manifest_free(m);
 	return name;
-}
-
-/*
- * The checkpoint whose overlay `path` is, by its name, STEM_NAME.ovl: malloc'd NAME, or NULL. A name may have '_' in
- * it, so each is tried until DIR/NAME.ckpt lists the image as what the VM went on with.
- */
-static char *maker_of(const char *dir, const char *path)
-{
-	_cleanup_free_ char *stem = overlay_name_stem(path);
-
-	if (!overlay_name_is(path))
-		return NULL;
-	for (const char *at = strchr(stem, '_'); at; at = strchr(at + 1, '_')) {
-		_cleanup_free_ char *ckpt = checkpoint_path(dir, at + 1);
-		struct manifest *m = load_quietly(ckpt);
-		bool found = m && went_on_with(m, path);
-
-		manifest_free(m);
-		if (found)
-			return text_copy(at + 1);
-	}
-	return NULL;
 }
 
 /* --- overlays --------------------------------------------------------------------------------------------------- */
@@ -193,11 +156,10 @@ static void name_nodes(struct plan *p, const struct survey *s)
 
 int plan_names(struct plan *p, const struct options *o, const struct survey *s, struct err *e)
 {
-	free(p->parent);
-	p->parent = parent_of(p);
-	for (size_t i = 0; i < p->n_disks && !p->maker; i++)
-		if (p->disks[i].freeze)
-			p->maker = maker_of(p->dir, p->disks[i].disk->chain[0].path);
+	if (find_parent(p, o, s, e) < 0)
+		return -1;
+	free(p->maker);
+	p->maker = find_maker(p);
 	if (choose_name(p, o, e) < 0)
 		return -1;
 	if (!p->method->makes_overlays)

@@ -116,6 +116,14 @@ static int record_disks(struct manifest *m, const struct plan *p, struct err *e)
 	return 0;
 }
 
+static void record_state(struct manifest *m, const struct plan *p, const struct sink_result *r)
+{
+	manifest_set_state(m, r);
+	if (r->begun)
+		m->incremental = (struct manifest_incremental){ text_copy(p->before->checkpoint), r->pages_same,
+								r->pages_changed, r->pages_zeroed };
+}
+
 struct manifest *record_build(const struct options *o, const struct survey *s, const struct choice *ch,
 			      const struct plan *p, const struct outcome *out, int dirfd, struct err *e)
 {
@@ -125,7 +133,7 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 	m->name = text_copy(p->name);
 	m->checkpoint = text_copy(p->final);
 	m->created = text_copy(clock_utc(now));
-	m->parent = text_copy(p->parent);
+	m->parent = p->before ? text_copy(p->before->name) : NULL;
 	m->engine = text_copy(ch->engine->name);
 	m->layout = o->layout;
 	m->run_state = text_copy(s->run_state);
@@ -139,7 +147,7 @@ struct manifest *record_build(const struct options *o, const struct survey *s, c
 	m->receiver = text_copy(o->uri);
 	m->state_bytes = out->sent_bytes;
 	if (out->result)
-		manifest_set_state(m, out->result);
+		record_state(m, p, out->result);
 	else
 		m->files = memory_of(1, sizeof(*m->files));
 	if (record_disks(m, p, e) < 0 || include_record(m, p, dirfd, e) < 0) {

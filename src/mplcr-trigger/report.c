@@ -3,22 +3,39 @@
 #include "report.h"
 #include "freeze/freeze.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/escape.h"
 #include "base/json.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "base/number.h"
 #include "qemu/secrets.h"
 
-static void note_checkpoint(const struct plan *p, const struct outcome *out, const struct manifest *m)
+/* How its memory differs from the parent's. */
+static void note_memory(const struct options *o, const struct manifest *m)
+{
+	const struct manifest_incremental *i = &m->incremental;
+
+	if (i->parent)
+		cli_note("%s: memory since '%s': %" PRIu64 " pages changed, %" PRIu64 " became zero, %" PRIu64
+			 " are the same",
+			 m->name, path_base(i->parent), i->changed, i->zeroed, i->same);
+	else if (o->parent)
+		cli_warn("the memory was saved whole: no RAM block has the size that it has in '%s'", o->parent);
+}
+
+static void note_checkpoint(const struct options *o, const struct plan *p, const struct outcome *out,
+			    const struct manifest *m)
 {
 	char bytes[16];
 
 	cli_note("%s: pause %.1f ms, total %.0f ms, %s, engine %s", m->name, m->pause_ms, m->total_ms,
 		 number_bytes(out->sent_bytes, bytes), m->engine);
+	note_memory(o, m);
 	if (m->receiver)
 		cli_note("%s: the state is in the QEMU that waited at '%s'", m->name, m->receiver);
 	for (size_t i = 0; i < p->n_disks; i++) {
@@ -67,7 +84,7 @@ static int print_checkpoint(const struct options *o, const struct manifest *m, s
 int report_checkpoint(const struct options *o, const struct plan *p, const struct outcome *out,
 		      const struct manifest *m, struct err *e)
 {
-	note_checkpoint(p, out, m);
+	note_checkpoint(o, p, out, m);
 	if (print_checkpoint(o, m, e) == 0 && cli_flush(e) == 0)
 		return 0;
 	err_prefix(e, "the checkpoint '%s' is complete", m->checkpoint);
@@ -96,9 +113,13 @@ static void print_disk(const struct plan *p, const struct disk_plan *dp)
 		print_line("%s %s %s/%s", p->method->name, dp->disk->device, p->final, dp->clone);
 }
 
-static void print_plan(const struct choice *ch, const struct plan *p)
+static void print_plan(const struct options *o, const struct choice *ch, const struct plan *p)
 {
+	const struct manifest *parent = plan_parent(p, o);
+
 	print_line("checkpoint %s", p->final);
+	if (parent)
+		print_line("parent %s", parent->checkpoint);
 	print_line("engine %s", ch->engine->name);
 	print_line("predicted_pause_ms %.0f", choice_predicted_ms(ch));
 	for (size_t i = 0; i < p->n_disks; i++)
@@ -115,10 +136,10 @@ int report_plan(const struct options *o, const struct survey *s, const struct ch
 	int result;
 
 	if (!o->json) {
-		print_plan(ch, p);
+		print_plan(o, ch, p);
 		return 0;
 	}
-	json = plan_to_json(p, s, ch);
+	json = plan_to_json(p, o, s, ch);
 	result = json_print(json, e);
 	json_decref(json);
 	return result;

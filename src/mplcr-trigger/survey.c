@@ -184,6 +184,7 @@ void survey_release(struct survey *s)
 	for (size_t i = 0; i < s->n_ram; i++)
 		free(s->ram[i]);
 	free(s->ram);
+	free(s->memory_file);
 	json_decref(s->capabilities);
 	json_decref(s->parameters);
 	free(s->package);

@@ -27,6 +27,7 @@ struct survey {
 	uint64_t populated; /* of these, an upper bound of the memory ever touched */
 	char **ram;         /* names of the memory backends: RAM blocks that get files of their own */
 	size_t n_ram;
+	char *memory_file; /* that one of them is mapped from, absolute or as the user wrote it; or NULL */
 	json_t *capabilities; /* object: name -> bool */
 	json_t *parameters;   /* object */
 	struct disk *disks;
@@ -46,7 +47,7 @@ int survey_vm(struct survey *s, struct engines *all, const char *socket, struct 
 	      struct err *e);
 void survey_release(struct survey *s);
 
-/* The memory: fills s->memory, s->ram. */
+/* The memory: fills s->memory, s->ram, s->memory_file. */
 int survey_memory(struct survey *s, struct qmp *q, struct err *e);
 
 #endif

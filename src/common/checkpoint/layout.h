@@ -28,6 +28,8 @@ struct layout_sink {
 	size_t n_ram;
 	uint64_t limit;         /* the largest plausible sum of all block lengths, bytes */
 	int zstd_level;         /* 0: not compressed */
+	const struct manifest *parent; /* whose memory the new one may begin with, or NULL */
+	bool parent_wanted;            /* fail where it cannot */
 };
 
 /* Memory that a QEMU has mapped from `file`; in the ranges it is not as in the file any more, and has to be loaded. */
@@ -47,6 +49,7 @@ struct layout {
 	const char *about;         /* a few words for whoever chooses one */
 	bool is_elsewhere;         /* the state is in no file, and the manifest's `receiver` says where it was sent */
 	bool can_compress;
+	bool can_begin;            /* memory may begin with that of an earlier checkpoint of the layout */
 	const char *why_eager;     /* why a restore cannot be lazy, or NULL where the layout lets it */
 
 	/* Opens the sink for a new checkpoint (sink.h). NULL where nothing is stored. */

@@ -184,6 +184,21 @@ static json_t *receiver_to_json(const struct manifest *m)
 	return object;
 }
 
+/* null where memory was saved whole */
+static json_t *incremental_to_json(const struct manifest *m)
+{
+	const struct manifest_incremental *i = &m->incremental;
+	json_t *object = i->parent ? json_object() : json_null();
+
+	if (!i->parent)
+		return object;
+	set_text(object, "parent", i->parent);
+	set_number(object, "pages_same", i->same);
+	set_number(object, "pages_changed", i->changed);
+	set_number(object, "pages_zeroed", i->zeroed);
+	return object;
+}
+
 void manifest_set_state(struct manifest *m, const struct sink_result *written)
 {
 	m->blocks = memory_of(written->n_blocks, sizeof(*m->blocks));
@@ -215,6 +230,7 @@ json_t *manifest_to_json(const struct manifest *m)
 	json_object_set_new(object, "receiver", m->receiver ? receiver_to_json(m) : json_null());
 	set_text(object, "created", m->created);
 	set_text(object, "parent", m->parent);
+	json_object_set_new(object, "incremental", incremental_to_json(m));
 	set_text(object, "run_state", m->run_state);
 	json_object_set_new(object, "saved_paused", json_boolean(m->saved_paused));
 	json_object_set_new(object, "described", json_boolean(m->described));
@@ -330,6 +346,7 @@ void manifest_free(struct manifest *m)
 	free(m->checkpoint);
 	free(m->created);
 	free(m->parent);
+	free(m->incremental.parent);
 	free(m->engine);
 	free(m->receiver);
 	free(m->run_state);

@@ -83,6 +83,12 @@ struct manifest_block {
 	uint64_t length;      /* bytes */
 };
 
+/* Memory that began as that of an earlier checkpoint, on which it does not depend; pages of the RAM blocks that did. */
+struct manifest_incremental {
+	char *parent;         /* absolute path of that checkpoint then; NULL: memory was saved whole */
+	uint64_t same, changed, zeroed;
+};
+
 struct layout;
 
 struct manifest {
@@ -94,6 +100,7 @@ struct manifest {
 	char *checkpoint;     /* absolute path of the checkpoint directory */
 	char *created;        /* UTC, RFC 3339 with milliseconds */
 	char *parent;         /* name of the VM's previous checkpoint, or NULL */
+	struct manifest_incremental incremental;
 	char *engine;         /* that took it, by its name of mplcr-trigger --engine */
 	const struct layout *layout; /* where the state is, and in which form (layout.h) */
 	char *receiver;       /* where it is in no file, but in a paused QEMU: the URI that it was sent to,

@@ -293,6 +293,21 @@ static void read_layout(struct reader *r, const struct place *top, struct manife
 		reader_fault(r, "'%suri' is not tcp:HOST:PORT: '%s'", at.name, m->receiver);
 }
 
+/* Null, or absent in older checkpoints, where memory was saved whole. */
+static void read_incremental(struct reader *r, const struct place *top, struct manifest *m)
+{
+	const json_t *object = json_object_get(top->object, "incremental");
+	struct place at;
+
+	if (r->failed || !object || json_is_null(object))
+		return;
+	at = reader_member(r, top, "incremental");
+	m->incremental.parent = reader_path(r, &at, "parent");
+	m->incremental.same = reader_number(r, &at, "pages_same");
+	m->incremental.changed = reader_number(r, &at, "pages_changed");
+	m->incremental.zeroed = reader_number(r, &at, "pages_zeroed");
+}
+
 static void read_top(struct reader *r, const struct place *at, struct manifest *m)
 {
 	m->name = reader_need_text(r, at, "name");
@@ -313,6 +328,7 @@ static void read_top(struct reader *r, const struct place *at, struct manifest *
 	if (strchr(m->name, '/') || m->name[0] == '.' || text_has_control(m->name))
 		reader_fault(r, "'name' is not a name: '%s'", m->name);
 	read_layout(r, at, m);
+	read_incremental(r, at, m);
 }
 
 static void check_schema(struct reader *r, const struct place *at, struct manifest *m)

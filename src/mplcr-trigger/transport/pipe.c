@@ -64,15 +64,19 @@ static void *read_stream(void *ctx)
 	return NULL;
 }
 
-static struct sink *open_sink(int dirfd, const struct options *o, const struct survey *s, struct err *e)
+static struct sink *open_sink(const struct transport_ends *ends, struct err *e)
 {
+	const struct options *o = ends->options;
+	const struct survey *s = ends->survey;
 	const struct layout_sink wish = {
 		.ram = (const char *const *)s->ram,
 		.n_ram = s->n_ram,
 		.limit = s->memory + OTHER_BLOCKS,
 		.zstd_level = o->zstd_level,
+		.parent = ends->parent,
+		.parent_wanted = o->parent != NULL,
 	};
-	struct sink *sink = o->layout->open_sink(dirfd, &wish, e);
+	struct sink *sink = o->layout->open_sink(ends->dirfd, &wish, e);
 
 	if (sink && s->undescribed)
 		sink_allow_undescribed(sink);
@@ -152,7 +156,7 @@ static void *open_pipe(const struct transport_ends *ends, struct err *e)
 	r->fd = steal_fd(&ends->pipe[0]);
 	r->joined = true;
 	r->q = ends->q;
-	r->sink = open_sink(ends->dirfd, ends->options, ends->survey, e);
+	r->sink = open_sink(ends, e);
 	if (r->sink && give_end(ends, to_qemu, e) == 0 && give_kept(r, ends, e) == 0 && start_thread(r, e) == 0)
 		return r;
 	close(r->fd);

@@ -13,6 +13,7 @@
 
 struct changes;
 struct engine;
+struct manifest;
 struct options;
 struct qmp;
 struct sink_result;
@@ -23,6 +24,7 @@ struct transport_ends {
 	int *pipe; /* [0] to read; the guardian has it, too. An end taken over becomes -1 */
 	bool keep; /* QEMU gets the end to read, too, so that it never finds the pipe broken */
 	int dirfd; /* the checkpoint's directory */
+	const struct manifest *parent; /* whose memory it may begin with, or NULL */
 	const struct options *options;
 	const struct survey *survey;
 	struct changes *changes;

@@ -2,14 +2,60 @@
 /* Layout pages: the pages of RAM blocks in sparse files, everything else in a stream (sink.h, join.h). */
 #include "checkpoint/layout/rows.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
+#include "base/beneath.h"
+#include "base/cleanup.h"
 #include "base/memory.h"
 #include "checkpoint/names.h"
+#include "image/clone.h"
+
+/* How long to wait for the parent's memory to be read, which is compared while QEMU sends. */
+#define AWAIT_MS 200
+
+/* Lets the file of the block begin as a clone of the parent's. */
+static int begin_block(struct sink *sink, const struct manifest *parent, const struct manifest_file *file, struct err *e)
+{
+	_cleanup_close_ int fd = beneath_open_at(parent->checkpoint, file->name);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, errno, "cannot open '%s/%s'", parent->checkpoint, file->name);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, "'%s/%s' is not a regular file", parent->checkpoint, file->name);
+	return sink_pages_begin(sink, file->block, fd, clone_fd, e);
+}
+
+/* Lets what blocks it can begin so. Returns 0, or -1 where that is wanted and is not possible. */
+static int begin(struct sink *sink, const struct layout_sink *s, struct err *e)
+{
+	size_t begun = 0;
+
+	err_set(e, "it has no memory of this VM");
+	for (size_t i = 0; i < s->n_ram; i++) {
+		const struct manifest_file *file = manifest_file_of_block(s->parent, s->ram[i]);
+
+		if (file && begin_block(sink, s->parent, file, e) == 0)
+			begun++;
+	}
+	sink_pages_await(sink, AWAIT_MS);
+	if (begun > 0 || !s->parent_wanted)
+		return 0;
+	err_prefix(e, "the memory cannot begin with that of checkpoint '%s'", s->parent->checkpoint);
+	return err_hint(e, "memory is shared on filesystems with reflinks (btrfs, XFS), with checkpoints of layout pages on "
+			   "the same one; without --parent it is saved whole where that cannot be");
+}
 
 static struct sink *open_sink(int dirfd, const struct layout_sink *s, struct err *e)
 {
-	return sink_pages_open(dirfd, s->ram, s->n_ram, s->limit, e);
+	struct sink *sink = sink_pages_open(dirfd, s->ram, s->n_ram, s->limit, e);
+
+	if (!sink || !s->parent || begin(sink, s, e) == 0)
+		return sink;
+	sink_free(sink);
+	return NULL;
 }
 
 static bool has_memory(const struct manifest *m)
@@ -62,6 +108,7 @@ static bool shell(const struct manifest *m, bool mapped, struct layout_command *
 const struct layout layout_pages = {
 	.name = "pages",
 	.about = "sparse files, restores lazily",
+	.can_begin = true,
 	.open_sink = open_sink,
 	.missing = missing,
 	.write_state = write_state,
