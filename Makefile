@@ -208,7 +208,7 @@ torture: fetched all test-programs
 		tests/run $(if $(F),-f '$(F)') tests/bats/torture.bats
 
 bench: fetched all guest $(BENCHES) $(HELPERS)
-	$(Q)for part in $(or $(B),run trace disks undo snap chain); do $(TEST_ENV) bench/$$part || exit 1; done
+	$(Q)for part in $(or $(B),run trace disks incremental undo snap chain); do $(TEST_ENV) bench/$$part || exit 1; done
 
 lint: all | deps-check
 	$(Q)BIN=$(abspath $(BIN)) tests/lint $(TOOLS)
