@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/cli.h"
 #include "base/clock.h"
 #include "base/interrupt.h"
@@ -10,6 +6,7 @@
 #include "restore.h"
 
 #define TIMEOUT_MAX_S 86400
+#define COUNT_MAX 10000
 
 static const struct cli_option option_table[] = {
 	{ NULL, 0, NULL, "Loading the state:", CLI_HEADING },
@@ -26,6 +23,10 @@ static const struct cli_option option_table[] = {
 	{ NULL, 0, NULL, "The run:", CLI_HEADING },
 	{ "name", 'n', "NAME", "name of the run and of the VM (default run-1, run-2, ...)",
 	  TO_TEXT(struct options, name) },
+	{ "count", 'c', "N", "start N VMs; of --name NAME they are called NAME-1, NAME-2, ...",
+	  TO_NUMBER(struct options, count, 1, COUNT_MAX) },
+	{ "all-or-none", 0, NULL, "with --count: where one cannot be started, none runs",
+	  TO_FLAG(struct options, all_or_none) },
 	{ "dir", 'd', "DIR", "make the run directory CHECKPOINT.NAME/ in DIR\n(default: beside the checkpoint)",
 	  TO_DIRECTORY(struct options, dir) },
 	{ "socket", 's', "PATH", "QMP socket of the new VM (default: qmp.sock in the run\ndirectory)",
@@ -75,51 +76,11 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 	return 0;
 }
 
-/* Undoes what was begun: no process and no files stay. */
-static void undo(struct plan *p, struct vm *vm, bool listened)
-{
-	vm_kill(vm);
-	if (vm->feed_fd >= 0)
-		close(vm->feed_fd);
-	if (listened)
-		unlink(p->socket);
-	prepare_undo(p);
-}
-
-/* The VM runs; what fails now must not take it away again. */
-static int hand_over(const struct plan *p, struct vm *vm, double total_ms, struct err *e)
-{
-	int status;
-
-	qmp_close(vm->qmp);
-	vm->qmp = NULL;
-	if (report_run(p, vm, total_ms, e) < 0) {
-		err_hint(e, "the VM is running nevertheless: process %d, QMP socket %s", (int)vm->pid, p->socket);
-		e->status = EXIT_PARTIAL;
-		return -1;
-	}
-	run_claims_settle(p);
-	if (!p->o->foreground)
-		return EXIT_DONE;
-	status = vm_attend(vm);
-	return status;
-}
-
 static int restore(struct plan *p, int64_t began, struct err *e)
 {
-	struct vm vm = { .feed_fd = -1, .interrupt = interrupt_open(e) };
-	struct stat st;
-	bool had_socket;
+	struct vm vm = { 0 };
 
-	if (vm.interrupt < 0)
-		return -1;
-	had_socket = lstat(p->socket, &st) == 0;
-	vm.deadline = clock_in_ms((int64_t)p->o->timeout_ms);
-	if (prepare_run(p, vm.interrupt, e) < 0 || vm_start(&vm, p, e) < 0 || vm_load(&vm, p, e) < 0) {
-		undo(p, &vm, !had_socket && vm.pid > 0);
-		return -1;
-	}
-	return hand_over(p, &vm, clock_ms_between(began, vm.running), e);
+	return run_start(p, &vm, e) < 0 ? -1 : run_hand_over(p, &vm, began, e);
 }
 
 static int resume_receiver(struct plan *p, int64_t began, struct err *e)
@@ -133,7 +94,7 @@ static int resume_receiver(struct plan *p, int64_t began, struct err *e)
 		qmp_close(vm.qmp);
 		return -1;
 	}
-	return hand_over(p, &vm, clock_ms_between(began, vm.running), e);
+	return run_hand_over(p, &vm, began, e);
 }
 
 static int restore_main(int argc, char **argv)
@@ -147,6 +108,7 @@ static int restore_main(int argc, char **argv)
 	if (parse(argc, argv, &o, &e) == 0 && plan_restore(&p, &o, &e) == 0)
 		status = o.adopt      ? trust_adopt(&p, &e)
 			 : o.print    ? print_commands(&p, &e)
+			 : o.count    ? many_restore(&p, began, &e)
 			 : o.receiver ? resume_receiver(&p, began, &e)
 				      : restore(&p, began, &e);
 	plan_free(&p);

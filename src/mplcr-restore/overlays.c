@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The fresh overlays of a run, and what their headers say of the images under them. */
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/cli.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/json.h"
@@ -93,6 +97,63 @@ void run_overlays_free(struct overlay *list, size_t n)
 	for (size_t i = 0; i < n; i++)
 		free((char *)list[i].backing);
 	free(list);
+}
+
+/* --- in memory, to be copied ------------------------------------------------------------------------------------- */
+
+/* The file `o` becomes one in memory, under a name that qemu-img can open. Returns its descriptor, or -1. */
+static int put_in_memory(struct overlay *o, struct err *e)
+{
+	int fd = memfd_create("overlay", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot make a file in memory");
+	o->path = text_of("/proc/%d/fd/%d", (int)getpid(), fd);
+	return fd;
+}
+
+static int make_templates(const struct plan *p, struct overlay *list, int *templates, int interrupt, struct err *e)
+{
+	size_t n = 0;
+	int result = 0;
+
+	for (size_t i = 0; i < p->m->n_disks && result == 0; i++) {
+		if (!p->overlays[i] || !p->c.used[i])
+			continue;
+		templates[i] = put_in_memory(&list[n], e);
+		n += templates[i] >= 0;
+		result = templates[i] >= 0 ? 0 : -1;
+	}
+	if (result == 0)
+		result = overlay_create(list, n, clock_in_ms((int64_t)p->o->timeout_ms), interrupt, e);
+	for (size_t i = 0; i < n; i++)
+		free((char *)list[i].path);
+	return result;
+}
+
+int *overlays_templates(const struct plan *p, int interrupt, struct err *e)
+{
+	int *templates = memory_of(p->m->n_disks, sizeof(*templates));
+	size_t n;
+	struct overlay *list = run_overlays(p, &n, e);
+	int result;
+
+	for (size_t i = 0; i < p->m->n_disks; i++)
+		templates[i] = -1;
+	result = list ? make_templates(p, list, templates, interrupt, e) : -1;
+	if (list)
+		run_overlays_free(list, n);
+	if (result == 0)
+		return templates;
+	overlays_templates_free(p, templates);
+	return NULL;
+}
+
+void overlays_templates_free(const struct plan *p, int *templates)
+{
+	for (size_t i = 0; templates && i < p->m->n_disks; i++)
+		cleanup_close(&templates[i]);
+	free(templates);
 }
 
 /* --- claims ------------------------------------------------------------------------------------------------------ */

@@ -46,6 +46,28 @@ static int check_receiver_options(const struct options *o, struct err *e)
 	return 0;
 }
 
+/* What is of one VM only. */
+static int check_count_options(const struct options *o, struct err *e)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} excluded[] = {
+		{ "--receiver", o->receiver != NULL },
+		{ "--socket", o->socket != NULL },
+		{ "--foreground", o->foreground },
+		{ "--print", o->print },
+		{ "--adopt", o->adopt },
+	};
+
+	if (o->all_or_none && !o->count)
+		return err_usage(e, "--all-or-none belongs to --count");
+	for (size_t i = 0; i < sizeof(excluded) / sizeof(*excluded); i++)
+		if (o->count && excluded[i].given)
+			return err_usage(e, "--count and %s exclude each other", excluded[i].name);
+	return 0;
+}
+
 static int check_options(const struct options *o, struct err *e)
 {
 	if (o->lazy && o->eager)
@@ -58,7 +80,7 @@ static int check_options(const struct options *o, struct err *e)
 		return err_usage(e, "--secrets belongs to --print");
 	if (o->own && !o->own[0])
 		return err_usage(e, "no command line after --");
-	if (check_receiver_options(o, e) < 0)
+	if (check_receiver_options(o, e) < 0 || check_count_options(o, e) < 0)
 		return -1;
 	return o->name ? check_name(o->name, e) : 0;
 }
@@ -220,6 +242,7 @@ int plan_restore(struct plan *p, const struct options *o, struct err *e)
 	*p = (struct plan){ .o = o };
 	if (check_options(o, e) < 0)
 		return -1;
+	p->wish = text_copy(o->name);
 	p->m = manifest_load(o->checkpoint, e);
 	if (!p->m)
 		return -1;
@@ -248,6 +271,7 @@ void plan_free(struct plan *p)
 	manifest_free(p->m);
 	free(p->binary);
 	free(p->parent);
+	free(p->wish);
 	free(p->name);
 	free(p->dir);
 	free(p->socket);

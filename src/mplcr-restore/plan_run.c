@@ -91,7 +91,7 @@ static int build_command_line(struct plan *p, struct err *e)
 		.lazy = p->lazy,
 		.run_dir = p->dir,
 		.socket = p->socket,
-		.vm_name = p->o->own ? NULL : p->o->name,
+		.vm_name = p->o->own ? NULL : p->wish,
 		.overlays = p->overlays,
 		.included = p->included,
 		.incoming = "defer",
@@ -114,9 +114,9 @@ int plan_name_run(struct plan *p, unsigned *n, struct err *e)
 	for (;; ++*n) {
 		free(p->name);
 		free(p->dir);
-		p->name = p->o->name ? text_of("%s", p->o->name) : text_of("run-%u", *n);
+		p->name = p->wish ? text_of("%s", p->wish) : text_of("run-%u", *n);
 		p->dir = text_of("%s/%s.%s", strcmp(p->parent, "/") == 0 ? "" : p->parent, p->m->name, p->name);
-		if (p->o->name || lstat(p->dir, &st) < 0)
+		if (p->wish || lstat(p->dir, &st) < 0)
 			break;
 	}
 	free(p->log);

@@ -77,6 +77,7 @@ static int report_json(const struct plan *p, const struct vm *vm, double total_m
 	json_object_set_new(object, "qmp", json_string_of(p->socket));
 	json_object_set_new(object, "restore_ms", json_real(restore_ms(vm)));
 	json_object_set_new(object, "total_ms", json_real(total_ms));
+	json_object_set_new(object, "running_ms", p->o->paused ? json_null() : json_real(total_ms));
 	json_object_set_new(object, "mode", json_string(mode_of(p)));
 	json_object_set_new(object, "running", json_boolean(!p->o->paused));
 	json_object_set_new(object, "disks", disks_json(p));
@@ -88,6 +89,14 @@ static int report_json(const struct plan *p, const struct vm *vm, double total_m
 			    p->o->foreground || p->o->receiver ? json_null() : json_string_of(p->log));
 	json_object_set_new(object, "dir", p->made_dir ? json_string_of(p->dir) : json_null());
 	return json_print(object, e);
+}
+
+/* One of many: all in one line. */
+static void report_line(const struct plan *p, const struct vm *vm)
+{
+	_cleanup_free_ char *line = text_of("%s pid %d qmp %s", p->name, (int)vm->pid, p->socket);
+
+	escape_line(line);
 }
 
 static void report_text(const struct plan *p, const struct vm *vm)
@@ -104,8 +113,11 @@ static void report_text(const struct plan *p, const struct vm *vm)
 	}
 }
 
-int report_run(const struct plan *p, const struct vm *vm, double total_ms, struct err *e)
+/* Of many VMs many.c says how many run; where each has its own is in their JSON. */
+static void report_notes(const struct plan *p, const struct vm *vm, double total_ms)
 {
+	if (p->o->count)
+		return;
 	for (size_t i = 0; i < p->c.n_moved; i++)
 		cli_note("'%s' of this VM is '%s'", p->c.moved[i].from, p->c.moved[i].to);
 	for (size_t i = 0; i < p->c.n_notes; i++)
@@ -115,9 +127,16 @@ int report_run(const struct plan *p, const struct vm *vm, double total_ms, struc
 	cli_note("checkpoint '%s' %s in %.1f ms, %s (%.0f ms in all)", p->m->name,
 		 p->o->paused ? "is ready" : "runs again", restore_ms(vm),
 		 p->o->receiver ? "in its receiver" : p->lazy ? "lazily" : "eagerly", total_ms);
+}
+
+int report_run(const struct plan *p, const struct vm *vm, double total_ms, struct err *e)
+{
+	report_notes(p, vm, total_ms);
 	if (p->o->json) {
 		if (report_json(p, vm, total_ms, e) < 0)
 			return -1;
+	} else if (p->o->count) {
+		report_line(p, vm);
 	} else {
 		report_text(p, vm);
 	}

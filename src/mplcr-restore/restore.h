@@ -8,6 +8,8 @@
  *           → load (feed the state, check the disks, let the guest run)
  *           → report
  *
+ * With --count all after the plan is done by one process for each VM: many.c.
+ *
  * With --receiver the state is in a QEMU already, and its place is taken by
  *
  *   options → plan → receiver (look at it, prepare overlays, put them on, let the guest run) → report
@@ -41,6 +43,8 @@ struct options {
 	const char *receiver;            /* its QMP socket, or NULL */
 	char *const *own;                /* the user's command line for QEMU, or NULL */
 	uint64_t timeout_ms;
+	uint64_t count; /* how many VMs; 0 where it was not given */
+	bool all_or_none;
 	bool lazy, eager, paused, foreground, print, secrets, verify, force, trust, adopt, json;
 };
 
@@ -52,6 +56,7 @@ struct plan {
 	char *binary;     /* of QEMU, absolute */
 	int version;      /* its version */
 	char *parent;     /* the directory that the run directory is made in */
+	char *wish;       /* what the run is to be called, or NULL */
 	char *name;       /* of the run: "run-1" */
 	char *dir;        /* the run directory, absolute */
 	char *socket;     /* the new QMP socket, or the receiver's; absolute */
@@ -62,6 +67,7 @@ struct plan {
 	struct commandline c;
 	bool foreign;     /* this user's key did not sign the manifest */
 	struct wants wants; /* what it asks for that is not harmless */
+	const int *templates; /* --count: of each disk an overlay to copy, a descriptor, or -1; else NULL */
 	bool made_parent, made_dir; /* by prepare */
 };
 
@@ -121,6 +127,19 @@ int trust_check(const struct plan *p, struct err *e) __attribute__((warn_unused_
 int trust_adopt(const struct plan *p, struct err *e) __attribute__((warn_unused_result));
 json_t *trust_wants_json(const struct plan *p);
 
+/*
+ * run.c: from the plan to the VM. run_start begins at `vm`, all zero, and either leads to the loaded state, and the
+ * guest runs, or undoes everything. run_undo does so later. run_hand_over tells of the VM that runs, which stays whatever
+ * fails now; returns the exit status, or -1. `began`: when the user began to wait.
+ */
+int run_start(struct plan *p, struct vm *vm, struct err *e) __attribute__((warn_unused_result));
+void run_undo(struct plan *p, struct vm *vm);
+int run_hand_over(const struct plan *p, struct vm *vm, int64_t began, struct err *e)
+	__attribute__((warn_unused_result));
+
+/* many.c: --count. Returns the exit status, or -1. */
+int many_restore(struct plan *p, int64_t began, struct err *e) __attribute__((warn_unused_result));
+
 /* prepare.c: makes what is needed on disk; prepare_undo removes it again. */
 int prepare_run(struct plan *p, int interrupt, struct err *e) __attribute__((warn_unused_result));
 void prepare_undo(struct plan *p);
@@ -130,6 +149,13 @@ void prepare_undo(struct plan *p);
  * too; the other strings are the plan's. NULL with an error.
  */
 struct overlay *run_overlays(const struct plan *p, size_t *n, struct err *e);
+
+/*
+ * Makes an overlay of each of these disks in memory, for runs whose overlays are all the same. Returns a descriptor for
+ * each disk, -1 for the others; overlays_templates_free closes them. NULL with an error.
+ */
+int *overlays_templates(const struct plan *p, int interrupt, struct err *e);
+void overlays_templates_free(const struct plan *p, int *templates);
 void run_overlays_free(struct overlay *list, size_t n);
 
 /*

@@ -20,7 +20,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static size_t processors(void)
+size_t workers_processors(void)
 {
 	cpu_set_t set;
 
@@ -31,7 +31,7 @@ void workers_run(void (*work)(void *ctx), void *ctx, size_t max)
 {
 	struct job job = { work, ctx };
 	pthread_t threads[MAX_WORKERS - 1];
-	size_t wanted = processors(), n = 0;
+	size_t wanted = workers_processors(), n = 0;
 
 	while (n + 1 < wanted && n + 1 < max && n + 1 < MAX_WORKERS &&
 	       pthread_create(&threads[n], NULL, run, &job) == 0)

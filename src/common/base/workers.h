@@ -11,4 +11,7 @@
  */
 void workers_run(void (*work)(void *ctx), void *ctx, size_t max);
 
+/* How many processors are available to us. */
+size_t workers_processors(void);
+
 #endif
