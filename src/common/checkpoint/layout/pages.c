@@ -15,9 +15,10 @@
 /* How long to wait for the parent's memory to be read, which is compared while QEMU sends. */
 #define AWAIT_MS 200
 
-/* Lets the file of the block begin as a clone of the parent's. */
-static int begin_block(struct sink *sink, const struct manifest *parent, const struct manifest_file *file, struct err *e)
+/* Lets the file of the block begin as a clone of the parent's, which may be hostile. */
+static int begin_block(struct sink *sink, const struct layout_sink *s, const struct manifest_file *file, struct err *e)
 {
+	const struct manifest *parent = s->parent;
 	_cleanup_close_ int fd = beneath_open_at(parent->checkpoint, file->name);
 	struct stat st;
 
@@ -25,6 +26,8 @@ static int begin_block(struct sink *sink, const struct manifest *parent, const s
 		return err_sys(e, errno, "cannot open '%s/%s'", parent->checkpoint, file->name);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, "'%s/%s' is not a regular file", parent->checkpoint, file->name);
+	if (s->limit && (uint64_t)st.st_size > s->limit)
+		return err_set(e, "'%s/%s' is larger than the VM's memory", parent->checkpoint, file->name);
 	return sink_pages_begin(sink, file->block, fd, clone_fd, e);
 }
 
@@ -37,7 +40,7 @@ static int begin(struct sink *sink, const struct layout_sink *s, struct err *e)
 	for (size_t i = 0; i < s->n_ram; i++) {
 		const struct manifest_file *file = manifest_file_of_block(s->parent, s->ram[i]);
 
-		if (file && begin_block(sink, s->parent, file, e) == 0)
+		if (file && begin_block(sink, s, file, e) == 0)
 			begun++;
 	}
 	sink_pages_await(sink, AWAIT_MS);
