@@ -63,6 +63,7 @@
 	X(E_DISK_SIZE, "E-DISK-SIZE", "a frozen image is of another size than the disk was")                           \
 	X(E_FROZEN_ACTIVE, "E-FROZEN-ACTIVE", "the VM went on writing to the image that is said to be frozen")         \
 	X(N_MOVED, "N-MOVED", "images of a checkpoint were moved; their headers name where they were")                 \
+	X(N_MERGING, "N-MERGING", "a running VM merges layers below a frozen image, or was to")                        \
 	X(N_LEFT_OUT, "N-LEFT-OUT", "disks are not in the checkpoint, at the user's request")                          \
 	X(N_RECEIVER, "N-RECEIVER", "the state of a checkpoint is in another QEMU, not in files")
 

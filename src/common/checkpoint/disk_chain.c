@@ -16,13 +16,19 @@ bool disk_image_was(const struct chain_image *found, const struct manifest_image
 	return listed->moved && found->path && strcmp(found->path, listed->recorded) == 0;
 }
 
-/* No more than the one image is read: what it names is looked at as a name. */
 static bool open_none(void *ctx, const char *path, bool is_link)
 {
 	(void)ctx;
 	(void)path;
 	(void)is_link;
 	return false;
+}
+
+struct chain *disk_image_read(const struct manifest_image *image)
+{
+	const struct chain_options options = { .format = image->format, .max_depth = 2, .may_open = open_none };
+
+	return chain_read_with(image->path, &options);
 }
 
 static int differs(const struct manifest *m, const struct manifest_image *image, const char *found, const char *listed,
@@ -62,8 +68,7 @@ static int check_format(const struct manifest *m, const struct manifest_image *i
 static int check_image(const struct manifest *m, const struct manifest_disk *disk, size_t i, struct err *e)
 {
 	const struct manifest_image *image = &disk->chain[i], *listed = i + 1 < disk->n_chain ? image + 1 : NULL;
-	const struct chain_options options = { .format = image->format, .max_depth = 2, .may_open = open_none };
-	_cleanup_chain_ struct chain *c = chain_read_with(image->path, &options);
+	_cleanup_chain_ struct chain *c = disk_image_read(image);
 	const struct chain_image *found = c->n > 1 ? &c->images[1] : NULL;
 
 	if (check_data(m, image, &c->images[0], e) < 0)

@@ -15,6 +15,12 @@ bool disk_image_is(const struct chain_image *found, const struct manifest_image 
 bool disk_image_was(const struct chain_image *found, const struct manifest_image *listed);
 
 /*
+ * The image alone, and what its header names, which is looked at as a name: images[1] where there is any. The caller's;
+ * never NULL.
+ */
+struct chain *disk_image_read(const struct manifest_image *image) __attribute__((returns_nonnull));
+
+/*
  * Whether each image of `disk` names the next one of the manifest, and the last one none; the same of data files. Opens
  * nothing that the manifest does not list. Returns 0, or -1 with the first that differs.
  */

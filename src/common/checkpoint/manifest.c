@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "base/json.h"
 #include "checkpoint/layout.h"
+#include "checkpoint/merging.h"
 
 /* The word that goes into its signature (base/key.h). */
 #define MANIFEST_KIND "manifest"
@@ -285,20 +286,20 @@ enum key_verdict manifest_verify(const json_t *json, char **fault)
 	return verdict;
 }
 
-static void free_image(struct manifest_image *image)
+void manifest_image_release(struct manifest_image *image)
 {
 	free(image->path);
 	free(image->recorded);
 	free(image->format);
 	if (image->data)
-		free_image(image->data);
+		manifest_image_release(image->data);
 	free(image->data);
 }
 
 static void free_disk(struct manifest_disk *disk)
 {
 	for (size_t i = 0; i < disk->n_chain; i++)
-		free_image(&disk->chain[i]);
+		manifest_image_release(&disk->chain[i]);
 	free(disk->chain);
 	free(disk->device);
 	free(disk->node);
@@ -431,7 +432,7 @@ static int check_image(const struct manifest *m, const struct manifest_disk *dis
 		return -1;
 	if (identity_read(image->path, &now, e) < 0)
 		return err_prefix(e, "an image of disk '%s' is missing", disk->device);
-	difference = identity_difference(&image->id, &now);
+	difference = merging_difference(image, &now);
 	if (!difference)
 		return 0;
 	err_set(e, "image '%s' of disk '%s' was changed since checkpoint '%s': %s", image->path, disk->device, m->name,

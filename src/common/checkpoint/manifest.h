@@ -35,6 +35,8 @@ struct manifest_image {
 	char *format;         /* "qcow2", "raw", …, as QEMU calls its driver */
 	struct identity id;
 	bool moved;           /* loaded only: resolved relative to the checkpoint, and not the path that was recorded */
+	bool merging;         /* loaded only: a running VM merges layers, and the file may change (merging.h) */
+	size_t item;          /* loaded only: its place in the list of the JSON */
 	struct manifest_image *data; /* its external data file, an image of format "raw"; NULL where it has none */
 };
 
@@ -179,6 +181,9 @@ int manifest_write(const json_t *json, const struct key *key, int dirfd, const c
 enum key_verdict manifest_verify(const json_t *json, char **fault);
 
 void manifest_free(struct manifest *m);
+
+/* Releases what one image of a chain holds. */
+void manifest_image_release(struct manifest_image *image);
 
 /*
  * Checks that the files of the checkpoint are there and of their recorded sizes, and, with `sums`, that their contents

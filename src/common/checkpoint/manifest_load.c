@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/json.h"
 #include "checkpoint/manifest_impl.h"
+#include "checkpoint/merging.h"
 #include "checkpoint/store.h"
 
 static json_t *load_json(int dirfd, const char *dir, const char *file, struct err *e)
@@ -49,8 +50,10 @@ static struct manifest *load_at(int dirfd, const char *dir, struct err *e)
 	m->verdict = manifest_verify(json, &m->key_fault);
 	if (!m->checkpoint)
 		err_sys(e, errno, "cannot resolve '%s'", dir);
-	else if (manifest_read(m, json, file, e) == 0)
+	else if (manifest_read(m, json, file, e) == 0) {
+		merging_settle(m);
 		return m;
+	}
 	manifest_free(m);
 	return NULL;
 }

@@ -68,6 +68,7 @@ static void read_chain_image(struct reader *r, const struct place *at, const cha
 	struct place data;
 
 	read_image(r, at, tree, image);
+	image->merging = reader_flag(r, at, "merging", false);
 	if (r->failed || !json_object_get(at->object, "data_file"))
 		return;
 	data = reader_member(r, at, "data_file");
@@ -107,6 +108,7 @@ static void read_disk(struct reader *r, const struct place *at, const char *tree
 
 		disk->n_chain = i + 1;
 		read_chain_image(r, &image, tree, &disk->chain[i]);
+		disk->chain[i].item = i;
 	}
 	if (active)
 		disk->active = path_now(tree, path_below(was, active), active);

@@ -52,6 +52,7 @@ struct chain_image {
 	char *data_path;            /* its absolute path, or NULL where it is none on this host */
 	bool data_from_cwd;         /* it is relative to QEMU's working directory, as QEMU takes names in headers for */
 	enum image_use use;         /* with chain_options.use: by others; readers by their locks only */
+	bool may_change;            /* the caller's: it is known that somebody writes to it, and right */
 	struct image_header header; /* of an image that QEMU would open as raw: format raw, no backing file */
 };
 

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "checkpoint/claim.h"
+#include "checkpoint/manifest.h"
 
 void claims_leave(const char *path)
 {
@@ -13,6 +14,26 @@ void claims_leave(const char *path)
 
 	if (claim_make_of(path, "mplcr-chain", &e) < 0)
 		cli_note("%s", e.text);
+}
+
+static void leave_images(const struct manifest *m)
+{
+	for (size_t d = 0; d < m->n_disks; d++)
+		for (size_t i = 0; i < m->disks[d].n_chain; i++)
+			claims_leave(m->disks[d].chain[i].path);
+}
+
+void claims_leave_checkpoint(const char *dir)
+{
+	struct err e; /* what is no checkpoint, others tell */
+	struct manifest *m = manifest_load(dir, &e);
+
+	if (!m)
+		return;
+	leave_images(m);
+	if (claim_make_checkpoint(m, "mplcr-chain", &e) < 0)
+		cli_note("%s", e.text);
+	manifest_free(m);
 }
 
 void claims_sweep_chain(const struct chain *c)

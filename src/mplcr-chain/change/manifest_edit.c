@@ -3,13 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/key.h"
-#include "checkpoint/manifest.h"
+#include "base/text.h"
 
 json_t *manifest_edit_load(const char *file, struct err *e)
 {
@@ -43,4 +45,56 @@ int manifest_edit_store(const json_t *json, const char *file, struct err *e)
 	result = manifest_write(json, key, AT_FDCWD, file, e);
 	key_free(key);
 	return result;
+}
+
+/* The file that takes the place of `file` is its owner's. */
+static int give(const char *new, const char *file, struct err *e)
+{
+	struct stat st;
+
+	if (stat(file, &st) < 0 || file_give(AT_FDCWD, new, st.st_uid, st.st_gid) == 0)
+		return 0;
+	return err_sys(e, errno, "cannot give '%s' to its owner", new);
+}
+
+int manifest_edit_beside(const json_t *json, const char *new, const char *file, struct err *e)
+{
+	return manifest_edit_store(json, new, e) < 0 ? -1 : give(new, file, e);
+}
+
+int manifest_edit_replace(const json_t *json, const char *file, struct err *e)
+{
+	_cleanup_free_ char *new = text_of("%s.new", file);
+
+	if (manifest_edit_beside(json, new, file, e) == 0 && path_rename(new, file, true, e) == 0)
+		return path_sync_name(file, e);
+	unlink(new);
+	return -1;
+}
+
+static bool edit_chain(json_t *disk, const struct manifest_disk *of, manifest_edit_image *edit, void *ctx)
+{
+	json_t *chain = json_object_get(disk, "chain"), *left = json_array();
+	bool changed = json_array_size(chain) != of->n_chain;
+
+	for (size_t i = 0; i < of->n_chain; i++) {
+		json_t *item = json_array_get(chain, of->chain[i].item);
+		enum manifest_edited edited = edit(ctx, &of->chain[i], item);
+
+		changed |= edited != MANIFEST_KEPT;
+		if (edited != MANIFEST_GONE)
+			json_array_append(left, item);
+	}
+	json_object_set_new(disk, "chain", left);
+	return changed;
+}
+
+bool manifest_edit_chains(json_t *json, const struct manifest *m, manifest_edit_image *edit, void *ctx)
+{
+	json_t *disks = json_object_get(json, "disks");
+	bool changed = false;
+
+	for (size_t d = 0; d < m->n_disks; d++)
+		changed |= edit_chain(json_array_get(disks, d), &m->disks[d], edit, ctx);
+	return changed;
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/options.h"
 #include "image/chain.h"
 
 struct merge {
@@ -21,6 +22,15 @@ struct merge {
  * an earlier run left there goes. Returns 0 or -1; nothing is left then.
  */
 int merge_build(const struct merge *m, int interrupt, struct err *e);
+
+/* For option tables of verbs whose --socket lets a VM merge: --max-bandwidth, bytes per second. */
+#define MERGE_BANDWIDTH_OPTION(options, member)                                                                        \
+	{                                                                                                              \
+		"max-bandwidth", 0, "BYTES",                                                                           \
+			"with --socket: the VM merges at most so many bytes per second\n(K, M, G allowed; default: no "  \
+			"limit)",                                                                                      \
+			TO_BYTES(options, member)                                                                      \
+	}
 
 /* The bytes that it takes at most, of those between the two: `above` in the chain, to `below` (c->n: all). */
 uint64_t merge_bytes(const struct chain *c, size_t above, size_t below);

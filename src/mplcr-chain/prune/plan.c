@@ -41,6 +41,58 @@ static int newer_first(const void *a, const void *b, void *forest)
 	return strcmp(f->checkpoints[y->index].dir, f->checkpoints[x->index].dir);
 }
 
+/* --- whose it is ------------------------------------------------------------------------------------------------- */
+
+static bool has_image(const struct forest *f, const struct forest_checkpoint *c, const char *path)
+{
+	size_t i = forest_find(f, path);
+
+	for (size_t k = 0; k < c->n_images; k++)
+		if (c->images[k] == i)
+			return true;
+	return false;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+static bool same_command(char *const *a, char *const *b)
+{
+	for (; a && b && *a && *b && strcmp(*a, *b) == 0; a++)
+		b++;
+	return a && b && !*a && !*b;
+}
+
+/* Whether the disk is one of the checkpoint `c`, of the same time or later: on what was frozen, or the very image. */
+static bool is_disk_of(const struct forest *f, const struct forest_checkpoint *c, const struct manifest_disk *disk)
+{
+	if (disk->read_only)
+		return false;
+	if (!manifest_method_keeps_image(disk->method))
+		return has_image(f, c, disk->chain[0].path);
+	for (size_t d = 0; d < c->m->n_disks; d++)
+		if (same_text(c->m->disks[d].active, disk->active))
+			return true;
+	return false;
+}
+
+/* Whether both are of one VM: the later one has a disk of the earlier one or, without disks, the same command line. */
+static bool is_of_vm(const struct forest *f, const struct forest_checkpoint *c, const struct forest_checkpoint *later)
+{
+	bool disks = false;
+
+	for (size_t d = 0; d < c->m->n_disks; d++) {
+		if (is_disk_of(f, later, &c->m->disks[d]))
+			return true;
+		disks |= !c->m->disks[d].read_only;
+	}
+	return !disks && same_command(c->m->argv, later->m->argv);
+}
+
+/* --- the policy -------------------------------------------------------------------------------------------------- */
+
 /* Why the policy keeps the `rank`-th newest: malloc'd, or NULL. */
 static char *kept_by_policy(const struct prune *p, const struct prune_checkpoint *c, uint64_t rank)
 {
@@ -93,10 +145,38 @@ static void keep_needed(struct prune *p)
 
 /* --- the plan --------------------------------------------------------------------------------------------------- */
 
-void prune_plan(struct prune *p)
+/* The checkpoint of --of; *of is NULL where it is not given. Returns 0 or -1. */
+static int find_vm(const struct prune *p, const struct forest_checkpoint **of, struct err *e)
+{
+	size_t i = p->of ? forest_checkpoint_find(p->forest, p->of) : FOREST_NONE;
+
+	*of = i == FOREST_NONE ? NULL : &p->forest->checkpoints[i];
+	if (p->of && (!*of || !(*of)->m))
+		return err_set(e, "'%s' is not a checkpoint below '%s'", p->of, p->dir);
+	return 0;
+}
+
+/* Why it is kept, malloc'd, or NULL. One that cannot be read is no one's to judge, and does not count. */
+static char *why_kept(const struct prune *p, const struct prune_checkpoint *c, const struct forest_checkpoint *of,
+		      uint64_t *rank)
+{
+	const struct forest_checkpoint *found = &p->forest->checkpoints[c->index];
+
+	if (!found->m)
+		return text_of("it cannot be read: %s", found->fault);
+	if (of && !is_of_vm(p->forest, found, of))
+		return text_of("it is of another VM");
+	return kept_by_policy(p, c, (*rank)++);
+}
+
+int prune_plan(struct prune *p, struct err *e)
 {
 	const struct forest *f = p->forest;
+	const struct forest_checkpoint *of;
 	uint64_t rank = 0;
+
+	if (find_vm(p, &of, e) < 0)
+		return -1;
 
 	p->checkpoints = memory_of(f->n_checkpoints, sizeof(*p->checkpoints));
 	p->n = f->n_checkpoints;
@@ -106,13 +186,12 @@ void prune_plan(struct prune *p)
 	for (size_t i = 0; i < p->n; i++) {
 		struct prune_checkpoint *c = &p->checkpoints[i];
 
-		/* one that cannot be read is no one's to judge, and does not count */
-		c->why = f->checkpoints[c->index].m ? kept_by_policy(p, c, rank++)
-						    : text_of("it cannot be read: %s", f->checkpoints[c->index].fault);
+		c->why = why_kept(p, c, of, &rank);
 		c->drop = !c->why;
 	}
 	keep_needed(p);
 	for (size_t i = 0; i < p->n; i++)
 		if (p->checkpoints[i].drop)
 			p->checkpoints[i].stored = allocated_below(f->checkpoints[p->checkpoints[i].index].dir);
+	return 0;
 }

@@ -12,15 +12,13 @@
 #include "checkpoint/remove.h"
 #include "checkpoint/trust.h"
 #include "base/cleanup.h"
-#include "base/escape.h"
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "base/interrupt.h"
 #include "change/guard.h"
-#include "base/json.h"
+#include "change/merge.h"
 #include "base/number.h"
-#include "shorten/shorten.h"
 #include "tool.h"
 
 static int set_keep(void *options, const char *value, struct err *e)
@@ -44,9 +42,12 @@ static const struct cli_option option_table[] = {
 	{ "keep-within", 'w', "TIME", "keep checkpoints up to that age: 12h, 7d, 4w (s, m, h, d, w)",
 	  TO_CALL(set_within) },
 	{ "dry-run", 'n', NULL, "only print what would be done", TO_FLAG(struct prune, dry_run) },
+	{ "of", 0, "CKPT", "only checkpoints of the VM that this one is of count, and go",
+	  TO_TEXT(struct prune, of, .files = CLI_CHECKPOINTS) },
 	{ "socket", 's', "PATH",
-	  "let the running VM merge overlays into the image that it\nwrites to; PATH is its QMP socket",
+	  "let the running VM merge the overlays that it has open; PATH is\nits QMP socket",
 	  TO_SOCKET(struct prune, socket) },
+	MERGE_BANDWIDTH_OPTION(struct prune, max_bandwidth),
 	ASSUME_UNUSED_OPTION(struct prune, use),
 	TRUST_PATHS_OPTION(struct prune, trust_paths),
 	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct prune, json) },
@@ -78,7 +79,10 @@ static int parse(int argc, char **argv, struct prune *p, struct err *e)
 static int recover(const struct prune *p, struct err *e)
 {
 	struct journal_result done = { 0 };
-	int result = journal_recover(p->journal, &done, e);
+	int result;
+
+	prune_end_live(p);
+	result = journal_recover(p->journal, &done, e);
 
 	for (size_t i = 0; i < done.left.n; i++)
 		cli_note("%s", done.left.paths[i]);
@@ -150,6 +154,20 @@ static int read_forest(struct prune *p, struct err *e)
 	return p->forest ? 0 : -1;
 }
 
+/* What a run left that was killed while a VM merged. */
+static int renew(struct prune *p, struct err *e)
+{
+	size_t renewed = 0;
+
+	if (prune_renew(p, p->forest, &renewed, e) < 0)
+		return -1;
+	if (renewed == 0)
+		return 0;
+	cli_note("%zu checkpoint%s told what %s images are now", renewed, renewed == 1 ? " is" : "s are",
+		 renewed == 1 ? "its" : "their");
+	return read_forest(p, e);
+}
+
 /* To merge takes a while: VMs may have been started meanwhile. */
 static int check_again(struct prune *p, struct err *e)
 {
@@ -191,36 +209,6 @@ static int drop(struct prune *p, struct err *e)
 	return result;
 }
 
-/* The VM merges what is below the image that it writes to. */
-static int merge_live(struct prune *p, const struct prune_run *r, struct err *e)
-{
-	char *top = r->chain->images[0].path;
-	_cleanup_free_ char *journal = text_of("%s.shorten", top);
-	_cleanup_free_ bool *touched = memory_of(r->chain->n, sizeof(*touched));
-	struct journal_result done = { 0 };
-	struct shorten s = {
-		.image = top,
-		.socket = p->socket,
-		.interrupt = p->interrupt,
-		.top = top,
-		.journal = journal,
-		.chain = r->chain,
-		.base = r->base,
-		.first = 1,
-		.end = r->base,
-	};
-	int result;
-
-	memset(touched, true, r->base);
-	result = guard_needed(r->chain, touched, NULL, e) < 0 || shorten_live(&s, e) < 0 ? -1 : 0;
-	in_use_release(&s.use);
-	if (result < 0)
-		return -1;
-	result = journal_run(journal, &done, e);
-	journal_result_release(&done);
-	return result;
-}
-
 static int prune(struct prune *p, struct err *e)
 {
 	_cleanup_close_ int lock = journal_lock(p->root, e);
@@ -230,121 +218,21 @@ static int prune(struct prune *p, struct err *e)
 		return -1;
 	if (!p->dry_run && (remove_remains(p, e) < 0 || read_forest(p, e) < 0))
 		return -1;
+	if (!p->dry_run && renew(p, e) < 0)
+		return -1;
 	guard_warn_unread(p->forest);
-	prune_plan(p);
+	if (prune_plan(p, e) < 0)
+		return -1;
 	prune_find_runs(p);
 	if (p->dry_run)
 		return 0;
 	if (drop(p, e) < 0)
 		return -1;
 	forest_sweep_claims(p->forest);
-	for (size_t i = 0; i < p->n_runs; i++) {
-		if (p->runs[i].live && merge_live(p, &p->runs[i], e) < 0) {
-			e->status = EXIT_PARTIAL;
-			return err_prefix(e, "the checkpoints are dropped, but '%s' is not merged",
-					  p->runs[i].chain->images[1].path);
-		}
-	}
-	return 0;
+	return prune_merge_live(p, e);
 }
 
-/* --- the report ------------------------------------------------------------------------------------------------- */
-
-static uint64_t freed_in_all(const struct prune *p)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < p->n; i++)
-		sum += p->checkpoints[i].drop ? p->checkpoints[i].stored : 0;
-	for (size_t i = 0; i < p->n_runs; i++)
-		sum += p->runs[i].freed;
-	return sum;
-}
-
-static void report_text(const struct prune *p)
-{
-	const char *would = p->dry_run ? "would be " : "";
-	_cleanup_free_ char *root = escape(p->dir);
-	char bytes[16];
-
-	for (size_t i = 0; i < p->n; i++) {
-		const struct prune_checkpoint *c = &p->checkpoints[i];
-
-		_cleanup_free_ char *dir = escape(p->forest->checkpoints[c->index].dir);
-		_cleanup_free_ char *why = escape(c->why ? c->why : "");
-
-		if (c->drop)
-			printf("%s: %sdropped, %s\n", dir, would, number_bytes(c->stored, bytes));
-		else
-			printf("%s: kept, %s\n", dir, why);
-	}
-	for (size_t i = 0; i < p->n_runs; i++) {
-		_cleanup_free_ char *into = escape(path_base(p->runs[i].chain->images[0].path));
-
-		for (size_t k = 1; k < p->runs[i].base; k++) {
-			_cleanup_free_ char *layer = escape(p->runs[i].chain->images[k].path);
-
-			printf("%s: %smerged into %s\n", layer, would, into);
-		}
-	}
-	printf("%s: %s%s freed\n", root, would, number_bytes(freed_in_all(p), bytes));
-}
-
-static json_t *checkpoint_to_json(const struct prune *p, const struct prune_checkpoint *c)
-{
-	const struct forest_checkpoint *of = &p->forest->checkpoints[c->index];
-	json_t *object = json_of("{s:o, s:o}", "checkpoint", json_string_of(of->dir), "name",
-				 json_string_of(forest_checkpoint_name(of)));
-
-	if (c->drop)
-		json_object_set_new(object, "freed_bytes", json_integer((json_int_t)c->stored));
-	else
-		json_object_set_new(object, "reason", json_string_of(c->why));
-	return object;
-}
-
-static json_t *runs_to_json(const struct prune *p)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < p->n_runs; i++) {
-		const struct prune_run *r = &p->runs[i];
-		json_t *images = json_array();
-
-		for (size_t k = 1; k < r->base; k++)
-			json_array_append_new(images, json_string_of(r->chain->images[k].path));
-		json_array_append_new(array, json_of("{s:o, s:o, s:I}", "images", images, "into",
-						     json_string_of(r->chain->images[0].path), "freed_bytes",
-						     (json_int_t)r->freed));
-	}
-	return array;
-}
-
-static int report_json(const struct prune *p, struct err *e)
-{
-	_cleanup_json_ json_t *object = NULL;
-	json_t *dropped = json_array(), *kept = json_array(), *left = json_array();
-
-	for (size_t i = 0; i < p->n; i++)
-		json_array_append_new(p->checkpoints[i].drop ? dropped : kept,
-				      checkpoint_to_json(p, &p->checkpoints[i]));
-	for (size_t i = 0; i < p->left.n; i++)
-		json_array_append_new(left, json_string_of(p->left.paths[i]));
-	object = json_of("{s:s, s:b, s:o, s:o, s:o, s:o, s:I}", "schema", "mplcr.chain.prune/1", "dry_run", p->dry_run,
-			 "dropped", dropped, "kept", kept, "merged", runs_to_json(p), "left", left, "freed_bytes",
-			 (json_int_t)freed_in_all(p));
-	return json_print(object, e);
-}
-
-static int report(const struct prune *p, struct err *e)
-{
-	for (size_t i = 0; i < p->left.n; i++)
-		cli_note("%s", p->left.paths[i]);
-	if (p->json)
-		return report_json(p, e) < 0 ? -1 : cli_flush(e);
-	report_text(p);
-	return cli_flush(e);
-}
+/* --- the verb ---------------------------------------------------------------------------------------------------- */
 
 static void release(struct prune *p)
 {
@@ -382,7 +270,7 @@ static int prune_main(int argc, char **argv)
 		return cli_report(&e);
 	}
 	p.journal = text_of("%s/.mplcr-prune", p.root);
-	if (prune(&p, &e) < 0 || report(&p, &e) < 0)
+	if (prune(&p, &e) < 0 || prune_report(&p, &e) < 0)
 		status = cli_report(&e);
 	release(&p);
 	return status;

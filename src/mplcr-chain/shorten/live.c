@@ -6,6 +6,7 @@
  */
 #include "shorten/shorten.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,7 @@ struct live {
 	bool waits; /* the job waits for block-job-finalize */
 	bool running;
 	char *device; /* node name of the top */
-	char *first;  /* what QEMU calls the image under the top */
+	char *first;  /* what QEMU calls the topmost of the layers */
 	char *base;   /* and the base; NULL where there is none */
 };
 
@@ -102,20 +103,29 @@ static const json_t *find_node(const json_t *nodes, const struct chain_image *im
 	return node_find(nodes, &wanted);
 }
 
+/* It is not for this VM to do, or not now. Always returns -1. */
+static int busy(struct err *e)
+{
+	e->sys = EBUSY;
+	return -1;
+}
+
 static int not_open(const struct chain_image *image, struct err *e)
 {
-	return err_set(e, "the VM does not have '%s' open", image->path);
+	err_set(e, "the VM does not have '%s' open", image->path);
+	return busy(e);
 }
 
 /* Of the images that the job is about: what QEMU calls the nodes, and by which names it shows the files. */
 static int name_nodes(struct live *l, const json_t *nodes, const struct vm_process *vm, struct err *e)
 {
 	const struct chain *c = l->s->chain;
-	const json_t *top = find_node(nodes, &c->images[0], vm), *first = find_node(nodes, &c->images[1], vm);
+	size_t under = l->s->at + 1;
+	const json_t *top = find_node(nodes, &c->images[0], vm), *first = find_node(nodes, &c->images[under], vm);
 	const json_t *base = l->s->base < c->n ? find_node(nodes, &c->images[l->s->base], vm) : NULL;
 
 	if (!top || !first)
-		return not_open(&c->images[top ? 1 : 0], e);
+		return not_open(&c->images[top ? under : 0], e);
 	if (l->s->base < c->n && !base)
 		return not_open(&c->images[l->s->base], e);
 	l->device = text_copy(json_text(top, "node-name"));
@@ -147,8 +157,10 @@ static int check_use(struct live *l, const struct vm_process *vm, struct err *e)
 	use->processes = true; /* the locks are the VM's */
 	use->allowed = vm_pid(use, &c->images[0], vm);
 	for (size_t i = 0; i < c->n; i++)
-		if (chain_image_refuse_used(&c->images[i], use, !shorten_touches(l->s, i), e) < 0)
-			return err_hint(e, "the VM behind '%s' is process %d", l->s->socket, (int)use->allowed);
+		if (chain_image_refuse_used(&c->images[i], use, !shorten_touches(l->s, i), e) < 0) {
+			err_hint(e, "the VM behind '%s' is process %d", l->s->socket, (int)use->allowed);
+			return busy(e);
+		}
 	return 0;
 }
 
@@ -258,8 +270,10 @@ static int begin(struct live *l, struct err *e)
 		json_object_set_new(what, "auto-finalize", json_false());
 	if (s->down)
 		json_object_set_new(what, "top", json_string(l->first));
+	if (s->max_bandwidth)
+		json_object_set_new(what, "speed", json_integer((json_int_t)s->max_bandwidth));
 	if (l->base) {
-		_cleanup_free_ char *name = merge_name(s->chain, 0, s->base);
+		_cleanup_free_ char *name = merge_name(s->chain, s->at, s->base);
 
 		json_object_set_new(what, "base", json_string(l->base));
 		json_object_set_new(what, "backing-file", json_string(name));
@@ -307,11 +321,15 @@ static int check_chain(const struct live *l, struct err *e)
 {
 	const struct shorten *s = l->s;
 	_cleanup_chain_ struct chain *now = chain_read(s->top, NULL, 0);
-	size_t wanted = s->chain->n - s->base + 1;
+	size_t wanted = s->chain->n - (s->base - s->at - 1);
 
 	if (chain_whole(now, e) < 0)
 		return -1;
-	return now->n == wanted ? path_sync(s->top, e) : job_failed((struct live *)l, e);
+	if (now->n != wanted)
+		return job_failed((struct live *)l, e);
+	if (s->down && path_sync(s->chain->images[s->base].path, e) < 0)
+		return -1;
+	return path_sync(s->chain->images[s->at].path, e);
 }
 
 /* Until QEMU has closed the layers that it needs no more, or it is clear that someone else has them open. */
@@ -328,12 +346,25 @@ static void wait_closed(const struct shorten *s)
 	in_use_release(&use);
 }
 
+/* While the VM is saved, or a checkpoint made, its chain is recorded as it is then. */
+static int check_migration(const struct live *l, struct err *e)
+{
+	_cleanup_json_ json_t *migration = NULL;
+
+	if (qmp_run(l->q, "query-migrate", NULL, &migration, e) < 0)
+		return -1;
+	if (vm_migration_is_over(json_text(migration, "status")))
+		return 0;
+	err_set(e, "the VM is being saved or migrated just now");
+	return busy(e);
+}
+
 static int survey(struct live *l, struct err *e)
 {
 	struct vm_status status;
 
 	l->waits = qmp_version(l->q) >= QEMU_JOB_FINALIZE;
-	if (vm_status_read(l->q, &status, e) < 0)
+	if (check_migration(l, e) < 0 || vm_status_read(l->q, &status, e) < 0)
 		return -1;
 	l->running = status.running;
 	return find_nodes(l, e);
@@ -354,6 +385,8 @@ static int shorten_in_vm(struct live *l, struct err *e)
 	result = remove_old_job(l, e);
 	if (result == 0)
 		result = shorten_store_journal(l->s, e);
+	if (result == 0 && l->s->begins)
+		result = l->s->begins(l->s->ctx, e);
 	if (result == 0)
 		result = run_job(l, e);
 	guardian_dismiss(&l->guardian);
@@ -367,15 +400,35 @@ static int shorten_in_vm(struct live *l, struct err *e)
 	return result;
 }
 
+static int connect_vm(struct live *l, const char *socket, int interrupt, struct err *e)
+{
+	l->q = qmp_connect(socket, CONNECT_MS, interrupt, e);
+	if (!l->q)
+		return -1;
+	qmp_set_interrupt(l->q, -1); /* between commands a signal is looked for, but none is left half done */
+	qmp_set_deadline(l->q, clock_in_ms(STEP_MS));
+	return 0;
+}
+
+int shorten_end_job(const char *socket, int interrupt, struct err *e)
+{
+	struct shorten s = { .socket = socket, .interrupt = interrupt };
+	struct live l = { .s = &s };
+	int result = connect_vm(&l, socket, interrupt, e);
+
+	if (result == 0)
+		result = remove_old_job(&l, e);
+	qmp_close(l.q);
+	return result;
+}
+
 int shorten_live(struct shorten *s, struct err *e)
 {
-	struct live l = { .s = s, .q = qmp_connect(s->socket, CONNECT_MS, s->interrupt, e) };
+	struct live l = { .s = s };
 	int result;
 
-	if (!l.q)
+	if (connect_vm(&l, s->socket, s->interrupt, e) < 0)
 		return -1;
-	qmp_set_interrupt(l.q, -1); /* between commands a signal is looked for, but none is left half done */
-	qmp_set_deadline(l.q, clock_in_ms(STEP_MS));
 	result = s->chain->images[0].format == IMAGE_QCOW2 ? shorten_in_vm(&l, e)
 							   : err_set(e, "'%s' is not a qcow2 image", s->image);
 	qmp_close(l.q);

@@ -15,6 +15,7 @@
 #include "base/interrupt.h"
 #include "change/claims.h"
 #include "change/guard.h"
+#include "change/merge.h"
 #include "change/journal/journal.h"
 #include "checkpoint/trust.h"
 #include "base/json.h"
@@ -30,6 +31,7 @@ static const struct cli_option option_table[] = {
 	{ "leave", 'l', NULL, "leave the files of merged layers where they are", TO_FLAG(struct shorten, leave) },
 	{ "socket", 's', "PATH", "let the running VM do it; PATH is its QMP socket",
 	  TO_SOCKET(struct shorten, socket) },
+	MERGE_BANDWIDTH_OPTION(struct shorten, max_bandwidth),
 	ASSUME_UNUSED_OPTION(struct shorten, use),
 	TRUST_PATHS_OPTION(struct shorten, trust_paths),
 	{ "json", 'j', NULL, "print one JSON object", TO_FLAG(struct shorten, json) },
@@ -108,7 +110,7 @@ bool shorten_touches(const struct shorten *s, size_t i)
 {
 	if (i >= s->first && i < s->end)
 		return !s->leave || s->down;
-	return i == 0 || (s->down && i == s->base);
+	return i == s->at || (s->down && i == s->base);
 }
 
 /* What is changed, or goes, can be. */

@@ -30,9 +30,14 @@ struct shorten {
 	char *journal; /* its journal */
 	char *partial; /* the new image that is to take its place */
 	struct chain *chain;
-	size_t base;       /* what is to be the backing file of the top; chain->n: none */
-	bool down;         /* layers are merged into that, not into the top */
+	size_t at;         /* the image that gets another backing file: the top or, live and down, one below it */
+	size_t base;       /* what that is to be, an image of the chain; chain->n: none */
+	bool down;         /* layers are merged into that, not into the image above them */
 	size_t first, end; /* the layers that are not needed then: from first to before end */
+
+	uint64_t max_bandwidth;                     /* live: bytes per second, 0: no limit */
+	int (*begins)(void *ctx, struct err *e);    /* live: called before the VM begins; may be NULL. Returns 0 or -1 */
+	void *ctx;                                  /* of it */
 };
 
 /* Whether image `i` of the chain is changed, or goes. */
@@ -40,7 +45,12 @@ bool shorten_touches(const struct shorten *s, size_t i);
 
 /* Merge as planned, all but the end: the journal says what goes then. Return 0 or -1. */
 int shorten_offline(struct shorten *s, struct err *e);
+
+/* -1 with e->sys EBUSY: it is not for this VM to do, or not now, and nothing was changed. */
 int shorten_live(struct shorten *s, struct err *e);
+
+/* Ends the job of a run that was killed, where the VM is still at it. Returns 0 or -1. */
+int shorten_end_job(const char *socket, int interrupt, struct err *e);
 
 /*
  * What is to be done at the end: `partial` (may be NULL), which is yet to be made, becomes the top that is there now, and

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "checkpoint/disk_chain.h"
 #include "checkpoint/check.h"
+#include "checkpoint/merging.h"
 #include "image/identity.h"
 #include "qemu/image_path.h"
 #include "verify/verify.h"
@@ -32,7 +33,7 @@ static void check_identity(const struct checkpoint *c, const struct manifest_dis
 		check_identity(c, disk, image->data);
 	if (identity_read(image->path, &now, &e) < 0)
 		return; /* the chain tells */
-	difference = identity_difference(&image->id, &now);
+	difference = merging_difference(image, &now);
 	if (difference)
 		findings_add(&c->v->findings, E_BACKING_CHANGED, image->path,
 			     "it was changed since checkpoint '%s' froze it for disk '%s': %s", c->m->name,
@@ -104,6 +105,15 @@ static void follow_moved_data(const struct checkpoint *c, struct chain_image *im
 	image->data_path = text_copy(data->path);
 }
 
+/* What a VM merges, it may write to: what is read from the frozen image stays the same. */
+static void allow_merging(const struct checkpoint *c, struct chain_image *image, const struct manifest_image *listed)
+{
+	image->may_change = listed->merging;
+	if (listed->merging)
+		findings_add(&c->v->findings, N_MERGING, image->path,
+			     "a running VM merges layers into it, or was to: it is known by its number alone");
+}
+
 /*
  * Looks at the images of a disk from `from` on, as far as the headers lead along the manifest's list. Returns how many
  * these were. (What a header names otherwise is not looked at: a restore takes the manifest's names.) Behind a place
@@ -119,8 +129,10 @@ static size_t check_part(const struct checkpoint *c, const struct manifest_disk 
 	if (!goes_on(chain, n, disk, from))
 		find_difference(c, chain, n, disk, from + n);
 	chain_truncate(chain, n);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		follow_moved_data(c, &chain->images[i], &disk->chain[from + i]);
+		allow_merging(c, &chain->images[i], &disk->chain[from + i]);
+	}
 	verify_chain(c->v, chain, c->trust, false);
 	for (size_t i = 0; i < n; i++)
 		check_identity(c, disk, &disk->chain[from + i]);

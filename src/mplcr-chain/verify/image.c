@@ -220,7 +220,7 @@ void verify_not_written(struct verify *v, const struct chain_image *image, const
 	_cleanup_free_ char *role = NULL, *who = NULL;
 	pid_t pid;
 
-	if (image->use != IMAGE_WRITTEN)
+	if (image->use != IMAGE_WRITTEN || image->may_change)
 		return;
 	in_use_file(&v->use, image->device, image->inode, &pid);
 	who = pid ? text_of("process %d", (int)pid) : text_copy("some process");

@@ -289,7 +289,9 @@ static const char *add_frozen(struct forest_builder *b, struct forest_checkpoint
 	i = forest_add(b, real, &st, says_raw(image->format) ? FOREST_AS_RAW : FOREST_BY_NEED);
 	append(&c->images, &c->n_images, i);
 	added = &b->forest->images[i];
-	return added->size != image->id.size || added->mtime_ns != image->id.mtime_ns ? "was changed since" : NULL;
+	if (image->merging || (added->size == image->id.size && added->mtime_ns == image->id.mtime_ns))
+		return NULL;
+	return "was changed since";
 }
 
 static void add_frozen_images(struct forest_builder *b, struct forest_checkpoint *c)

@@ -10,30 +10,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/cli.h"
 #include "base/path.h"
 #include "checkpoint/claim.h"
 #include "checkpoint/manifest.h"
-
-static void leave_images(const struct manifest *m)
-{
-	for (size_t d = 0; d < m->n_disks; d++)
-		for (size_t i = 0; i < m->disks[d].n_chain; i++)
-			claims_leave(m->disks[d].chain[i].path);
-}
-
-static void leave_checkpoint(const char *dir)
-{
-	struct err e; /* of what is no checkpoint proof.c tells */
-	struct manifest *m = manifest_load(dir, &e);
-
-	if (!m)
-		return;
-	leave_images(m);
-	if (claim_make_checkpoint(m, "mplcr-chain", &e) < 0)
-		cli_note("%s", e.text);
-	manifest_free(m);
-}
 
 /* A checkpoint got its name, or a manifest, or an image. */
 static void leave(const char *path, bool directory)
@@ -41,9 +20,9 @@ static void leave(const char *path, bool directory)
 	_cleanup_free_ char *dir = path_dir(path);
 
 	if (directory)
-		leave_checkpoint(path);
+		claims_leave_checkpoint(path);
 	else if (strcmp(path_base(path), MANIFEST_NAME) == 0)
-		leave_checkpoint(dir);
+		claims_leave_checkpoint(dir);
 	else
 		claims_leave(path);
 }
