@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "base/json.h"
 #include "checkpoint/claim.h"
+#include "checkpoint/merging.h"
 #include "qemu/overlay.h"
 #include "restore.h"
 
@@ -48,14 +49,29 @@ static json_t *describe_chain(const struct manifest_disk *disk)
 	return node;
 }
 
+/*
+ * While a VM merges layers (checkpoint/merging.h), its locks would keep another from opening them, though what is read
+ * through the frozen image stays the same. The images below take that option over.
+ */
+static json_t *describe_shared(const struct manifest_disk *disk)
+{
+	json_t *node = has_stale_names(disk)
+			       ? describe_chain(disk)
+			       : json_of("{s:s, s:{s:s, s:s}}", "driver", disk->chain[0].format, "file", "driver", "file",
+					 "filename", disk->chain[0].path);
+
+	json_object_set_new(node, "force-share", json_true());
+	return node;
+}
+
 /* What the overlay of `disk` names as its backing file; malloc'd, or NULL. */
 static char *backing_of(const struct manifest_disk *disk, struct err *e)
 {
 	_cleanup_json_ json_t *chain = NULL;
 	_cleanup_free_ char *text = NULL, *name = NULL;
 
-	if (has_stale_names(disk)) {
-		chain = describe_chain(disk);
+	if (has_stale_names(disk) || merging_disk(disk)) {
+		chain = merging_disk(disk) ? describe_shared(disk) : describe_chain(disk);
 		text = json_dumps(chain, JSON_COMPACT);
 		name = text_of("json:%s", text);
 	} else {

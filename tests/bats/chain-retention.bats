@@ -86,3 +86,42 @@ restores() {
     all_sound
     restores "x$rounds"
 }
+
+# slow: VM and layers as above, with so much in them that a throttled merge has a middle; x1 … x4, of which the
+# newest is to be kept.
+slow() {
+    local i
+    two_disks
+    for ((i = 1; i <= 4; i++)); do checkpoint "$i"; done
+}
+
+# merging: prune is at work in the background, as $pid, and has begun to write.
+merging() {
+    mplcr-chain prune --keep 1 --progress=always --socket "$T/vm.qmp" --max-bandwidth 64K "$V" >"$T/said.log" 2>&1 3>&- &
+    pid=$!
+    until grep -q 'merging: [1-9]' "$T/said.log"; do
+        kill -0 "$pid" 2>/dev/null || fail "it does not merge: $(cat "$T/said.log")"
+        sleep 0.01
+    done
+}
+
+@test "while the VM merges, what is kept is sound and restores; interrupted, all is as it was" {
+    slow
+    before=$(layers 0)
+    merging
+    run_tool 0 mplcr-chain verify --sums "$V/x4.ckpt"
+    [[ $output == *N-MERGING* ]]
+    restores x4
+    kill -INT "$pid"
+    status=0
+    wait "$pid" || status=$?
+    assert_equal "$status" 4
+    assert_equal "$(layers 0)" "$before"
+    assert_equal "$("$QMP" "$T/vm.qmp" query-block-jobs)" '[]'
+    run_tool 0 mplcr-chain verify --sums "$V/x4.ckpt"
+    assert_equal "$output" ''
+    prune 0 --keep 1
+    assert_equal "$(layers 0 | wc -w)" 4
+    in_chains
+    restores x4
+}
