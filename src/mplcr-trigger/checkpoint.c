@@ -13,6 +13,7 @@
 #include "patched/patched.h"
 #include "record.h"
 #include "report.h"
+#include "retention.h"
 #include "transport/transport.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/pulse.h"
+#include "base/text.h"
 #include "checkpoint/claim.h"
 #include "checkpoint/store.h"
 #include "checkpoint/unfinished/unfinished.h"
@@ -512,6 +514,7 @@ int checkpoint_take(const struct options *o, struct err *e)
 		.began = clock_ns(),
 		.outcome.phases = json_array(),
 	};
+	_cleanup_free_ char *made = NULL;
 	int result;
 
 	r.phase_began = r.began;
@@ -520,6 +523,8 @@ int checkpoint_take(const struct options *o, struct err *e)
 	result = go(&r, e);
 	if (result < 0)
 		undo(&r, e);
+	else if (r.manifest && retention_wanted(o))
+		made = text_copy(r.manifest->checkpoint);
 	close_run(&r);
-	return result;
+	return made ? retention_prune(o, made, e) : result;
 }

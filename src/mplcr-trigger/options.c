@@ -143,6 +143,15 @@ static int set_mplm(void *options, const char *value, struct err *e)
 	}
 }
 
+static int set_keep_within(void *options, const char *value, struct err *e)
+{
+	struct options *o = options;
+	uint64_t seconds;
+
+	o->keep_within = value;
+	return number_parse_duration(value, "--keep-within", &seconds, e);
+}
+
 static int set_uri(void *options, const char *value, struct err *e)
 {
 	struct options *o = options;
@@ -220,6 +229,10 @@ const struct cli_option trigger_options[] = {
 	  TO_SECONDS(struct options, timeout_ms, 0) },
 	{ "leave-paused", 0, NULL, "leave the VM paused at the instant of the checkpoint",
 	  TO_FLAG(struct options, leave_paused) },
+	{ "keep", 'k', "N", "then drop older checkpoints of the VM but the newest N, and let it\nmerge their overlays",
+	  TO_NUMBER(struct options, keep, 1, 1000000) },
+	{ "keep-within", 'w', "TIME", "then drop those older than that: 12h, 7d, 4w (s, m, h, d, w); with\nboth, what either keeps stays",
+	  TO_CALL(set_keep_within) },
 	{ "dry-run", 0, NULL, "check everything and print the plan, but do nothing", TO_FLAG(struct options, dry_run) },
 	{ NULL, 0, NULL, "With the MPLCR-patched QEMU (engine mplcr):", CLI_HEADING },
 	{ "mplm", 0, "SETTINGS",
@@ -328,6 +341,8 @@ int options_check(struct options *o, int n_operands, char **operands, struct err
 	}
 	if (check_layout(o, e) < 0 || check_parent(o, e) < 0 || check_disks(o, e) < 0)
 		return -1;
+	if ((o->keep || o->keep_within) && (o->leave_paused || o->uri))
+		return err_usage(e, "--keep and --keep-within do not go with --leave-paused or --uri");
 	if (o->at_freeze && !o->at_freeze[0])
 		return err_usage(e, "--at-freeze: the command is empty");
 	return check_engine(o, e) < 0 ? -1 : check_uri(o, e);

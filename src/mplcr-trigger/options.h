@@ -42,6 +42,8 @@ struct options {
 	const char *uri;       /* destination of the state instead of the checkpoint, or NULL */
 	const char *at_freeze; /* shell command to run in the pause, or NULL */
 	uint64_t at_freeze_ms; /* its time limit */
+	uint64_t keep;           /* --keep: checkpoints of the VM, this one included; 0: not given */
+	const char *keep_within; /* --keep-within, as given, or NULL */
 	bool dry_run;
 	bool leave_paused;
 	bool json;

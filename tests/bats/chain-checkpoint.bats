@@ -169,3 +169,28 @@ make_checkpoint_again() {
     alone E-BACKING-CHANGED x1.ckpt
     [[ $output == *"/made.data: "* ]]
 }
+
+@test "images that a running VM merges: known by their numbers, and some may be gone from the chain" {
+    local gone
+    make_checkpoint
+    gone=$(image made.img qcow2 | sed "s#made.img#gone.ovl#g; s#\"inode\":#\"inode\":1#")
+    edit "s#^{\"path\":\"$T/made.base\"#$gone,\n&#"
+    finds E-CHAIN-DIFFERS x1.ckpt
+    edit 's#"format":"[a-z0-9]*","identity"#"merging":true,&#'
+    finds N-MERGING x1.ckpt
+    assert_equal "${#lines[@]}" 2
+    touch "$T/made.img" "$T/made.base"
+    chain 0 verify x1.ckpt
+    chain 3 relocate --to "$T/new" x1.ckpt
+    [[ $stderr == *"a running VM merges layers of disk 'drive0', or was to"* ]]
+    # prune tells what they are now.
+    chain 0 prune --keep 1 "$T"
+    sound x1.ckpt
+    chain 0 walk made.img
+    assert_equal "$(jq '.disks[0].chain | length' "$T/x1.ckpt/checkpoint.json")" 2
+    # Another file by that name is none of them.
+    edit 's#"format":"[a-z0-9]*","identity"#"merging":true,&#'
+    cp -p "$T/made.img" "$T/other"
+    mv "$T/other" "$T/made.img"
+    finds E-BACKING-CHANGED x1.ckpt
+}

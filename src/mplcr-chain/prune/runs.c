@@ -2,6 +2,7 @@
 /* Which overlays only dropped checkpoints needed, and into what they can go. The lowest image of a chain always stays. */
 #include "prune/prune.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -129,14 +130,33 @@ static bool is_hidden(const struct prune_run *r)
 	return false;
 }
 
+/* The seal of an image above `below`, which records what that is now; malloc'd, or NULL. */
+static char *sealed_above(const struct forest *f, size_t below)
+{
+	for (size_t k = 0; k < f->n_images; k++)
+		for (size_t at = f->images[k].below; at != FOREST_NONE; at = f->images[at].below) {
+			char *seal = at == below ? text_of("%s.seal", f->images[k].path) : NULL;
+
+			if (seal && path_exists(seal))
+				return seal;
+			free(seal);
+		}
+	return NULL;
+}
+
 /* Whether the images of the run can be made anew, and go; else says why not. */
 static bool can_merge(struct prune *p, const struct prune_run *r, size_t above)
 {
 	const struct forest_image *image = &p->forest->images[above];
 	const struct chain *c = r->chain;
 	const char *lower = c->images[r->at + 1].path;
+	_cleanup_free_ char *seal = sealed_above(p->forest, above), *why = NULL;
 	struct err e;
 
+	if (seal) {
+		why = text_of("'%s' records what is below its image", seal);
+		return stays(p, lower, why);
+	}
 	if (image->outside || image->inside != FOREST_NONE)
 		return stays(p, lower, "its overlay must not be changed here");
 	for (size_t i = r->at; i < r->base + r->down; i++)

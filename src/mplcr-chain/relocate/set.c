@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "checkpoint/merging.h"
 #include "image/backing_name.h"
 #include "base/array.h"
 #include "base/cleanup.h"
@@ -195,6 +196,10 @@ static int check_manifest(struct set *s, struct err *e)
 		const struct manifest_disk *disk = &s->m->disks[d];
 		_cleanup_free_ char *what = text_of("an image of disk '%s'", disk->device);
 
+		if (merging_disk(disk)) {
+			err_set(e, "a running VM merges layers of disk '%s', or was to", disk->device);
+			return err_hint(e, "wait for it, or let mplcr-chain prune end it");
+		}
 		for (size_t i = 0; i < disk->n_chain; i++) {
 			const struct manifest_image *image = &disk->chain[i], *data = image->data;
 
