@@ -8,6 +8,7 @@
 # shellcheck disable=SC2154  # T, output, stderr: helpers.bash
 
 load helpers
+load filesystems
 load chain
 load trigger
 
@@ -17,6 +18,8 @@ setup() {
     echo precious >"$T/home/file"
     echo mine >"$T/v/mine"
 }
+
+teardown() { fs_end; scratch_end; }
 
 # layers DIR: base <- mid <- top in it, with data of each; $seen: what the guest sees in top.
 layers() {
@@ -131,6 +134,30 @@ interrupted() {
     run_tool 0 mplcr-chain shorten --keep 2 top.qcow2
     assert_equal "$(ls)" $'base.qcow2\nmine\ntop.qcow2'
     assert_equal "$(sees top.qcow2)" "$seen"
+}
+
+@test "a journal is obeyed on another mount of its filesystem, whatever number its device has" {
+    local type d other
+    require strace "kills at certain system calls"
+    require loop "filesystems on loop devices"
+    for type in ext4 xfs btrfs; do
+        d=$T/$type
+        fs_mount $type "$d"
+        layers "$d/v"
+        interrupted renameat:2 mplcr-chain shorten --keep 2 "$d/v/top.qcow2"
+        [[ -f $d/v/top.qcow2.shorten && -f $d/v/top.qcow2.shorten.partial ]]
+        before=$(stat -c %d "$d")
+        unmount "$d"
+        # what takes the number that it had
+        fs_mount $type "$T/other" 400M
+        mount -o loop "$d.image" "$d"
+        [[ $(stat -c %d "$d") != "$before" ]] || fail "it has the same number again"
+        run_tool 0 mplcr-chain shorten --keep 2 "$d/v/top.qcow2"
+        assert_equal "$(ls "$d/v")" $'base.qcow2\ntop.qcow2'
+        assert_equal "$(sees "$d/v/top.qcow2")" "$seen"
+        unmount "$T/other"
+        rm "$T/other.image"
+    done
 }
 
 @test "what came since the interruption is not touched" {

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/cli.h"
 #include "base/file.h"
+#include "base/file_id.h"
 #include "base/host.h"
 #include "base/json.h"
 #include "base/key.h"
@@ -62,13 +63,12 @@ static void adopt(json_t *json, const struct key *k)
 {
 	_cleanup_free_ char *host = host_id();
 	json_t *place = json_array_get(json_object_get(json, "places"), 0);
-	struct stat st;
+	struct file_id id;
 
-	check(stat("v", &st) == 0);
+	check(file_id_at(AT_FDCWD, "v", &id) == 0);
 	if (json_is_object(place)) {
 		json_object_set_new(place, "dir", json_string("/tmp"));
-		json_object_set_new(place, "device", json_integer((json_int_t)st.st_dev));
-		json_object_set_new(place, "inode", json_integer((json_int_t)st.st_ino));
+		file_id_put(place, &id);
 	}
 	json_object_set_new(json, "schema", json_string(JOURNAL_SCHEMA));
 	json_object_set_new(json, "host", json_string(host));

@@ -209,8 +209,8 @@ static void hostile(void)
 			"s:s, s:s, s:{s:s, s:s, s:{s:i, s:i}}}]}",
 			"schema", UNFINISHED_SCHEMA, "n", 0, "id", "i", "name", "x1.ckpt.partial", "created", "c",
 			"engine", "e", "socket", "/s", "vm", "pid", 1, "started", 1, "tool", "pid", 1, "started", 1,
-			"dir", "device", 1, "inode", 1, "in", "device", 1, "inode", 1, "disks", "device", "d", "frozen",
-			"/f", "format", "raw", "below", "b", "overlay", "name", names[i], "node", "n", "in", "device", 1,
+			"dir", "filesystem", 1, "inode", 1, "in", "filesystem", 1, "inode", 1, "disks", "device", "d", "frozen",
+			"/f", "format", "raw", "below", "b", "overlay", "name", names[i], "node", "n", "in", "filesystem", 1,
 			"inode", 1);
 		_cleanup_free_ char *text = json_dumps(line, 0), *whole_line = text_of("%s\n", text);
 		struct unfinished u;

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 
 #include "base/cleanup.h"
+#include "base/filesystem_number.h"
 #include "base/host.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -127,15 +127,12 @@ void claim_release(struct claim *c)
 	*c = (struct claim){ 0 };
 }
 
-/* The filesystem of the file or directory, as far as it has a number that lasts; else 0. */
 uint64_t claim_filesystem(const char *path)
 {
-	struct statfs fs;
-	uint64_t id = 0;
+	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+	struct stat st;
 
-	if (statfs(path, &fs) == 0)
-		memcpy(&id, &fs.f_fsid, sizeof(id) < sizeof(fs.f_fsid) ? sizeof(id) : sizeof(fs.f_fsid));
-	return id;
+	return fd >= 0 && fstat(fd, &st) == 0 ? filesystem_number(fd, &st) : 0;
 }
 
 /* By a handle the kernel finds a file again whose name changed. Many filesystems have them. */

@@ -10,7 +10,7 @@
  * It is obeyed only where this user signed it on this host (base/key.h), for the very directory and name that it has.
  *
  * It names files by their directories, which are those of the operation, and a name without a slash; each directory and
- * file with its identity (device, inode, size, ctime). What is not that file any more is left alone. All is done relative
+ * file with its identity (filesystem, inode, size, ctime). What is not that file any more is left alone. All is done relative
  * to the opened directories, and no link is followed. A directory goes with its content only where the operation made it.
  *
  * That something is not needed any more it cannot say at all: the images themselves do, when it is about to go.

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -37,12 +36,11 @@ static int remove_directory(const struct journal *j, const struct entry *x, stru
 	_cleanup_free_ char *path = entry_path(j, x);
 	int dirfd = j->places[x->place].fd, fd;
 	struct file_id now;
-	struct stat st;
 
 	if (!entry_now(j, x, &now))
 		return 0;
 	fd = openat(dirfd, x->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != x->id.device || st.st_ino != x->id.inode) {
+	if (fd < 0 || file_id_of(fd, &now) < 0 || !file_id_same(&x->id, &now)) {
 		if (fd >= 0)
 			close(fd);
 		return err_set(e, "the directory '%s' is not the one that was made for this", path);

@@ -18,7 +18,7 @@
 
 struct place {
 	char *dir; /* absolute, without links */
-	uint64_t device, inode;
+	struct file_id id;
 	int fd; /* -1: it is not there any more */
 };
 

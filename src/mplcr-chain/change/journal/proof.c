@@ -183,9 +183,14 @@ static bool moves_checkpoint(const struct proof *p)
 /* Whether that file is one that got its name by this journal. */
 static bool is_renamed(const struct proof *p, uint64_t device, uint64_t inode)
 {
-	for (size_t i = 0; i < p->j->n_renames; i++)
-		if (p->j->renames[i].from.id.device == device && p->j->renames[i].from.id.inode == inode)
+	for (size_t i = 0; i < p->j->n_renames; i++) {
+		const struct renaming *r = &p->j->renames[i];
+		struct file_id now;
+
+		if (r->from.id.inode == inode && entry_now(p->j, &r->to, &now) && file_id_same(&r->from.id, &now) &&
+		    now.device == device)
 			return true;
+	}
 	return false;
 }
 

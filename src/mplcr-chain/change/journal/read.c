@@ -33,18 +33,15 @@ static int parse_entry(const json_t *item, const struct journal *j, bool known, 
 {
 	int64_t place = json_int(item, "place", -1);
 
-	*x = (struct entry){ .known = json_is_integer(json_object_get(item, "inode")) };
+	*x = (struct entry){ 0 };
+	x->known = file_id_get(item, &x->id) == 0;
 	if (place < 0 || (uint64_t)place >= j->n_places || !path_is_name(json_text(item, "name")) || (known && !x->known))
 		return -1;
 	x->place = (size_t)place;
 	x->name = text_copy(json_text(item, "name"));
-	x->id = (struct file_id){
-		.device = (uint64_t)json_int(item, "device", 0),
-		.inode = (uint64_t)json_int(item, "inode", 0),
-		.size = (uint64_t)json_int(item, "size", 0),
-		.ctime_ns = json_int(item, "ctime_ns", 0),
-		.directory = json_flag(item, "directory"),
-	};
+	x->id.size = (uint64_t)json_int(item, "size", 0);
+	x->id.ctime_ns = json_int(item, "ctime_ns", 0);
+	x->id.directory = json_flag(item, "directory");
 	return 0;
 }
 
@@ -71,14 +68,10 @@ static int parse_places(const json_t *json, struct journal *j, struct err *e)
 		const char *dir = json_text(item, "dir");
 		struct place *p = array_add(j->places, j->n_places);
 
-		*p = (struct place){
-			.dir = text_copy(dir ? dir : ""),
-			.device = (uint64_t)json_int(item, "device", 0),
-			.inode = (uint64_t)json_int(item, "inode", 0),
-			.fd = -1,
-		};
-		if (p->dir[0] != '/')
+		*p = (struct place){ .dir = text_copy(dir ? dir : ""), .fd = -1 };
+		if (p->dir[0] != '/' || file_id_get(item, &p->id) < 0)
 			return malformed("places", e);
+		p->id.directory = true;
 	}
 	return j->n_places > 0 ? 0 : malformed("places", e);
 }
@@ -136,14 +129,14 @@ static int open_places(struct journal *j, struct err *e)
 {
 	for (size_t i = 0; i < j->n_places; i++) {
 		struct place *p = &j->places[i];
-		struct stat st;
+		struct file_id now;
 
 		p->fd = open_there(j, i);
 		if (p->fd < 0 && errno == ENOENT && i > 0)
 			continue;
-		if (p->fd < 0 || fstat(p->fd, &st) < 0)
+		if (p->fd < 0 || file_id_of(p->fd, &now) < 0)
 			return err_sys(e, errno, "the directory '%s' cannot be opened", p->dir);
-		if (st.st_dev != p->device || st.st_ino != p->inode)
+		if (!file_id_same(&p->id, &now))
 			return err_set(e, "'%s' is not the directory that it was written for", p->dir);
 	}
 	return 0;

@@ -31,13 +31,9 @@ static int check_text(const char *path, struct err *e)
 
 static int open_place(struct place *p, const char *dir, struct err *e)
 {
-	struct stat st;
-
 	p->fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (p->fd < 0 || fstat(p->fd, &st) < 0)
+	if (p->fd < 0 || file_id_of(p->fd, &p->id) < 0)
 		return err_sys(e, errno, "cannot open '%s'", dir);
-	p->device = st.st_dev;
-	p->inode = st.st_ino;
 	return 0;
 }
 
@@ -150,8 +146,7 @@ static json_t *entry_to_json(const struct entry *x)
 
 	if (!x->known)
 		return object;
-	json_object_set_new(object, "device", json_integer((json_int_t)x->id.device));
-	json_object_set_new(object, "inode", json_integer((json_int_t)x->id.inode));
+	file_id_put(object, &x->id);
 	json_object_set_new(object, "directory", json_boolean(x->id.directory));
 	json_object_set_new(object, "size", json_integer((json_int_t)x->id.size));
 	json_object_set_new(object, "ctime_ns", json_integer((json_int_t)x->id.ctime_ns));
@@ -172,10 +167,10 @@ static json_t *places_to_json(const struct journal *j)
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < j->n_places; i++) {
-		const struct place *p = &j->places[i];
+		json_t *place = json_of("{s:s}", "dir", j->places[i].dir);
 
-		json_array_append_new(array, json_of("{s:s, s:I, s:I}", "dir", p->dir, "device", (json_int_t)p->device,
-						     "inode", (json_int_t)p->inode));
+		file_id_put(place, &j->places[i].id);
+		json_array_append_new(array, place);
 	}
 	return array;
 }
@@ -221,19 +216,26 @@ static int write_file(const struct journal *j, const char *text, struct err *e)
 	return -1;
 }
 
+/* It is told by its size and ctime, which have to be the same after a power cut: whatever was done to it last is durable. */
+static int settle(const struct journal *j, struct entry *from, struct err *e)
+{
+	_cleanup_close_ int fd = openat(j->places[from->place].fd, from->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_free_ char *path = entry_path(j, from);
+
+	if (fd < 0 || file_id_of(fd, &from->id) < 0)
+		return err_sys(e, errno, "cannot open '%s'", path);
+	from->known = true;
+	return fsync(fd) == 0 ? 0 : err_sys(e, errno, "cannot make '%s' durable", path);
+}
+
 int journal_store(struct journal *j, struct err *e)
 {
 	_cleanup_json_ json_t *json = NULL;
 	_cleanup_free_ char *text = NULL;
 
-	for (size_t i = 0; i < j->n_renames; i++) {
-		struct entry *from = &j->renames[i].from;
-		_cleanup_free_ char *path = entry_path(j, from);
-
-		if (file_id_at(j->places[from->place].fd, from->name, &from->id) < 0)
-			return err_sys(e, errno, "cannot open '%s'", path);
-		from->known = true;
-	}
+	for (size_t i = 0; i < j->n_renames; i++)
+		if (settle(j, &j->renames[i].from, e) < 0)
+			return -1;
 	json = journal_to_json(j);
 	text = memory_checked(json_dumps(json, JSON_INDENT(1)));
 	if (write_file(j, text, e) < 0)
