@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "image/backing_name.h"
@@ -19,6 +20,7 @@
 #include "base/json.h"
 #include "qemu/overlay.h"
 #include "base/process.h"
+#include "base/text.h"
 
 #define QEMU_IMG_MS 60000
 
@@ -156,22 +158,45 @@ static int check_backing(const struct overlay_options *o, const struct chain *ch
 
 /* --- the overlay ------------------------------------------------------------------------------------------------ */
 
-static int make(const struct overlay *o, int interrupt, struct err *e)
+static int check_name(const struct overlay *o, struct err *e)
 {
-	_cleanup_free_ char *dir = path_dir(o->path);
+	struct stat st;
 
 	if (strlen(o->backing) > OVERLAY_BACKING_MAX)
 		return err_set(e, "'%s': its name is longer than the %d bytes that qcow2 has for it", o->backing,
 			       OVERLAY_BACKING_MAX);
-	if (overlay_claim(o->path, geteuid(), getegid(), e) < 0) {
-		if (e->sys == EEXIST)
-			err_hint(e, "an overlay never replaces another file");
-		return -1;
-	}
-	if (overlay_create(o, 1, clock_in_ms(QEMU_IMG_MS), interrupt, e) == 0 && path_sync(o->path, e) == 0 &&
-	    path_sync(dir, e) == 0)
+	if (lstat(o->path, &st) < 0)
 		return 0;
-	unlink(o->path);
+	err_sys(e, EEXIST, "cannot create the overlay '%s'", o->path);
+	return err_hint(e, "an overlay never replaces another file");
+}
+
+/* What is called so is whole. */
+static int give_name(const char *partial, const char *path, struct err *e)
+{
+	if (path_sync(partial, e) < 0 || path_rename(partial, path, false, e) < 0)
+		return -1;
+	if (path_sync_name(path, e) == 0)
+		return 0;
+	unlink(path);
+	return -1;
+}
+
+static int make(const struct overlay *o, int interrupt, struct err *e)
+{
+	_cleanup_free_ char *partial = text_of("%s.partial", o->path);
+	struct overlay half = *o;
+
+	half.path = partial;
+	if (check_name(o, e) < 0)
+		return -1;
+	if (overlay_claim(partial, geteuid(), getegid(), e) < 0)
+		return e->sys == EEXIST ? err_hint(e, "it was left over by a run that died, or one is under way: remove it if "
+						      "not")
+					: -1;
+	if (overlay_create(&half, 1, clock_in_ms(QEMU_IMG_MS), interrupt, e) == 0 && give_name(partial, o->path, e) == 0)
+		return 0;
+	unlink(partial);
 	return -1;
 }
 

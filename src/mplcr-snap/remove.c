@@ -308,6 +308,26 @@ static int remove_file(const char *path, struct err *e)
 	return path_sync(dir, e);
 }
 
+/* Of files beside their sources: those are in any directories. */
+static int sync_directories(const struct path_list *files, struct err *e)
+{
+	_cleanup_free_ char *last = NULL;
+
+	for (size_t i = 0; i < files->n; i++) {
+		char *dir = path_dir(files->paths[i]);
+
+		if (last && strcmp(last, dir) == 0) {
+			free(dir);
+			continue;
+		}
+		free(last);
+		last = dir;
+		if (path_sync(dir, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int remove_set(const struct found_set *s, struct err *e)
 {
 	_cleanup_free_ char *parent = s->dir ? path_dir(s->dir) : NULL;
@@ -316,7 +336,7 @@ static int remove_set(const struct found_set *s, struct err *e)
 		if (unlink(s->files.paths[i]) < 0)
 			return err_sys(e, errno, "cannot remove '%s'", s->files.paths[i]);
 	if (!s->dir)
-		return 0;
+		return sync_directories(&s->files, e);
 	if (rmdir(s->dir) < 0)
 		return err_sys(e, errno, "cannot remove '%s'", s->dir);
 	return path_sync(parent, e);

@@ -254,6 +254,29 @@ crash() {
     done
 }
 
+@test "remove, overlay: a power failure brings nothing back, and leaves no half of one" {
+    local d=$T/x
+    fs_mount xfs "$d"
+    some "$d/a.img"
+    snap 0 reflink --suffix .s "$d/a.img"
+    snap 0 remove --set "$d/a.img.s"
+    crash "$d"
+    [[ ! -e $d/a.img.s ]] || fail "what was removed is there again"
+    # whoever looks while it is made sees none by its name
+    mkdir "$T/bin"
+    # shellcheck disable=SC2016  # for the script
+    printf '#!/bin/sh\n[ "$1" != create ] || kill -KILL $PPID\n' >"$T/bin/qemu-img"
+    chmod +x "$T/bin/qemu-img"
+    PATH=$T/bin:$PATH "$BIN/mplcr-snap" overlay -F raw "$d/a.img" "$d/a.ovl" 2>/dev/null 3>&- && fail "not killed"
+    [[ ! -e $d/a.ovl ]] || fail "half an overlay"
+    snap 3 overlay -F raw "$d/a.img" "$d/a.ovl"
+    says 'left over'
+    rm "$d/a.ovl.partial"
+    snap 0 overlay -F raw "$d/a.img" "$d/a.ovl"
+    snap 3 overlay -F raw "$d/a.img" "$d/a.ovl"
+    says 'never replaces'
+}
+
 @test "reflink: 1,000 files" {
     local d=$T/b i
     fs_mount btrfs "$d"
