@@ -27,6 +27,7 @@ struct changed_overlay {
 	char below[32];            /* node name of the image under it */
 	char below_path[PATH_MAX]; /* and its path */
 	int64_t made_ns;           /* its first modification time: unchanged if nobody wrote to it */
+	bool half_made;            /* it was no image yet when the power went: nobody has written to it */
 };
 
 struct changes {

@@ -229,7 +229,7 @@ static int begin_journal(struct run *r, struct err *e)
 	};
 
 	r->changes->journal = unfinished_begin(&u, r->dirfd, e);
-	return r->changes->journal ? 0 : -1;
+	return r->changes->journal ? unfinished_sync(r->changes->journal, e) : -1;
 }
 
 /* Claims the names of the plan: the checkpoint's directory, and the files for freezing the disks. */

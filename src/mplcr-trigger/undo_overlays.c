@@ -194,7 +194,7 @@ static bool is_written(const struct changed_overlay *o)
 {
 	struct stat st;
 
-	if (stat(o->path, &st) < 0)
+	if (o->half_made || stat(o->path, &st) < 0)
 		return false;
 	return clock_ns_of(st.st_mtim) != o->made_ns || image_has_data(o->path);
 }

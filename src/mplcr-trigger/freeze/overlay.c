@@ -112,6 +112,18 @@ static void leave_claims(const struct overlay_set *set)
 	}
 }
 
+/*
+ * Durable before the VM is given them. After a power cut one that is no image was not given to it, or the guest has made
+ * nothing durable in it (recover/gone.c).
+ */
+static int sync_overlays(const struct overlay_set *set, struct err *e)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (path_sync(set->list[i].path, e) < 0)
+			return -1;
+	return 0;
+}
+
 /* Makes the overlay files; if QEMU makes them itself, claims their names with empty files. */
 static int prepare(const struct freeze *f, struct err *e)
 {
@@ -119,9 +131,10 @@ static int prepare(const struct freeze *f, struct err *e)
 	_cleanup_free_ struct disk_overlay *list = set.list;
 	struct changes *c = f->changes;
 
-	if (claim(&set, f, e) < 0)
+	if (claim(&set, f, e) < 0 || unfinished_sync(c->journal, e) < 0)
 		return -1;
-	if (!f->plan->queued && overlay_set_create(&set, f->deadline, f->interrupt, e) < 0)
+	if (!f->plan->queued &&
+	    (overlay_set_create(&set, f->deadline, f->interrupt, e) < 0 || sync_overlays(&set, e) < 0))
 		return -1;
 	for (size_t i = 0; i < c->n_overlays; i++)
 		if (note_time(c, i, e) < 0)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "recover/recover.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -12,25 +14,45 @@
 #include "base/text.h"
 #include "changes.h"
 #include "checkpoint/forest/forest.h"
+#include "image/header/header.h"
 #include "image/has_data.h"
 #include "image/in_use.h"
 
-/* Whether the guest may have written to it: times alone may be lost in a power cut. */
-static bool is_written(const struct unfinished_disk *d)
+static bool is_image(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct image_header h;
+	struct err ignored;
+	bool is = fd >= 0 && image_header_read(fd, &h, &ignored) == 0;
+
+	if (!is)
+		return false;
+	is = h.format == IMAGE_QCOW2 && !h.fault[0];
+	image_header_release(&h);
+	return is;
+}
+
+/* An overlay is durable before the VM is given it, or when the guest makes durable what it wrote: it was not yet. */
+static bool is_half_made(const struct unfinished *u, const struct unfinished_disk *d)
+{
+	return !u->this_boot && !is_image(d->overlay);
+}
+
+/* Whether the guest may have written to it. Of times a power cut may lose the last. */
+static bool is_written(const struct unfinished *u, const struct unfinished_disk *d)
 {
 	struct stat st;
 
-	if (stat(d->overlay, &st) < 0)
+	if (stat(d->overlay, &st) < 0 || is_half_made(u, d))
 		return false;
-	return (d->made_ns && clock_ns_of(st.st_mtim) != d->made_ns) ||
-	       image_has_data(d->overlay);
+	return (u->this_boot && d->made_ns && clock_ns_of(st.st_mtim) != d->made_ns) || image_has_data(d->overlay);
 }
 
 /* All overlays were put on at one instant: where one was written to, the VM goes on with all of them. */
 static bool any_written(const struct unfinished *u)
 {
 	for (size_t i = 0; i < u->n_disks; i++)
-		if (unfinished_has_overlay(&u->disks[i]) && is_written(&u->disks[i]))
+		if (unfinished_has_overlay(&u->disks[i]) && is_written(u, &u->disks[i]))
 			return true;
 	return false;
 }
@@ -106,6 +128,16 @@ bool name_active(struct recover *r, const struct unfinished *u)
 	return true;
 }
 
+/* To be removed where it is still so. */
+static void add_unwritten(struct changes *c, const struct unfinished *u, const struct unfinished_disk *d)
+{
+	struct changed_overlay *o = changes_add_overlay(c, d->overlay, "", "", d->frozen);
+	struct stat st;
+
+	o->half_made = is_half_made(u, d);
+	o->made_ns = u->this_boot || stat(d->overlay, &st) < 0 ? d->made_ns : clock_ns_of(st.st_mtim);
+}
+
 /* Overlays that nobody wrote to. */
 static void find_orphans(struct recover *r, const struct unfinished *u, struct changes *c)
 {
@@ -121,7 +153,7 @@ static void find_orphans(struct recover *r, const struct unfinished *u, struct c
 			finding_add(r, "kept", d->overlay, NULL, "%s: it stays", above);
 			continue;
 		}
-		changes_add_overlay(c, d->overlay, "", "", d->frozen)->made_ns = d->made_ns;
+		add_unwritten(c, u, d);
 		f = finding_add(r, "orphan", d->overlay, "remove it",
 				"nothing was written to it: disk '%s' goes on with '%s'", d->device, d->frozen);
 		f->device = text_copy(d->device);

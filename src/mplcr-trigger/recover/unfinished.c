@@ -86,7 +86,7 @@ static int publish(const char *partial, const char *final, int dirfd, struct err
 	return 0;
 }
 
-static void recover_whole(struct recover *r, const struct unfinished *u, const char *partial, int dirfd)
+static void recover_whole(struct recover *r, const struct unfinished *u, enum reach reach, const char *partial, int dirfd)
 {
 	_cleanup_free_ char *final =
 		text_of("%.*s", (int)(strlen(partial) - strlen(PARTIAL_SUFFIX)), partial);
@@ -94,6 +94,8 @@ static void recover_whole(struct recover *r, const struct unfinished *u, const c
 	size_t from = r->n;
 	struct err e;
 
+	if (reach == VM_GONE)
+		(void)name_active(r, u);
 	finding_add(r, "whole", partial, next, "the checkpoint of %s is complete, and only lacks its name", u->created);
 	if (r->yes)
 		findings_end_with(r, from, publish(partial, final, dirfd, &e), &e);
@@ -118,9 +120,7 @@ static void recover_known(struct recover *r, const struct unfinished *u, const c
 	if (v.reach == VM_OUT_OF_REACH) {
 		find_out_of_reach(r, partial, u, &v);
 	} else if (is_whole(partial)) {
-		if (v.reach == VM_GONE)
-			(void)name_active(r, u);
-		recover_whole(r, u, partial, dirfd);
+		recover_whole(r, u, v.reach, partial, dirfd);
 	} else if (v.reach == VM_REACHED) {
 		recover_running(r, u, &v);
 	} else {

@@ -241,6 +241,12 @@ static bool is_directory(int dirfd, const char *path, const struct file_id *id)
 	return file_id_at(dirfd, path, &now) == 0 && file_id_same(id, &now);
 }
 
+/* It was claimed, and a power cut came before that was noted: nothing is in it that could be somebody's. */
+static bool is_empty(struct unfinished_disk *d)
+{
+	return file_id_at(AT_FDCWD, d->overlay, &d->id) == 0 && d->id.inode != 0 && !d->id.directory && d->id.size == 0;
+}
+
 /* An overlay counts only in the directory that it was made in. */
 static void check_overlays(struct unfinished *u)
 {
@@ -248,7 +254,7 @@ static void check_overlays(struct unfinished *u)
 		struct unfinished_disk *d = &u->disks[i];
 		_cleanup_free_ char *dir = path_dir(d->overlay);
 
-		d->claimed = d->claimed && is_directory(AT_FDCWD, dir, &d->dir_id);
+		d->claimed = is_directory(AT_FDCWD, dir, &d->dir_id) && (d->claimed || (!u->this_boot && is_empty(d)));
 	}
 }
 

@@ -6,12 +6,13 @@
  * its image and its overlay. Later ones say what has come of that: an overlay was claimed; run state, capabilities and
  * parameters of the VM are about to be changed.
  *
- * Lines are appended, none in the guest's pause. What names images is made durable before the pause (unfinished_sync). The rest
+ * Lines are appended, none in the guest's pause. What names images is made durable before there is more of these than an
+ * empty file (unfinished_sync). The rest
  * is about a running VM, and of no use once that is gone; it is written and not waited for.
  *
  * Little of a journal is believed. It must be signed by this user on this host, for this very directory in that very place
- * (device and inode). Overlays are named by a directory, with its identity, and a name without a slash, and count only
- * where the file is still the one that was claimed. At the first line that is not in order, reading ends: it may be half
+ * (filesystem and inode). Overlays are named by a directory, with its identity, and a name without a slash, and count only
+ * where the file is still the one that was claimed, or, after a power cut, an empty one. At the first line that is not in order, reading ends: it may be half
  * written.
  */
 #ifndef MPLCR_CHECKPOINT_UNFINISHED_H
