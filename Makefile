@@ -8,6 +8,7 @@
 # make check-libvirt
 #                 whether libvirt restores what mplcr-state writes for it
 # make torture    the fault matrix, of which make check runs a part: docs/reliability.md (hours; CELLS=, SEED= and F= limit it)
+# make powercut   what power cuts leave behind: docs/reliability.md (an hour; POINTS=, SEED=, T= and F= limit it)
 # make bench      measure, side by side with QEMU's own ways (minutes); B=disks: that part alone, bench/disks
 # make lint       man pages, completions, --help, shell scripts, floors
 # make fuzz       libFuzzer targets, FUZZ_SECONDS each (needs clang)
@@ -86,6 +87,7 @@ UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/uni
 CORPORA  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 STANDIN  := $(BUILD)/tests/tools/mplcr-standin
 FAULTS   := $(BUILD)/tests/torture/faults.so
+BLOCKLOG := $(BUILD)/tests/powercut/blocklog.so
 HELPERS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c)) $(STANDIN) $(FAULTS)
 BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 GUEST    := $(abspath $(BUILD))/tests/guest/guest.elf
@@ -93,7 +95,7 @@ GUEST    := $(abspath $(BUILD))/tests/guest/guest.elf
 # What shells load to complete command lines: each tool prints it, from its own option tables.
 COMPLETIONS := $(foreach tool,$(TOOLS),$(addprefix $(BUILD)/completions/,$(tool).bash _$(tool) $(tool).fish))
 
-.PHONY: all help deps demo check check-mplcr check-libvirt torture bench lint fuzz install uninstall dist clean distclean test-programs guest
+.PHONY: all help deps demo check check-mplcr check-libvirt torture powercut bench lint fuzz install uninstall dist clean distclean test-programs guest
 .PHONY: FORCE
 all: $(TOOLS:%=$(BIN)/%) $(COMPLETIONS)
 
@@ -166,6 +168,12 @@ $(FAULTS): tests/torture/faults.c tests/tools/kill-both.h $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra $(WERROR) -fPIC -shared $< -o $@
 
+# A plugin of nbdkit, which make powercut installs.
+$(BLOCKLOG): tests/powercut/blocklog.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra $(WERROR) -fPIC -shared \
+		$(shell $(PKG_CONFIG) --cflags nbdkit) $< -o $@
+
 guest: $(BUILD)/flags
 	$(Q)$(MAKE) --no-print-directory -s -C tests/guest OUT=$(dir $(GUEST))
 
@@ -173,9 +181,9 @@ test-programs: $(UNITS) $(CORPORA) $(HELPERS) guest
 
 # --- what is missing, and what tests --------------------------------------------------------------------------------
 
-.PHONY: deps-demo deps-check deps-libvirt fetched
+.PHONY: deps-demo deps-check deps-libvirt deps-powercut fetched
 deps: deps-check
-deps-demo deps-check deps-libvirt: deps-%:
+deps-demo deps-check deps-libvirt deps-powercut: deps-%:
 	$(Q)tests/setup/deps.sh install $*
 
 demo: all guest | deps-demo
@@ -206,6 +214,11 @@ check-libvirt: deps-libvirt all test-programs
 torture: fetched all test-programs
 	$(Q)$(TEST_ENV) TORTURE_CELLS=$(or $(CELLS),all) TORTURE_SEED=$(SEED) FILE_TIMEOUT=36000 \
 		tests/run $(if $(F),-f '$(F)') tests/bats/torture.bats
+
+# The power goes while images are changed: docs/reliability.md. POINTS= and SEED= choose, POINT= repeats one.
+powercut: deps-powercut fetched all test-programs $(BUILD)/tests/powercut/replay $(BLOCKLOG)
+	$(Q)$(TEST_ENV) POINTS=$(POINTS) SEED=$(SEED) POINT=$(POINT) FILE_TIMEOUT=36000 \
+		tests/run $(if $(F),-f '$(F)') $(or $(T),$(wildcard tests/powercut/*.bats))
 
 bench: fetched all guest $(BENCHES) $(HELPERS)
 	$(Q)for part in $(or $(B),run trace disks incremental undo snap chain); do $(TEST_ENV) bench/$$part || exit 1; done

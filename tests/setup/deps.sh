@@ -3,7 +3,7 @@
 #
 # The Debian packages that are needed, in groups: what compiles the tools (build); that and what boots,
 # checkpoints and restores a VM with them (demo); all that the tests need (check), and what
-# `make check-libvirt` needs as well (libvirt).
+# `make check-libvirt` and `make powercut` need as well (libvirt, powercut).
 #
 #     deps.sh build MODULE…           says what is missing to compile, and how to get it; installs nothing
 #     deps.sh install GROUP           installs what is missing where it may (root, with apt), or says how
@@ -22,6 +22,7 @@ check=("${demo[@]}" bats bats-support bats-assert bats-file socat mandoc man-db 
        cpio git xz-utils zstd xxhash binutils util-linux e2fsprogs xfsprogs btrfs-progs
        gnuplot-nox graphviz strace systemtap bpftrace systemtap-sdt-dev zsh fish)
 libvirt=("${check[@]}" libvirt-clients libvirt-daemon-driver-qemu)
+powercut=("${check[@]}" nbdkit nbdkit-plugin-dev libnbd-bin)
 install=(apt-get install --yes --no-install-recommends)
 
 # say_missing PACKAGE…: how these are installed.
@@ -95,5 +96,6 @@ build-*) missing_to_build "${@:2}" ;;
 install-demo) install_missing "${demo[@]}" ;;
 install-check) install_missing "${check[@]}" ;;
 install-libvirt) install_missing "${libvirt[@]}" ;;
-*) echo "usage: deps.sh build MODULE... | install demo|check|libvirt" >&2 && exit 2 ;;
+install-powercut) install_missing "${powercut[@]}" ;;
+*) echo "usage: deps.sh build MODULE... | install demo|check|libvirt|powercut" >&2 && exit 2 ;;
 esac
