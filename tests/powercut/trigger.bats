@@ -59,14 +59,16 @@ sound() {
     done
 }
 
-# In the middle of the Nth.
+# In the middle of the Nth. Whoever recovers has started the host anew.
 judge_cut() {
-    local half=$M/x$1.ckpt.partial
+    local half=$M/x$1.ckpt.partial recover=(unshare --mount sh -c 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"'
+        "$T/boot" mplcr-trigger recover)
+    echo another >"$T/boot"
     if [[ -e $half ]]; then
-        tool 1 mplcr-trigger recover "$M" || return 1
+        tool 1 "${recover[@]}" "$M" || return 1
         grep -q "$half" "$T/out" || { echo "recover does not tell of $half:"; cat "$T/out"; return 1; }
     fi
-    tool 0 mplcr-trigger recover --yes "$M" && tool 0 mplcr-trigger recover "$M" || return 1
+    tool 0 "${recover[@]}" --yes "$M" && tool 0 "${recover[@]}" "$M" || return 1
     [[ ! -s $T/out ]] || { echo "recover has not done all:"; cat "$T/out"; return 1; }
     [[ ! -e $M/x$1.ckpt ]] || whole "x$1" || return 1
     judge $(($1 - 1))

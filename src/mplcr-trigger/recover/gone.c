@@ -135,7 +135,7 @@ static void add_unwritten(struct changes *c, const struct unfinished *u, const s
 	struct stat st;
 
 	o->half_made = is_half_made(u, d);
-	o->made_ns = u->this_boot || stat(d->overlay, &st) < 0 ? d->made_ns : clock_ns_of(st.st_mtim);
+	o->made_ns = stat(d->overlay, &st) == 0 ? clock_ns_of(st.st_mtim) : d->made_ns;
 }
 
 /* Overlays that nobody wrote to. */
