@@ -138,6 +138,7 @@ interrupted() {
 
 @test "a journal is obeyed on another mount of its filesystem, whatever number its device has" {
     local type d other
+    mkdir "$T/other"
     require strace "kills at certain system calls"
     require loop "filesystems on loop devices"
     for type in ext4 xfs btrfs; do
@@ -147,16 +148,18 @@ interrupted() {
         interrupted renameat:2 mplcr-chain shorten --keep 2 "$d/v/top.qcow2"
         [[ -f $d/v/top.qcow2.shorten && -f $d/v/top.qcow2.shorten.partial ]]
         before=$(stat -c %d "$d")
+        # another device, and what takes the number that btrfs had
+        other=$(losetup --find --show "$d.image")
         unmount "$d"
-        # what takes the number that it had
-        fs_mount $type "$T/other" 400M
-        mount -o loop "$d.image" "$d"
-        [[ $(stat -c %d "$d") != "$before" ]] || fail "it has the same number again"
+        mount -t tmpfs none "$T/other"
+        mount "$other" "$d"
+        [[ $type == btrfs || $(stat -c %d "$d") != "$before" ]] || fail "it has the same number again"
         run_tool 0 mplcr-chain shorten --keep 2 "$d/v/top.qcow2"
         assert_equal "$(ls "$d/v")" $'base.qcow2\ntop.qcow2'
         assert_equal "$(sees "$d/v/top.qcow2")" "$seen"
+        unmount "$d"
         unmount "$T/other"
-        rm "$T/other.image"
+        losetup --detach "$other"
     done
 }
 

@@ -26,7 +26,7 @@ teardown() {
 #     SEED     of what is chosen
 #     POINT    that one alone, of the recording that a failure has left
 powercut() {
-    local type=$1 seed=${SEED:-$RANDOM$RANDOM} name=${BATS_TEST_FILENAME##*/} n=0 bad=()
+    local type=$1 seed=${SEED:-$RANDOM$RANDOM} name=${BATS_TEST_FILENAME##*/} n=0 retried=0 bad=()
     require loop "filesystems on loop devices"
     name=${name%.bats}-$type
     kept=$BUILD/powercut/$name
@@ -34,7 +34,7 @@ powercut() {
     mkdir -p "$M" "$T/facts"
     if [[ -n ${POINT:-} ]]; then old_recording; else record; fi
     replay
-    echo "# $BATS_TEST_DESCRIPTION: seed $seed, $n points, ${#bad[@]} ended badly" >&3
+    echo "# $BATS_TEST_DESCRIPTION: seed $seed, $n points, $retried of them twice, ${#bad[@]} ended badly" >&3
     if [[ $n -gt 0 && ${#bad[@]} -eq 0 ]]; then
         rm -rf "$kept"
         return
@@ -120,7 +120,7 @@ old_recording() {
 # --- replaying ------------------------------------------------------------------------------------------------------
 
 replay() {
-    local point marks why
+    local point marks why again=
     truncate -s "$(stat -c %s "$T/start")" "$T/now"
     loop=$(losetup --find --show "$T/now")
     coproc REPLAYED { exec "$REPLAY" -s "$seed" -n "${POINTS:-1000}" ${POINT:+-p "$POINT"} "$T/start" "$T/log" \
@@ -128,9 +128,19 @@ replay() {
     echo "$REPLAYED_PID" >"$T/replay.pid"
     exec {shown}<&"${REPLAYED[0]}" {next}>&"${REPLAYED[1]}"
     while read -r -u "$shown" point marks why; do
-        n=$((n + 1))
-        [[ -z $why ]] && judge_point "$marks" >"$T/wrong" 2>&1 || ended_badly
-        echo >&"$next"
+        if [[ -z $why ]] && judge_point "$marks" >"$T/wrong" 2>&1; then
+            n=$((n + 1))
+            echo next >&"$next"
+        elif [[ $again != "$point" ]]; then
+            # somebody who looks through all block devices may have kept something old of this one in its cache
+            again=$point
+            retried=$((retried + 1))
+            echo again >&"$next"
+        else
+            n=$((n + 1))
+            ended_badly
+            echo next >&"$next"
+        fi
     done
     exec {shown}<&- {next}>&-
     wait "$(<"$T/replay.pid")" || fail "replay: $(<"$T/replay.log")"

@@ -9,7 +9,7 @@
  * DEVICE the loop device on it, which is mounted on DIR as TYPE.
  *
  * When a state is mounted, a line is printed: its point, how many marks are behind it, and, if it cannot be mounted, why.
- * When a line is read, it is unmounted, and the next one comes.
+ * When a line is read, it is unmounted, and the next one comes; after "again" the same one.
  *
  * A flush makes durable what was written before it. Of what was written since, a disk has written anything, in any order,
  * when the power goes. So a point is a place in the log, and which of the 4 KiB pieces of the writes behind the last
@@ -375,14 +375,15 @@ static void unmount(const struct replay *r)
 	}
 }
 
-static bool is_answered(void)
-{
-	int c;
+enum answer { ANSWER_END, ANSWER_NEXT, ANSWER_AGAIN };
 
-	while ((c = getchar()) != '\n')
-		if (c == EOF)
-			return false;
-	return true;
+static enum answer answer(void)
+{
+	char line[16];
+
+	if (!fgets(line, sizeof(line), stdin))
+		return ANSWER_END;
+	return strcmp(line, "again\n") == 0 ? ANSWER_AGAIN : ANSWER_NEXT;
 }
 
 static void say(const struct replay *r, const struct point *p, const char *why)
@@ -394,20 +395,31 @@ static void say(const struct replay *r, const struct point *p, const char *why)
 	fflush(stdout);
 }
 
-static bool show(struct replay *r, const struct point *p)
+static enum answer show_once(struct replay *r, const struct point *p)
 {
-	bool mounted, answered;
+	enum answer got;
+	bool mounted;
 
-	advance(r, p->stable);
-	each_piece(r, p, write_piece, r);
 	settle(r);
 	mounted = mount_state(r) == 0;
 	say(r, p, mounted ? "" : strerror(errno));
-	answered = is_answered();
+	got = answer();
 	if (mounted)
 		unmount(r);
+	return got;
+}
+
+static bool show(struct replay *r, const struct point *p)
+{
+	enum answer got;
+
+	advance(r, p->stable);
+	each_piece(r, p, write_piece, r);
+	do
+		got = show_once(r, p);
+	while (got == ANSWER_AGAIN);
 	take_back(r);
-	return answered;
+	return got == ANSWER_NEXT;
 }
 
 /* --- what is read ----------------------------------------------------------------------------------------------- */
