@@ -57,7 +57,7 @@ judge() {
 
 set_at() {
     [[ -z $(find "$1" -name '.*' ! -name .mplcr-claims) ]] || { find "$1"; return 1; }
-    [[ $(find "$1" -type f -printf '%f ' | xargs -n 1 | sort | xargs) == 'base.qcow2 mid.qcow2 site.qcow2 top.qcow2' ]] ||
+    [[ $(find "$1" -type f ! -path '*/.mplcr-claims/*' -printf '%f ' | xargs -n 1 | sort | xargs) == 'base.qcow2 mid.qcow2 site.qcow2 top.qcow2' ]] ||
         { find "$1"; return 1; }
     tool 0 mplcr-chain verify "$1/top.qcow2" && shows "$1/top.qcow2" disk
 }

@@ -6,6 +6,7 @@
  *     FAULT_DIR=/dir                operations on files below it are counted, all others go by
  *     FAULT_LOG=/file               appends the name of each that is counted
  *     FAULT=fsync:3=EIO             what happens to the third fsync (default: to the first)
+ *     FAULT_BOOT=/file              is read in place of the boot_id of random(4), in any program: the host was started anew
  *     FAULT_CLOCK=/file             an int64 in it, nanoseconds, is added to CLOCK_MONOTONIC: others make time fly
  *
  * Operations: create (an open that may make a file), open, write, fsync, rename, link, unlink, mkdir, truncate, clone.
@@ -59,6 +60,7 @@ static const char *action = "";
 static unsigned long nth = 1, seen;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const int64_t *ahead;
+static const char *boot; /* NULL: it is the one that it is */
 
 static void read_rule(char *rule)
 {
@@ -91,6 +93,7 @@ __attribute__((constructor)) static void begin(void)
 	const char *program = getenv("FAULT_PROGRAM"), *below = getenv("FAULT_DIR"), *rule = getenv("FAULT");
 	static char text[256];
 
+	boot = getenv("FAULT_BOOT");
 	if (!program || !below || strcmp(program, program_invocation_short_name) != 0)
 		return;
 	if (getenv("FAULT_CLOCK"))
@@ -214,6 +217,11 @@ static const char *open_name(int flags)
 	return MAY_CREATE(flags) ? "create" : "open";
 }
 
+static const char *booted(const char *path)
+{
+	return boot && strcmp(path, "/proc/sys/kernel/random/boot_id") == 0 ? boot : path;
+}
+
 #define OPEN(name)                                                                                                     \
 	int name(const char *path, int flags, ...)                                                                     \
 	{                                                                                                              \
@@ -237,6 +245,7 @@ static const char *open_name(int flags)
 		if (MAY_CREATE(flags))                                                                                 \
 			mode = va_arg(list, mode_t);                                                                   \
 		va_end(list);                                                                                          \
+		path = booted(path);                                                                                   \
 		PASS(open_name(flags), is_named_below(dirfd, path), name, dirfd, path, flags, mode);                   \
 	}
 
