@@ -19,7 +19,7 @@
 #include "qemu/overlay_name.h"
 
 enum {
-	MANY = 64,   /* newest checkpoints of a directory that are looked at */
+	MANY = 16,   /* newest checkpoints of a directory that are looked into; others only if they have clones */
 	LAYERS = 16, /* images of a disk, from the top, whose makers are looked for */
 };
 
@@ -239,6 +239,19 @@ static bool may_be_before(const char *ckpt, const struct plan *p)
 	return false;
 }
 
+/* Whether it has a clone of an image that is frozen now, by its name: one that has made no overlay. */
+static bool has_clone(const char *ckpt, const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_disks; i++) {
+		const char *image = p->disks[i].freeze ? path_base(p->disks[i].disk->chain[0].path) : NULL;
+		_cleanup_free_ char *clone = image ? text_of("%s/" CLONES_DIR "/%s", ckpt, image) : NULL;
+
+		if (clone && access(clone, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The newest after which the VM went on with an image that is frozen now, if it came after `before` (or NULL). */
 static struct manifest *find_newer(const struct plan *p, const struct manifest *before)
 {
@@ -248,8 +261,11 @@ static struct manifest *find_newer(const struct plan *p, const struct manifest *
 
 	list_newer(&newer, p->dir,
 		   dir && strcmp(dir, p->dir) == 0 ? changed_ns(AT_FDCWD, before->checkpoint) : INT64_MIN);
-	for (size_t i = 0; i < newer.n && i < MANY && !found; i++) {
-		found = may_be_before(newer.list[i].path, p) ? load_quietly(newer.list[i].path) : NULL;
+	for (size_t i = 0; i < newer.n && !found; i++) {
+		const char *ckpt = newer.list[i].path;
+
+		if ((i < MANY || has_clone(ckpt, p)) && may_be_before(ckpt, p))
+			found = load_quietly(ckpt);
 		if (found && !is_before(found, p)) {
 			manifest_free(found);
 			found = NULL;

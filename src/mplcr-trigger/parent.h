@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which checkpoint of this VM came before, without reading all that are there: by the names of the VM's overlays, by the
- * memory file or the run directory of a restored VM; and of those that are newer than that beside the new one, which may
- * have left the VM its images, the newest few are looked at.
+ * memory file or the run directory of a restored VM. Of those that are newer than that beside the new one, which may have
+ * left the VM its images, the newest few are looked into, and those that have clones of such names.
  */
 #ifndef TRIGGER_PARENT_H
 #define TRIGGER_PARENT_H

@@ -66,8 +66,10 @@ three_in_a_row() {
     [[ $(jq .incremental.pages_changed <<<"$output") -gt 0 ]]
     (($(used "$T/m") - before < 48 << 20)) || fail "$(($(used "$T/m") - before)) bytes more"
     take --disks reflink
+    mkdir "$T"/m/other{1..20}.ckpt # newer ones, which are not looked into
     take --dry-run
     [[ $output == *"parent $T/m/x3.ckpt"* ]]
+    rmdir "$T"/m/other*.ckpt
     take
     assert_equal "$(for x in x2 x3 x4; do of "$T/m/$x.ckpt" .parent; done | xargs)" 'x1 x2 x3'
     incremental "$T/m/x2.ckpt" "$T/m/x1.ckpt"
