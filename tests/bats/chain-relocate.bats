@@ -129,6 +129,20 @@ all() { (cd "$1" && find . -type f -exec md5sum {} + -printf '%p %T@ %m\n' | sor
     done
 }
 
+@test "a copy that was killed is finished by the same command, and not begun again" {
+    require strace "kills at certain system calls"
+    chain
+    cd "$T"
+    run_tool 0 mplcr-chain relocate --trust-paths --copy --to "$T/first" "$T/old/top.qcow2" # makes the key
+    ASAN_OPTIONS=detect_leaks=0 strace -qq -o /dev/null -e trace=renameat2 -e inject=renameat2:signal=KILL:when=2 \
+        mplcr-chain relocate --trust-paths --copy --to "$T/new" "$T/old/top.qcow2" >/dev/null 2>&1 && fail "not killed"
+    [[ -f $T/new/.mplcr-relocate ]] || fail "killed elsewhere"
+    run_tool 0 mplcr-chain relocate --trust-paths --copy --to "$T/new" "$T/old/top.qcow2"
+    assert_output "$T/new/top.qcow2"
+    assert_equal "$(seen "$T/new/top.qcow2")" "$seen"
+    assert_equal "$(seen "$T/old/top.qcow2")" "$seen"
+}
+
 # checkpoint_of_vm: x1 of a VM in $T/vm with two disks, one on a template elsewhere.
 checkpoint_of_vm() {
     mkdir -p "$T/vm" "$T/templates"

@@ -384,6 +384,14 @@ static int stage(struct set *s, struct err *e)
 	return result;
 }
 
+/* Whether the operand was moved, or copied, by the run that was just finished. */
+static bool is_done(const struct set *s)
+{
+	_cleanup_free_ char *to = path_join(s->dest, path_base(s->operand));
+
+	return access(s->operand, F_OK) < 0 || (s->copy && access(to, F_OK) == 0);
+}
+
 static int relocate(struct set *s, struct err *e)
 {
 	_cleanup_close_ int lock = -1;
@@ -395,7 +403,7 @@ static int relocate(struct set *s, struct err *e)
 	lock = journal_lock(s->dest, e);
 	if (lock < 0 || (!s->copy && in_use_refuse_blind(&s->use, e) < 0) || recover(s, &found, e) < 0)
 		return -1;
-	if (found && access(s->operand, F_OK) < 0) /* the rest of that very run */
+	if (found && is_done(s)) /* the rest of that very run */
 		return report(s, e);
 	if (find_operand(s, e) < 0 || set_collect(s, e) < 0 || (s->copy ? check_copy : check_move)(s, e) < 0 ||
 	    check_places(s, e) < 0 || check_space(s, e) < 0)
