@@ -18,7 +18,6 @@
  *     claims          who needs an image elsewhere, when that changes
  *     guard           whether an image may be changed at all
  *     merge           an image made anew on another backing file
- *     manifest_edit   manifests that are changed
  *     journal/        the last step, done as a whole
  *
  *   layer       qemu-img on one image without those below it: for usage and verify

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -15,6 +16,11 @@ enum {
 	READ = 256 << 10, /* stays in the second-level cache between the copy and the sum */
 	ZEROS = 16 << 10, /* stays in the first-level cache */
 };
+
+bool digest_is(const char *text)
+{
+	return strlen(text) == DIGEST_HEX - 1 && strspn(text, "0123456789abcdef") == DIGEST_HEX - 1;
+}
 
 struct digest {
 	XXH3_state_t *state;

@@ -6,12 +6,16 @@
 #ifndef MPLCR_DIGEST_H
 #define MPLCR_DIGEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 
 #define DIGEST_HEX 33 /* 32 digits and a NUL */
+
+/* Whether `text` has the form of a sum. */
+bool digest_is(const char *text);
 
 struct digest;
 

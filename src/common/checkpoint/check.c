@@ -5,7 +5,13 @@
 #include "base/text.h"
 #include "checkpoint/layout.h"
 
-static void check_file(struct findings *f, const struct manifest *m, const struct manifest_file *file, bool sums)
+struct checking {
+	struct findings *f;
+	const struct manifest *m;
+	bool sums;
+};
+
+static int check_file(void *ctx, const struct manifest_file *file)
 {
 	static const enum code codes[] = {
 		[MANIFEST_MISSING] = E_STATE_MISSING,
@@ -13,20 +19,21 @@ static void check_file(struct findings *f, const struct manifest *m, const struc
 		[MANIFEST_SUM] = E_STATE_SUM,
 	};
 
-	_cleanup_free_ char *path = text_of("%s/%s", m->checkpoint, file->name);
+	const struct checking *c = ctx;
+	_cleanup_free_ char *path = text_of("%s/%s", c->m->checkpoint, file->name);
 	struct err e;
-	enum manifest_fault fault = manifest_check_file(file, m->checkpoint, sums, &e);
+	enum manifest_fault fault = manifest_check_file(file, c->m->checkpoint, c->sums, &e);
 
 	if (fault != MANIFEST_SOUND)
-		findings_add(f, codes[fault], path, "%s", e.text);
+		findings_add(c->f, codes[fault], path, "%s", e.text);
+	return 0;
 }
 
 void check_files(struct findings *f, const struct manifest *m, bool sums)
 {
-	for (size_t i = 0; i < m->n_files; i++)
-		check_file(f, m, &m->files[i], sums);
-	for (size_t i = 0; i < m->n_included; i++)
-		check_file(f, m, &m->included[i].copy, sums);
+	struct checking c = { f, m, sums };
+
+	manifest_each_file(m, check_file, &c);
 }
 
 void check_listed(struct findings *f, const struct manifest *m)

@@ -286,11 +286,19 @@ enum key_verdict manifest_verify(const json_t *json, char **fault)
 	return verdict;
 }
 
+static void free_file(struct manifest_file *file)
+{
+	free(file->name);
+	free(file->xxh3);
+	free(file->block);
+}
+
 void manifest_image_release(struct manifest_image *image)
 {
 	free(image->path);
 	free(image->recorded);
 	free(image->format);
+	free_file(&image->inside);
 	if (image->data)
 		manifest_image_release(image->data);
 	free(image->data);
@@ -306,13 +314,6 @@ static void free_disk(struct manifest_disk *disk)
 	free(disk->qdev);
 	free(disk->active);
 	free(disk->active_recorded);
-}
-
-static void free_file(struct manifest_file *file)
-{
-	free(file->name);
-	free(file->xxh3);
-	free(file->block);
 }
 
 static void free_arrays(struct manifest *m)
@@ -411,28 +412,58 @@ enum manifest_fault manifest_check_file(const struct manifest_file *file, const 
 	return sums && check_sum(fd, file, dir, e) < 0 ? MANIFEST_SUM : MANIFEST_SOUND;
 }
 
+typedef int file_call(void *ctx, const struct manifest_file *file);
+
+static int each_of_image(const struct manifest_image *image, file_call *each, void *ctx)
+{
+	int result = image->inside.name ? each(ctx, &image->inside) : 0;
+
+	return result == 0 && image->data ? each_of_image(image->data, each, ctx) : result;
+}
+
+int manifest_each_file(const struct manifest *m, file_call *each, void *ctx)
+{
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < m->n_files; i++)
+		result = each(ctx, &m->files[i]);
+	for (size_t i = 0; result == 0 && i < m->n_included; i++)
+		result = each(ctx, &m->included[i].copy);
+	for (size_t i = 0; result == 0 && i < m->n_disks; i++)
+		for (size_t j = 0; result == 0 && j < m->disks[i].n_chain; j++)
+			result = each_of_image(&m->disks[i].chain[j], each, ctx);
+	return result;
+}
+
+struct file_check {
+	const char *dir;
+	bool sums;
+	struct err *e;
+};
+
+static int check_file(void *ctx, const struct manifest_file *file)
+{
+	const struct file_check *c = ctx;
+
+	return manifest_check_file(file, c->dir, c->sums, c->e) == MANIFEST_SOUND ? 0 : -1;
+}
+
 int manifest_check_files(const struct manifest *m, const char *dir, bool sums, struct err *e)
 {
-	for (size_t i = 0; i < m->n_files; i++)
-		if (manifest_check_file(&m->files[i], dir, sums, e) != MANIFEST_SOUND)
-			return -1;
-	for (size_t i = 0; i < m->n_included; i++)
-		if (manifest_check_file(&m->included[i].copy, dir, sums, e) != MANIFEST_SOUND)
-			return -1;
-	return 0;
+	struct file_check c = { dir, sums, e };
+
+	return manifest_each_file(m, check_file, &c);
 }
 
 static int check_image(const struct manifest *m, const struct manifest_disk *disk, const struct manifest_image *image,
 		       struct err *e)
 {
-	struct identity now;
 	const char *difference;
 
 	if (image->data && check_image(m, disk, image->data, e) < 0)
 		return -1;
-	if (identity_read(image->path, &now, e) < 0)
+	if (merging_check(image, &difference, e) < 0)
 		return err_prefix(e, "an image of disk '%s' is missing", disk->device);
-	difference = merging_difference(image, &now);
 	if (!difference)
 		return 0;
 	err_set(e, "image '%s' of disk '%s' was changed since checkpoint '%s': %s", image->path, disk->device, m->name,

@@ -5,7 +5,7 @@
  *
  * Paths of images are absolute. Those below the directory that holds the checkpoint directory are also stored relative
  * to it, and manifest_load resolves that form first, so that a whole tree can be moved: every path in a loaded manifest
- * is the one to use now.
+ * is the one to use now. The images of a packed checkpoint are files of its own, wherever it is.
  *
  * All strings and arrays are owned by the manifest; manifest_free frees them. Strings may be NULL where noted.
  */
@@ -28,13 +28,23 @@
 /* The largest checkpoint.json that is read. */
 #define MANIFEST_MAX_BYTES (16 << 20)
 
+/* One file of the checkpoint directory. */
+struct manifest_file {
+	char *name;           /* relative to the checkpoint directory, checked on load: no "..", not absolute */
+	uint64_t size;        /* bytes */
+	char *xxh3;           /* XXH3-128 of the content, hexadecimal */
+	char *block;          /* the RAM block whose pages it holds, or NULL */
+};
+
 /* One image of a chain. */
 struct manifest_image {
 	char *path;           /* absolute */
 	char *recorded;       /* loaded only: the path that it had at the checkpoint, which the command line may name */
 	char *format;         /* "qcow2", "raw", …, as QEMU calls its driver */
 	struct identity id;
-	bool moved;           /* loaded only: resolved relative to the checkpoint, and not the path that was recorded */
+	bool moved;           /* loaded only: it is not at the path that was recorded, and headers may still name that */
+	struct manifest_file inside; /* loaded only: of a packed checkpoint, the file of it that the image is; else its
+				      * name is NULL */
 	bool merging;         /* loaded only: a running VM merges layers, and the file may change (merging.h) */
 	size_t item;          /* loaded only: its place in the list of the JSON */
 	struct manifest_image *data; /* its external data file, an image of format "raw"; NULL where it has none */
@@ -62,14 +72,6 @@ struct manifest_disk {
 	char *active;         /* what the VM went on with: the overlay; with the other methods the image that it wrote to
 			       * before, too; the frozen image itself where the disk is read-only */
 	char *active_recorded; /* loaded only: the path that it had at the checkpoint */
-};
-
-/* One file of the checkpoint directory. */
-struct manifest_file {
-	char *name;           /* relative to the checkpoint directory, checked on load: no "..", not absolute */
-	uint64_t size;        /* bytes */
-	char *xxh3;           /* XXH3-128 of the content, hexadecimal */
-	char *block;          /* the RAM block whose pages it holds, or NULL */
 };
 
 /* A file of the user's that was copied in the pause, because it must be of the same instant. */
@@ -184,6 +186,12 @@ void manifest_free(struct manifest *m);
 
 /* Releases what one image of a chain holds. */
 void manifest_image_release(struct manifest_image *image);
+
+/*
+ * Calls `each` with every file of the checkpoint directory that the manifest lists, included ones and packed images too,
+ * until it returns anything but 0, which is returned.
+ */
+int manifest_each_file(const struct manifest *m, int (*each)(void *ctx, const struct manifest_file *file), void *ctx);
 
 /*
  * Checks that the files of the checkpoint are there and of their recorded sizes, and, with `sums`, that their contents

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/digest.h"
 #include "base/memory.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -51,29 +52,56 @@ static char *read_path(struct reader *r, const struct place *at, const char *tre
 	return r->failed ? NULL : path_now(tree, relative, *recorded);
 }
 
-static void read_image(struct reader *r, const struct place *at, const char *tree, struct manifest_image *image)
+static void check_own_name(struct reader *r, const struct place *at, const char *key, const char *name)
 {
+	if (!text_stays_below(name) || text_has_control(name) || strlen(name) > MAX_NAME)
+		reader_fault(r, "'%s%s' is not a file of the checkpoint: '%s'", at->name, key, name);
+}
+
+/* The file of a packed checkpoint that the image is. */
+static void read_inside(struct reader *r, const struct place *at, const char *checkpoint, struct manifest_image *image)
+{
+	char *name = reader_text(r, at, "inside");
+
+	if (!name)
+		return;
+	check_own_name(r, at, "inside", name);
+	if (!image->id.content[0])
+		reader_fault(r, "'%sidentity' has no 'content_xxh3', which packed images have", at->name);
+	image->inside = (struct manifest_file){ name, image->id.size, text_copy(image->id.content), NULL };
+	free(image->path);
+	image->path = text_of("%s/%s", checkpoint, name);
+}
+
+static void read_image(struct reader *r, const struct place *at, const char *checkpoint, struct manifest_image *image)
+{
+	_cleanup_free_ char *tree = path_dir(checkpoint);
+
 	image->path = read_path(r, at, tree, &image->recorded);
 	image->format = reader_need_text(r, at, "format");
 	image->id = reader_identity(r, at);
 	if (image->format && image->format[strspn(image->format, "abcdefghijklmnopqrstuvwxyz0123456789-_")])
 		reader_fault(r, "'%sformat' is not the name of an image format", at->name);
 	if (!r->failed)
+		read_inside(r, at, checkpoint, image);
+	if (!r->failed)
 		image->moved = strcmp(image->path, image->recorded) != 0;
 }
 
 /* An image of a chain, and the external data file that it may have. */
-static void read_chain_image(struct reader *r, const struct place *at, const char *tree, struct manifest_image *image)
+static void read_chain_image(struct reader *r, const struct place *at, const char *checkpoint,
+			     struct manifest_image *image)
 {
 	struct place data;
 
-	read_image(r, at, tree, image);
+	read_image(r, at, checkpoint, image);
+	image->moved = image->moved && !image->inside.name; /* the headers in a pack name what is in it */
 	image->merging = reader_flag(r, at, "merging", false);
 	if (r->failed || !json_object_get(at->object, "data_file"))
 		return;
 	data = reader_member(r, at, "data_file");
 	image->data = memory_of(1, sizeof(*image->data));
-	read_image(r, &data, tree, image->data);
+	read_image(r, &data, checkpoint, image->data);
 }
 
 /* Older checkpoints do not tell: the method was overlay, or none of a disk that the VM could not write. */
@@ -88,10 +116,10 @@ static enum manifest_method read_method(struct reader *r, const struct place *at
 }
 
 /* `was` is where the tree of the checkpoint was when it was made. */
-static void read_disk(struct reader *r, const struct place *at, const char *tree, const char *was,
+static void read_disk(struct reader *r, const struct place *at, const char *checkpoint, const char *was,
 		      struct manifest_disk *disk)
 {
-	_cleanup_free_ char *active = reader_text(r, at, "active");
+	_cleanup_free_ char *active = reader_text(r, at, "active"), *tree = path_dir(checkpoint);
 	size_t n = reader_count(r, at, "chain", MAX_CHAIN);
 
 	disk->device = reader_need_text(r, at, "device");
@@ -107,7 +135,7 @@ static void read_disk(struct reader *r, const struct place *at, const char *tree
 		struct place image = reader_item(r, at, "chain", i);
 
 		disk->n_chain = i + 1;
-		read_chain_image(r, &image, tree, &disk->chain[i]);
+		read_chain_image(r, &image, checkpoint, &disk->chain[i]);
 		disk->chain[i].item = i;
 	}
 	if (active)
@@ -117,7 +145,7 @@ static void read_disk(struct reader *r, const struct place *at, const char *tree
 
 static void read_disks(struct reader *r, const struct place *at, struct manifest *m)
 {
-	_cleanup_free_ char *tree = path_dir(m->checkpoint), *was = reader_text(r, at, "checkpoint");
+	_cleanup_free_ char *was = reader_text(r, at, "checkpoint");
 	size_t n = reader_count(r, at, "disks", MAX_DISKS);
 
 	if (was && strchr(was, '/'))
@@ -127,7 +155,7 @@ static void read_disks(struct reader *r, const struct place *at, struct manifest
 		struct place disk = reader_item(r, at, "disks", i);
 
 		m->n_disks = i + 1;
-		read_disk(r, &disk, tree, was ? was : "", &m->disks[i]);
+		read_disk(r, &disk, m->checkpoint, was ? was : "", &m->disks[i]);
 		for (size_t j = 0; j < i && !r->failed; j++)
 			if (strcmp(m->disks[j].device, m->disks[i].device) == 0)
 				reader_fault(r, "disk '%s' is listed twice", m->disks[i].device);
@@ -169,9 +197,8 @@ static void read_own_file(struct reader *r, const struct place *at, const char *
 	file->xxh3 = reader_need_text(r, at, "xxh3");
 	if (r->failed)
 		return;
-	if (!text_stays_below(file->name) || text_has_control(file->name) || strlen(file->name) > MAX_NAME)
-		reader_fault(r, "'%s%s' is not a file of the checkpoint: '%s'", at->name, key, file->name);
-	if (strlen(file->xxh3) != 32 || strspn(file->xxh3, "0123456789abcdef") != 32)
+	check_own_name(r, at, key, file->name);
+	if (!digest_is(file->xxh3))
 		reader_fault(r, "'%sxxh3' is not a sum", at->name);
 }
 

@@ -16,6 +16,18 @@ const char *merging_difference(const struct manifest_image *image, const struct 
 		       : "it is another file than the one that a VM was to merge layers into";
 }
 
+int merging_check(const struct manifest_image *image, const char **difference, struct err *e)
+{
+	struct identity now;
+
+	if (!image->merging)
+		return identity_check(&image->id, image->path, false, difference, e);
+	if (identity_read(image->path, &now, e) < 0)
+		return -1;
+	*difference = merging_difference(image, &now);
+	return 0;
+}
+
 bool merging_disk(const struct manifest_disk *disk)
 {
 	for (size_t i = 0; i < disk->n_chain; i++)

@@ -21,6 +21,10 @@
 /* What differs so that `now` is not what the manifest lists: a short text for a message, or NULL. */
 const char *merging_difference(const struct manifest_image *image, const struct identity *now);
 
+/* The same of the image as it is now, of all that is known of it. Returns 0, or -1 where it cannot be read. */
+int merging_check(const struct manifest_image *image, const char **difference, struct err *e)
+	__attribute__((warn_unused_result));
+
 /* Whether any image of the disk is marked. */
 bool merging_disk(const struct manifest_disk *disk);
 

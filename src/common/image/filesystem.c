@@ -7,10 +7,13 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/number.h"
+#include "base/path.h"
 
 /*
  * A commit of btrfs's running transaction. All changes of metadata belong to it, those of FICLONE too, which has waited
@@ -89,4 +92,20 @@ int filesystem_sync(const char *path, bool clones_only, struct err *e)
 	if (fd < 0 || (commit ? commit(fd) : syncfs(fd)) < 0)
 		return err_sys(e, errno, "cannot make '%s' durable", path);
 	return 0;
+}
+
+int filesystem_space(const char *path, uint64_t bytes, struct err *e)
+{
+	_cleanup_free_ char *dir = path_dir(path);
+	char needed[16], left[16];
+	struct statvfs fs;
+	uint64_t free_bytes;
+
+	if (statvfs(dir, &fs) < 0)
+		return err_sys(e, errno, "cannot ask for the space in '%s'", dir);
+	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (bytes <= free_bytes)
+		return 0;
+	return err_set(e, "not enough space in '%s': up to %s are needed, %s are left", dir,
+		       number_bytes(bytes, needed), number_bytes(free_bytes, left));
 }

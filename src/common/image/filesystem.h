@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -33,5 +34,8 @@ void filesystem_name(const char *path, char name[FILESYSTEM_NAME_SIZE]);
  * that no data was written; else by syncfs(2), which also waits for what others have written. Returns 0 or -1.
  */
 int filesystem_sync(const char *path, bool clones_only, struct err *e) __attribute__((warn_unused_result));
+
+/* Whether the filesystem of the file `path`, which need not exist, has `bytes` left. Returns 0 or -1. */
+int filesystem_space(const char *path, uint64_t bytes, struct err *e) __attribute__((warn_unused_result));
 
 #endif

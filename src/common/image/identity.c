@@ -9,17 +9,14 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/digest.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/json.h"
 
-#define HEADER_BYTES 65536
-
-static int hash_header(int fd, char hex[33])
+static int hash_header(int fd, char hex[DIGEST_HEX])
 {
-	_cleanup_free_ char *bytes = memory_of(HEADER_BYTES, 1);
-	ssize_t n = fd_read_at(fd, bytes, HEADER_BYTES, 0);
+	_cleanup_free_ char *bytes = memory_of(IDENTITY_HEADER_BYTES, 1);
+	ssize_t n = fd_read_at(fd, bytes, IDENTITY_HEADER_BYTES, 0);
 
 	if (n < 0)
 		return -1;
@@ -47,6 +44,20 @@ int identity_read(const char *path, struct identity *id, struct err *e)
 	return 0;
 }
 
+static int read_content(const char *path, char content[DIGEST_HEX], struct err *e)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open '%s'", path);
+	return digest_fd(fd, content, e) == 0 ? 0 : err_prefix(e, "'%s'", path);
+}
+
+int identity_read_whole(const char *path, struct identity *id, struct err *e)
+{
+	return identity_read(path, id, e) < 0 ? -1 : read_content(path, id->content, e);
+}
+
 const char *identity_difference(const struct identity *then, const struct identity *now)
 {
 	if (then->size != now->size)
@@ -58,17 +69,36 @@ const char *identity_difference(const struct identity *then, const struct identi
 	return NULL;
 }
 
+int identity_check(const struct identity *then, const char *path, bool sums, const char **difference, struct err *e)
+{
+	struct identity now;
+
+	if (identity_read(path, &now, e) < 0)
+		return -1;
+	*difference = identity_difference(then, &now);
+	if (!then->content[0] || then->size != now.size || strcmp(then->header, now.header) != 0)
+		return 0;
+	if (!*difference && !sums)
+		return 0;
+	if (read_content(path, now.content, e) < 0)
+		return -1;
+	*difference = strcmp(then->content, now.content) == 0 ? NULL : "its content differs";
+	return 0;
+}
+
 json_t *identity_to_json(const struct identity *id)
 {
-	return json_of("{s:I, s:I, s:I, s:I, s:s}", "device", (json_int_t)id->device, "inode", (json_int_t)id->inode,
-		       "size", (json_int_t)id->size, "mtime_ns", (json_int_t)id->mtime_ns, "header_xxh3", id->header);
+	return json_of("{s:I, s:I, s:I, s:I, s:s, s:s*}", "device", (json_int_t)id->device, "inode",
+		       (json_int_t)id->inode, "size", (json_int_t)id->size, "mtime_ns", (json_int_t)id->mtime_ns,
+		       "header_xxh3", id->header, "content_xxh3", id->content[0] ? id->content : NULL);
 }
 
 int identity_from_json(const json_t *json, struct identity *id)
 {
-	const char *header = json_text(json, "header_xxh3");
+	const char *header = json_text(json, "header_xxh3"), *content = json_text(json, "content_xxh3");
 
-	if (!header || strlen(header) >= sizeof(id->header) || json_int(json, "size", -1) < 0 ||
+	if (!header || strlen(header) >= sizeof(id->header) || (content && !digest_is(content)) ||
+	    json_int(json, "size", -1) < 0 ||
 	    json_int(json, "mtime_ns", INT64_MIN) == INT64_MIN)
 		return -1;
 	id->device = (uint64_t)json_int(json, "device", 0);
@@ -76,5 +106,6 @@ int identity_from_json(const json_t *json, struct identity *id)
 	id->size = (uint64_t)json_int(json, "size", 0);
 	id->mtime_ns = json_int(json, "mtime_ns", 0);
 	strcpy(id->header, header);
+	strcpy(id->content, content ? content : "");
 	return 0;
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -15,7 +14,6 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "checkpoint/forest/forest.h"
-#include "base/number.h"
 #include "base/path_list.h"
 
 #define SEAL ".seal"
@@ -205,20 +203,4 @@ int guard_hold(const char *path, struct err *e)
 	if (image_lock_hold(fd) < 0)
 		return err_set(e, "a VM writes to '%s'", path);
 	return steal_fd(&fd);
-}
-
-int guard_space(const char *path, uint64_t bytes, struct err *e)
-{
-	_cleanup_free_ char *dir = path_dir(path);
-	char needed[16], left[16];
-	struct statvfs fs;
-	uint64_t free_bytes;
-
-	if (statvfs(dir, &fs) < 0)
-		return err_sys(e, errno, "cannot ask for the space in '%s'", dir);
-	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-	if (bytes <= free_bytes)
-		return 0;
-	return err_set(e, "not enough space in '%s': up to %s are needed, %s are left", dir,
-		       number_bytes(bytes, needed), number_bytes(free_bytes, left));
 }

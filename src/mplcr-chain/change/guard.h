@@ -50,7 +50,4 @@ char *guard_checkpoint(const struct forest *f, size_t index, struct in_use *use,
 /* Whether the file, which has a name that only unfinished images of ours have, can go as one. */
 int guard_leftover(const char *path, struct err *e);
 
-/* Whether the filesystem of `path` has `bytes` left. Returns 0 or -1. */
-int guard_space(const char *path, uint64_t bytes, struct err *e);
-
 #endif

@@ -19,7 +19,7 @@
 #include "base/text.h"
 #include "change/guard.h"
 #include "change/merge.h"
-#include "change/manifest_edit.h"
+#include "checkpoint/manifest_edit.h"
 #include "base/json.h"
 
 /* --- the manifests ---------------------------------------------------------------------------------------------- */
@@ -39,7 +39,6 @@ static enum manifest_edited edit_image(void *ctx, const struct manifest_image *i
 		return MANIFEST_KEPT;
 	for (size_t r = 0; r < p->n_runs; r++) {
 		const struct prune_run *run = &p->runs[r];
-		struct identity now;
 		struct err ignored;
 
 		if (run->live)
@@ -47,10 +46,9 @@ static enum manifest_edited edit_image(void *ctx, const struct manifest_image *i
 		for (size_t i = 1; i < run->base; i++)
 			if (is_file_of(&run->chain->images[i], &st))
 				return MANIFEST_GONE;
-		if (is_file_of(&run->chain->images[0], &st) && identity_read(run->partial, &now, &ignored) == 0) {
-			json_object_set_new(item, "identity", identity_to_json(&now));
+		if (is_file_of(&run->chain->images[0], &st) &&
+		    manifest_edit_identity(item, run->partial, &ignored) == 0)
 			return MANIFEST_CHANGED;
-		}
 	}
 	return MANIFEST_KEPT;
 }
@@ -109,7 +107,7 @@ static int build(struct prune *p, struct prune_run *r, struct journal *j, struct
 	if (r->hold < 0)
 		return -1;
 	cli_progress_line("merging %zu images into '%s'", r->base - 1, path);
-	if (enter(r, j, e) < 0 || guard_space(path, merge_bytes(c, 0, r->base), e) < 0 ||
+	if (enter(r, j, e) < 0 || filesystem_space(path, merge_bytes(c, 0, r->base), e) < 0 ||
 	    merge_build(&m, p->interrupt, e) < 0 || keep_time(path, r->partial, e) < 0)
 		return -1;
 	if (stat(path, &before) == 0 && stat(r->partial, &after) == 0 && after.st_blocks > before.st_blocks) {

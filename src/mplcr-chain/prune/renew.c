@@ -14,7 +14,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "change/claims.h"
-#include "change/manifest_edit.h"
+#include "checkpoint/manifest_edit.h"
 #include "checkpoint/merging.h"
 
 /* Edits the manifest of the checkpoint. Returns 1 where anything changed, 0, or -1. */

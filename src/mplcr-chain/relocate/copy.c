@@ -25,7 +25,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "base/interrupt.h"
-#include "change/manifest_edit.h"
+#include "checkpoint/manifest_edit.h"
 #include "base/json.h"
 #include "qemu/qemu_img.h"
 #include "image/chain.h"
@@ -132,17 +132,11 @@ static int stage_file(struct set *s, const struct set_file *f, struct err *e)
 static int edit_image(const struct set *s, json_t *item, const char *path, struct err *e)
 {
 	size_t i = set_find(s, path);
-	struct identity now;
 
 	if (i == SIZE_MAX)
 		return err_set(e, "'%s' is in the manifest, but not in the chain that it belongs to", path);
 	json_object_set_new(item, "relative", json_string_of(path_below(s->dest, s->files[i].to)));
-	if (!s->files[i].rewrite)
-		return 0;
-	if (identity_read(s->files[i].staged, &now, e) < 0)
-		return -1;
-	json_object_set_new(item, "identity", identity_to_json(&now));
-	return 0;
+	return s->files[i].rewrite ? manifest_edit_identity(item, s->files[i].staged, e) : 0;
 }
 
 static int edit_manifest(const struct set *s, json_t *json, struct err *e)

@@ -13,6 +13,7 @@
 #include "base/escape.h"
 #include "base/file.h"
 #include "image/clone.h"
+#include "image/filesystem.h"
 #include "base/mount.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -270,7 +271,7 @@ static int check_space(const struct set *s, struct err *e)
 		if (!same || (!abilities.reflink && (s->copy || s->files[i].rewrite)))
 			needed += s->files[i].bytes;
 	}
-	return guard_space(inside, needed, e);
+	return filesystem_space(inside, needed, e);
 }
 
 /* --- the work --------------------------------------------------------------------------------------------------- */

@@ -39,11 +39,6 @@ void seal_release(struct seal *s)
 	*s = (struct seal){ .n = 0 };
 }
 
-static bool is_sum(const char *text)
-{
-	return strlen(text) == DIGEST_HEX - 1 && strspn(text, "0123456789abcdef") == DIGEST_HEX - 1;
-}
-
 /* --- reading ----------------------------------------------------------------------------------------------------- */
 
 /* Returns 0, or -1 where something is missing or wrong. */
@@ -69,7 +64,7 @@ static const char *read_seal(struct seal *s, const json_t *json)
 		return "its schema is not " SCHEMA;
 	if (json_array_size(images) == 0)
 		return "it has no list of images";
-	if (sum && !is_sum(sum))
+	if (sum && !digest_is(sum))
 		return "'guest_xxh3' is not a checksum";
 	s->sealed = text_copy(json_text(json, "sealed"));
 	if (!s->sealed)

@@ -19,6 +19,7 @@
 #include "base/cli.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "image/filesystem.h"
 #include "qemu/qemu_img.h"
 #include "change/guard.h"
 #include "change/merge.h"
@@ -46,7 +47,7 @@ static int shorten_up(struct shorten *s, struct err *e)
 
 	if (c->images[0].format != IMAGE_QCOW2)
 		return err_set(e, "'%s' is not a qcow2 image", s->image);
-	if (guard_space(s->top, merge_bytes(c, 0, s->base), e) < 0)
+	if (filesystem_space(s->top, merge_bytes(c, 0, s->base), e) < 0)
 		return -1;
 	cli_progress_line("merging %zu images into '%s'", s->base - 1, s->image);
 	j = shorten_journal(s, s->partial, e);
@@ -79,7 +80,7 @@ static int shorten_down(struct shorten *s, struct err *e)
 		.path = s->top, .format = "qcow2", .deadline = CLOCK_NEVER, .interrupt = -1
 	};
 
-	if (guard_space(base->path, merge_bytes(s->chain, 1, s->base), e) < 0)
+	if (filesystem_space(base->path, merge_bytes(s->chain, 1, s->base), e) < 0)
 		return -1;
 	cli_progress_line("merging %zu images into '%s'", s->base - 1, s->into);
 	if (qemu_img_run(commit, CLOCK_NEVER, s->interrupt, e) < 0 || path_sync(base->path, e) < 0)

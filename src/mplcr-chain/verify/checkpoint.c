@@ -25,15 +25,13 @@ struct checkpoint {
 static void check_identity(const struct checkpoint *c, const struct manifest_disk *disk,
 			   const struct manifest_image *image)
 {
-	struct identity now;
 	const char *difference;
 	struct err e;
 
 	if (image->data && trust_allows(c->trust, image->data->path))
 		check_identity(c, disk, image->data);
-	if (identity_read(image->path, &now, &e) < 0)
+	if (merging_check(image, &difference, &e) < 0)
 		return; /* the chain tells */
-	difference = merging_difference(image, &now);
 	if (difference)
 		findings_add(&c->v->findings, E_BACKING_CHANGED, image->path,
 			     "it was changed since checkpoint '%s' froze it for disk '%s': %s", c->m->name,
@@ -114,6 +112,13 @@ static void allow_merging(const struct checkpoint *c, struct chain_image *image,
 			     "a running VM merges layers into it, or was to: it is known by its number alone");
 }
 
+/* A packed image is what it was by its content: of the times of copies nothing follows. */
+static void forget_copied(struct chain_image *image, const struct manifest_image *listed)
+{
+	if (listed->inside.name)
+		image->mtime_ns = listed->id.mtime_ns;
+}
+
 /*
  * Looks at the images of a disk from `from` on, as far as the headers lead along the manifest's list. Returns how many
  * these were. (What a header names otherwise is not looked at: a restore takes the manifest's names.) Behind a place
@@ -132,6 +137,7 @@ static size_t check_part(const struct checkpoint *c, const struct manifest_disk 
 	for (size_t i = 0; i < n; i++) {
 		follow_moved_data(c, &chain->images[i], &disk->chain[from + i]);
 		allow_merging(c, &chain->images[i], &disk->chain[from + i]);
+		forget_copied(&chain->images[i], &disk->chain[from + i]);
 	}
 	verify_chain(c->v, chain, c->trust, false);
 	for (size_t i = 0; i < n; i++)

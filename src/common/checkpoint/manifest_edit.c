@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "change/manifest_edit.h"
+#include "checkpoint/manifest_edit.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,21 +31,35 @@ json_t *manifest_edit_load(const char *file, struct err *e)
 	return json;
 }
 
+int manifest_edit_identity(json_t *item, const char *path, struct err *e)
+{
+	bool whole = json_text(json_object_get(item, "identity"), "content_xxh3");
+	struct identity now;
+
+	if ((whole ? identity_read_whole : identity_read)(path, &now, e) < 0)
+		return -1;
+	json_object_set_new(item, "identity", identity_to_json(&now));
+	return 0;
+}
+
+char *manifest_edit_text(const json_t *json, struct err *e)
+{
+	struct key *key = json_text(json, "mac") ? key_load(false, e) : NULL;
+	char *text = key || !json_text(json, "mac") ? manifest_text(json, key, e) : NULL;
+
+	key_free(key);
+	return text;
+}
+
 int manifest_edit_store(const json_t *json, const char *file, struct err *e)
 {
-	struct key *key = NULL;
-	int result;
+	_cleanup_free_ char *text = manifest_edit_text(json, e);
 
+	if (!text)
+		return -1;
 	if (unlink(file) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "cannot replace '%s'", file);
-	if (json_text(json, "mac")) {
-		key = key_load(false, e);
-		if (!key)
-			return -1;
-	}
-	result = manifest_write(json, key, AT_FDCWD, file, e);
-	key_free(key);
-	return result;
+	return file_create(AT_FDCWD, file, text, strlen(text), e);
 }
 
 /* The file that takes the place of `file` is its owner's. */

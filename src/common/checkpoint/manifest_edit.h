@@ -3,8 +3,8 @@
  * Manifests that are changed: as JSON and not as struct manifest, so that members that only other versions know are
  * kept, and paths as they were recorded.
  */
-#ifndef MPLCR_CHAIN_MANIFEST_EDIT_H
-#define MPLCR_CHAIN_MANIFEST_EDIT_H
+#ifndef MPLCR_CHECKPOINT_MANIFEST_EDIT_H
+#define MPLCR_CHECKPOINT_MANIFEST_EDIT_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -14,6 +14,15 @@
 
 /* The JSON of the manifest at `file`, the caller's, or NULL. It keeps its signature only where that is ours. */
 json_t *manifest_edit_load(const char *file, struct err *e);
+
+/*
+ * The image `item` of its chains is the file at `path` now, with other content: sets its identity, with the sum of all of
+ * it where that was known. Returns 0 or -1.
+ */
+int manifest_edit_identity(json_t *item, const char *path, struct err *e) __attribute__((warn_unused_result));
+
+/* The text of it, signed anew where we had signed it; malloc'd, or NULL. */
+char *manifest_edit_text(const json_t *json, struct err *e);
 
 /*
  * Writes it durably to `file`, which no one reads yet: what an earlier run left there goes. What was signed by us is
