@@ -158,6 +158,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libparts.a $(LIB) $(BUILD)/flags
 $(BUILD)/tests/unit/test_trace_% $(BUILD)/tests/fuzz/fuzz_trace: private ALL_CFLAGS += -Isrc/mplcr-trace
 $(BUILD)/tests/unit/test_chain_journal $(BUILD)/tests/fuzz/fuzz_journal: private ALL_CFLAGS += -Isrc/mplcr-chain
 $(BUILD)/tests/fuzz/fuzz_commandline: private ALL_CFLAGS += -Isrc/mplcr-restore
+$(BUILD)/tests/fuzz/fuzz_pack: private ALL_CFLAGS += -Isrc/mplcr-state
 
 $(STANDIN): $(wildcard tests/tools/mplcr-standin/*.[ch]) tests/tools/qmp-end.h $(BUILD)/flags
 	$(call say,CC,$(@F))
@@ -230,6 +231,7 @@ lint: all | deps-check
 # A target that is named after a tool (fuzz_trace) sees the tool's files, too; so do these.
 fuzzed_tool_journal := chain
 fuzzed_tool_commandline := restore
+fuzzed_tool_pack := state
 fuzzed_tool = $(or $(fuzzed_tool_$*),$*)
 fuzz: $(patsubst tests/fuzz/fuzz_%.c,fuzz-%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz-%: tests/fuzz/fuzz_%.c

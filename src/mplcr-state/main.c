@@ -11,6 +11,8 @@ int main(int argc, char **argv)
 		&verb_diff,
 		&verb_split,
 		&verb_read,
+		&verb_pack,
+		&verb_unpack,
 		NULL,
 	};
 	static const struct cli cli = {

@@ -311,14 +311,14 @@ static void test_drives(void)
 	ok(strstr(error.hint, "{disk:virtio0}"), "and how to go on: %s", error.hint);
 	given("-drive|file=/old/cd.iso,media=cdrom,readonly=on");
 	only_disk(2);
-	chain2[0] = (struct manifest_image){ "/new/cd.iso", "/old/cd.iso", "raw", { 0 }, true, false, 0, NULL };
+	chain2[0] = (struct manifest_image){ "/new/cd.iso", "/old/cd.iso", "raw", { 0 }, true, { 0 }, false, 0, NULL };
 	becomes("a moved CD", "-drive|file=/new/cd.iso,media=cdrom,readonly=on");
 	given("-drive|file=/old/ro.qcow2,readonly=on");
 	disks[0].read_only = true;
 	overlays[0] = NULL;
 	m.n_disks = 1;
-	chain0[0] = (struct manifest_image){ "/new/ro.qcow2", "/old/ro.qcow2", "qcow2", { 0 }, true, false, 0, NULL };
-	chain0[1] = (struct manifest_image){ "/new/base", "/old/base", "raw", { 0 }, true, false, 0, NULL };
+	chain0[0] = (struct manifest_image){ "/new/ro.qcow2", "/old/ro.qcow2", "qcow2", { 0 }, true, { 0 }, false, 0, NULL };
+	chain0[1] = (struct manifest_image){ "/new/base", "/old/base", "raw", { 0 }, true, { 0 }, false, 0, NULL };
 	becomes("a moved read-only chain", "-drive|file=/new/ro.qcow2,readonly=on,backing.driver=raw,"
 		"backing.file.driver=file,backing.file.filename=/new/base");
 }
