@@ -255,7 +255,8 @@ installed = \
 	$(call $(1),644,$(DATADIR)/bash-completion/completions,$(filter %.bash,$(COMPLETIONS))) && \
 	$(call $(1),644,$(DATADIR)/zsh/site-functions,$(filter $(BUILD)/completions/_%,$(COMPLETIONS))) && \
 	$(call $(1),644,$(DATADIR)/fish/vendor_completions.d,$(filter %.fish,$(COMPLETIONS))) && \
-	$(call $(1),644,$(DATADIR)/mplcr/contrib,$(wildcard contrib/*))
+	$(call $(1),644,$(DATADIR)/mplcr/contrib,$(wildcard contrib/*.*)) && \
+	$(call $(1),644,$(DATADIR)/mplcr/contrib/systemd,$(wildcard contrib/systemd/*))
 
 put    = install -d '$(DESTDIR)$(2)' && install -m $(1) $(3) '$(DESTDIR)$(2)'
 remove = rm -f $(foreach file,$(notdir $(3)),'$(DESTDIR)$(2)/$(file)')
@@ -271,7 +272,7 @@ uninstall:
 	$(call say,REMOVE,$(DESTDIR)$(PREFIX))
 	$(Q)$(call installed,remove)
 	$(Q)$(if $(DESTDIR),$(call installed,tidy),[ ! -d '$(OWN)' ] || \
-		rmdir --ignore-fail-on-non-empty '$(OWN)/contrib' '$(OWN)')
+		rmdir --ignore-fail-on-non-empty '$(OWN)/contrib/systemd' '$(OWN)/contrib' '$(OWN)')
 
 # The same commit gives the same bytes.
 DIST := mplcr-$(VERSION)

@@ -14,14 +14,18 @@ teardown() {
     scratch_end
 }
 
-# packable: x1 of vm1, with a chain of two layers on a template elsewhere, of names that come twice, and a raw disk.
-packable() {
+# running: vm1, with a chain of two layers of the same file name, and a raw disk. packable: x1 of it, and the VM is gone.
+running() {
     mkdir -p "$T/vm/low"
     make_disk "$T/vm/low/root.qcow2" qcow2 64M
     qemu-img create -q -f qcow2 -F qcow2 -b low/root.qcow2 "$T/vm/root.qcow2"
     make_disk "$T/vm/b.img" raw 64M
     vm_start vm1 -m 64M -drive "file=$T/vm/root.qcow2,format=qcow2,if=virtio" -drive "file=$T/vm/b.img,format=raw,if=virtio"
     vm_wait_count vm1 10
+}
+
+packable() {
+    running
     run_tool 0 mplcr-trigger --socket "$T/vm1.qmp" --dir "$T/vm" --name x1 --quiet
     vm_kill vm1
 }
@@ -54,7 +58,7 @@ goes_on() {
     qemu-img check -q "$T/p1.ckpt/disks/root.qcow2"
     mkdir "$T/a" "$T/b"
     tar -C "$T" -cS p1.ckpt | tar -C "$T/a" -x
-    cp -r "$T/p1.ckpt" "$T/b/other" # other times, another name
+    cp -r "$T/p1.ckpt" "$T/b/other" # with other times, and another name
     for i in "$T"/b/other/disks/*; do touch -d "@$RANDOM" "$i"; done
     seal
     goes_on r1 "$T/a/p1.ckpt"
@@ -203,4 +207,28 @@ hostile() {
     run_tool 3 mplcr-state unpack "$T/s" "$T/x.ckpt"
     run_tool 3 mplcr-state unpack "$T/h/x.ckpt/pack.json" "$T/x.ckpt"
     assert_equal "$(echo "$T"/x.ckpt*)" "$T/x.ckpt*"
+}
+
+@test "the units for systemd are sound, and do what they say" {
+    require systemd-analyze 'checks units'
+    local i line
+    running
+    mkdir "$T/units"
+    for i in "$project"/contrib/systemd/mplcr-checkpoint@.*; do
+        sed "s,^ExecStart=,&$BIN/," "$i" >"$T/units/${i##*/}"
+    done
+    run_tool 0 systemd-analyze verify --man=no "$T/units/mplcr-checkpoint@vm1.service" "$T/units/mplcr-checkpoint@vm1.timer"
+    assert_equal "$stderr" ''
+    # its commands, three times
+    for i in 1 2 3; do
+        while read -r line; do
+            line=${line//'${SOCKET}'/$T/vm1.qmp}
+            line=${line//'${DIR}'/$T/vm}
+            # shellcheck disable=SC2086  # as systemd splits it
+            run_tool 0 ${line//'${KEEP}'/2}
+        done < <(sed -n 's/^ExecStart=//p' "$T/units/mplcr-checkpoint@.service")
+    done
+    assert_equal "$(cd "$T/vm" && echo ./*.ckpt)" './x2.ckpt ./x3.ckpt'
+    vm_assert_counting vm1
+    vm_kill vm1
 }
