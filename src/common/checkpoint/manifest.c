@@ -416,7 +416,7 @@ typedef int file_call(void *ctx, const struct manifest_file *file);
 
 static int each_of_image(const struct manifest_image *image, file_call *each, void *ctx)
 {
-	int result = image->inside.name ? each(ctx, &image->inside) : 0;
+	int result = image->inside.name && !image->merging ? each(ctx, &image->inside) : 0;
 
 	return result == 0 && image->data ? each_of_image(image->data, each, ctx) : result;
 }

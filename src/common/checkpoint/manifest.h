@@ -188,8 +188,8 @@ void manifest_free(struct manifest *m);
 void manifest_image_release(struct manifest_image *image);
 
 /*
- * Calls `each` with every file of the checkpoint directory that the manifest lists, included ones and packed images too,
- * until it returns anything but 0, which is returned.
+ * Calls `each` with every file of the checkpoint directory that the manifest lists, included ones and packed images too
+ * (but not those that a running VM merges), until it returns anything but 0, which is returned.
  */
 int manifest_each_file(const struct manifest *m, int (*each)(void *ctx, const struct manifest_file *file), void *ctx);
 

@@ -20,6 +20,7 @@
 #include "change/guard.h"
 #include "change/merge.h"
 #include "checkpoint/manifest_edit.h"
+#include "image/filesystem.h"
 #include "base/json.h"
 
 /* --- the manifests ---------------------------------------------------------------------------------------------- */

@@ -84,9 +84,8 @@ static enum manifest_edited renew_image(void *ctx, const struct manifest_image *
 	if (!image->merging || identity_read(image->path, &now, &ignored) < 0 || merging_difference(image, &now))
 		return MANIFEST_KEPT;
 	keep_time(image, &now);
-	if (identity_read(image->path, &now, &ignored) < 0)
+	if (manifest_edit_identity(item, image->path, &ignored) < 0)
 		return MANIFEST_KEPT;
-	json_object_set_new(item, "identity", identity_to_json(&now));
 	json_object_del(item, MERGING_KEY);
 	return MANIFEST_CHANGED;
 }

@@ -22,6 +22,7 @@
 #include "checkpoint/disk_chain.h"
 #include "checkpoint/layout.h"
 #include "checkpoint/manifest_edit.h"
+#include "checkpoint/merging.h"
 #include "checkpoint/store.h"
 #include "image/chain.h"
 #include "pack/pack.h"
@@ -204,6 +205,10 @@ static int check_trusted(struct pack *p, const struct manifest_disk *disk, const
 
 static int add_disk(struct pack *p, const struct manifest_disk *disk, struct err *e)
 {
+	if (merging_disk(disk)) {
+		err_set(e, "a running VM merges layers below disk '%s', or was to", disk->device);
+		return err_hint(e, "pack it when that is over: mplcr-chain prune --socket tells");
+	}
 	if (disk_chain_check(p->m, disk, e) < 0)
 		return -1;
 	for (size_t i = 0; i < disk->n_chain; i++)
