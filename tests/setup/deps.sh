@@ -20,7 +20,7 @@ build=(gcc libc6-dev make pkg-config "${package_of[@]}")
 demo=("${build[@]}" qemu-system-x86 qemu-utils jq procps)
 check=("${demo[@]}" bats bats-support bats-assert bats-file socat mandoc man-db shellcheck
        cpio git xz-utils zstd xxhash binutils util-linux e2fsprogs xfsprogs btrfs-progs
-       gnuplot-nox graphviz strace systemtap bpftrace systemtap-sdt-dev zsh fish)
+       gnuplot-nox graphviz strace systemtap bpftrace systemtap-sdt-dev systemd zsh fish)
 libvirt=("${check[@]}" libvirt-clients libvirt-daemon-driver-qemu)
 powercut=("${check[@]}" nbdkit nbdkit-plugin-dev libnbd-bin)
 install=(apt-get install --yes --no-install-recommends)
