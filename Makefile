@@ -11,7 +11,7 @@
 # make powercut   what power cuts leave behind: docs/reliability.md (an hour; POINTS=, SEED=, T= and F= limit it)
 # make bench      measure, side by side with QEMU's own ways (minutes); B=disks: that part alone, bench/disks
 # make lint       man pages, completions, --help, shell scripts, floors
-# make fuzz       libFuzzer targets, FUZZ_SECONDS each (needs clang)
+# make fuzz       libFuzzer targets, FUZZ_SECONDS (60) or FUZZ_RUNS each (needs clang); make fuzz-qmp: that one
 # make deps       install the packages that are missing (root, apt); demo, check, lint and bench begin with that
 # make install    PREFIX=/usr/local, DESTDIR=; make uninstall removes what it put there
 # make dist       mplcr-VERSION.tar.xz of what is committed
@@ -28,7 +28,8 @@ DATADIR  ?= $(PREFIX)/share
 MANDIR   ?= $(DATADIR)/man
 VERSION  := $(shell sed -n 's/^\#define MPLCR_VERSION "\(.*\)"/\1/p' src/common/*/*.h)
 SANITIZE ?=
-FUZZ_SECONDS ?= 60
+FUZZ_RUNS ?=
+FUZZ_SECONDS ?= $(if $(FUZZ_RUNS),0,60)
 
 comma    := ,
 ifeq ($(SANITIZE),)
@@ -230,6 +231,8 @@ lint: all | deps-check
 
 # A target that is named after a tool (fuzz_trace) sees the tool's files, too; so do these.
 fuzzed_tool_journal := chain
+fuzzed_tool_seal := chain
+fuzzed_tool_qmp := trigger
 fuzzed_tool_commandline := restore
 fuzzed_tool_pack := state
 fuzzed_tool = $(or $(fuzzed_tool_$*),$*)
@@ -242,7 +245,8 @@ fuzz-%: tests/fuzz/fuzz_%.c
 		-fsanitize=fuzzer,address,undefined $(LIB_CFLAGS) $< $(call sources,common) \
 		$(filter-out %/main.c,$(if $(wildcard src/mplcr-$(fuzzed_tool)),$(call sources,mplcr-$(fuzzed_tool)))) \
 		-o build/fuzz/fuzz_$* -pthread $(LIBS)
-	$(Q)build/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) build/fuzz/corpus-fuzz_$* tests/fuzz/corpus/$*
+	$(Q)build/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) $(FUZZ_RUNS:%=-runs=%) -print_final_stats=1 \
+		build/fuzz/corpus-fuzz_$* tests/fuzz/corpus/$*
 
 # --- installing and giving away ---------------------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ static const char *live_name(const struct live *l)
 static int survey(struct live *l, struct err *e)
 {
 	l->q = qmp_connect(l->options->socket, GREETING_MS, l->interrupt, e);
-	if (!l->q)
+	if (!l->q || qmp_take_turn(l->q, GREETING_MS, e) < 0)
 		return -1;
 	qmp_set_deadline(l->q, l->deadline);
 	vm_process_read(&l->process, l->q);

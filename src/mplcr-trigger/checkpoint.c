@@ -44,7 +44,7 @@
 /* How long QEMU may keep from ending who need not wait for it. */
 #define PATIENCE_MS 10000
 
-/* How long another client may hold the socket before we report it. */
+/* How long another client may hold the socket, or another tool the VM, before we report it. */
 #define GREETING_MS 5000
 
 struct run {
@@ -401,7 +401,7 @@ static int open_run(struct run *r, struct err *e)
 	if (r->interrupt < 0)
 		return -1;
 	r->q = qmp_connect(r->options->socket, GREETING_MS, r->interrupt, e);
-	if (!r->q || transport_make_pipe(r->pipe, e) < 0)
+	if (!r->q || qmp_take_turn(r->q, GREETING_MS, e) < 0 || transport_make_pipe(r->pipe, e) < 0)
 		return -1;
 	r->guarded = (struct guarded){ r->changes, r->q };
 	if (guard_changes(&r->guardian, &r->guarded, r->pipe, e) < 0)

@@ -120,10 +120,12 @@ static void close_others(int *kept, size_t n)
 /* Lets go of all that is the tool's alone: who reads its data must see their end. */
 static void let_go(const struct watching *w)
 {
-	int kept[] = { STDERR_FILENO, w->pipe_end, w->g->drain, -1, -1 };
+	int kept[QMP_DESCRIPTORS + 3] = { [QMP_DESCRIPTORS] = STDERR_FILENO, w->pipe_end, w->g->drain };
 
+	for (int i = 0; i < QMP_DESCRIPTORS; i++)
+		kept[i] = -1;
 	if (w->g->duty.q)
-		qmp_descriptors(w->g->duty.q, &kept[3]);
+		qmp_descriptors(w->g->duty.q, kept);
 	close_others(kept, sizeof(kept) / sizeof(kept[0]));
 	(void)!open("/dev/null", O_RDWR); /* 0 and 1, which nobody is to get by chance */
 	(void)!open("/dev/null", O_RDWR);

@@ -20,6 +20,7 @@
 #include "base/interrupt.h"
 #include "base/pulse.h"
 #include "base/json.h"
+#include "qemu/turn.h"
 
 #define LINE_MAX_BYTES (16u << 20)
 #define READ_BYTES 65536u
@@ -45,6 +46,7 @@ struct qmp {
 	char *path;
 	int fd;
 	int peer; /* pidfd of the process at the other end; -1 where it is not known */
+	int turn; /* turn.h; -1: not taken */
 	int interrupt;
 	int version;
 	bool dead;
@@ -282,7 +284,7 @@ struct qmp *qmp_connect(const char *path, int wait_ms, int interrupt, struct err
 
 	q->path = text_copy(path);
 	q->deadline = CLOCK_NEVER;
-	q->peer = -1;
+	q->peer = q->turn = -1;
 	q->interrupt = interrupt;
 	q->events = json_array();
 	if (open_connection(q, wait_ms, e) < 0) {
@@ -301,6 +303,8 @@ void qmp_close(struct qmp *q)
 		close(q->fd);
 	if (q->peer >= 0)
 		close(q->peer);
+	if (q->turn >= 0)
+		close(q->turn);
 	json_decref(q->events);
 	free(q->path);
 	free(q->buf);
@@ -325,10 +329,16 @@ int qmp_peer(const struct qmp *q, pid_t *pid, uid_t *uid, gid_t *gid, struct err
 	return 0;
 }
 
-void qmp_descriptors(const struct qmp *q, int fds[2])
+int qmp_take_turn(struct qmp *q, int wait_ms, struct err *e)
+{
+	return q->pid > 0 ? turn_take(q->pid, wait_ms, q->interrupt, &q->turn, e) : 0;
+}
+
+void qmp_descriptors(const struct qmp *q, int fds[QMP_DESCRIPTORS])
 {
 	fds[0] = q->fd;
 	fds[1] = q->peer;
+	fds[2] = q->turn;
 }
 
 int qmp_version(const struct qmp *q)
@@ -665,6 +675,11 @@ int qmp_event(struct qmp *q, int64_t until, json_t **event, struct err *e)
 	*event = json_incref(json_array_get(q->events, 0));
 	json_array_remove(q->events, 0);
 	return 0;
+}
+
+void qmp_forget_events(struct qmp *q)
+{
+	json_array_clear(q->events);
 }
 
 int64_t qmp_event_time_us(const json_t *event)

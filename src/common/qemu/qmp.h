@@ -41,8 +41,15 @@ int qmp_peer(const struct qmp *q, pid_t *pid, uid_t *uid, gid_t *gid, struct err
 /* The path that qmp_connect was given. */
 const char *qmp_path(const struct qmp *q);
 
-/* The descriptors that the connection needs, for a process that is to keep them only; -1: none. */
-void qmp_descriptors(const struct qmp *q, int fds[2]);
+/*
+ * Takes the turn at the VM (turn.h), waiting for it at most `wait_ms` milliseconds, and has it until qmp_close: for all who
+ * are to change the VM, before they look at it. Returns 0 or -1.
+ */
+int qmp_take_turn(struct qmp *q, int wait_ms, struct err *e) __attribute__((warn_unused_result));
+
+/* The descriptors that the connection needs, and that of its turn, for a process that is to keep them only; -1: none. */
+#define QMP_DESCRIPTORS 3
+void qmp_descriptors(const struct qmp *q, int fds[QMP_DESCRIPTORS]);
 
 /* QEMU's version from the greeting, as major × 10000 + minor × 100 + micro: 70222 for 7.2.22. */
 int qmp_version(const struct qmp *q);
@@ -74,6 +81,9 @@ int qmp_run_fd(struct qmp *q, const char *command, json_t *arguments, int fd, st
  * came in time. Returns 0 or -1.
  */
 int qmp_event(struct qmp *q, int64_t until, json_t **event, struct err *e) __attribute__((warn_unused_result));
+
+/* Drops the events that have come with answers so far: what somebody else has done to the VM before. */
+void qmp_forget_events(struct qmp *q);
 
 /* Microseconds of QEMU's wall clock in an event's time stamp, or 0. */
 int64_t qmp_event_time_us(const json_t *event);

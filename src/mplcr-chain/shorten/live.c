@@ -403,7 +403,7 @@ static int shorten_in_vm(struct live *l, struct err *e)
 static int connect_vm(struct live *l, const char *socket, int interrupt, struct err *e)
 {
 	l->q = qmp_connect(socket, CONNECT_MS, interrupt, e);
-	if (!l->q)
+	if (!l->q || qmp_take_turn(l->q, CONNECT_MS, e) < 0)
 		return -1;
 	qmp_set_interrupt(l->q, -1); /* between commands a signal is looked for, but none is left half done */
 	qmp_set_deadline(l->q, clock_in_ms(STEP_MS));
@@ -427,8 +427,10 @@ int shorten_live(struct shorten *s, struct err *e)
 	struct live l = { .s = s };
 	int result;
 
-	if (connect_vm(&l, s->socket, s->interrupt, e) < 0)
+	if (connect_vm(&l, s->socket, s->interrupt, e) < 0) {
+		qmp_close(l.q);
 		return -1;
+	}
 	result = s->chain->images[0].format == IMAGE_QCOW2 ? shorten_in_vm(&l, e)
 							   : err_set(e, "'%s' is not a qcow2 image", s->image);
 	qmp_close(l.q);

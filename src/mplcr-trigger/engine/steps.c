@@ -99,6 +99,7 @@ int engine_run(const struct engines *all, size_t i, struct engine_job *j, struct
 	_cleanup_json_ json_t *capabilities = capabilities_wanted(engine, j);
 	_cleanup_json_ json_t *parameters = parameters_wanted(engine, j);
 
+	qmp_forget_events(j->q); /* a STOP and RESUME of somebody else's are not this pause's */
 	j->changes->was_running = j->survey->running;
 	j->changes->unbreakable = engine_is_unbreakable(engine, j->survey);
 	if (changes_capabilities(j->changes, j->q, j->survey->capabilities, capabilities, e) < 0 ||

@@ -62,7 +62,7 @@ static bool is_it(const struct reached *v, const struct unfinished *u)
 static bool connect_to(struct reached *v, const struct unfinished *u, const char *socket, struct err *e)
 {
 	v->q = qmp_connect(socket, GREETING_MS, -1, e);
-	if (!v->q)
+	if (!v->q || qmp_take_turn(v->q, GREETING_MS, e) < 0)
 		return false;
 	qmp_set_deadline(v->q, clock_in_ms(ANSWER_MS));
 	vm_process_read(&v->process, v->q);
