@@ -151,7 +151,10 @@ taken_in_turn() {
     done
     # and merged by the VM itself meanwhile: one of them has the turn
     together mplcr-trigger --socket "$T/vm.qmp" --engine stop , mplcr-chain prune --keep 1 --socket "$T/two.qmp" "$T"
-    each_is 0 3
+    each_is 0 3 4
+    [[ ${statuses[0]} != 4 ]] || fail "the checkpoint: $(said)"
+    # the chain got longer between its look at it and its turn
+    [[ ${statuses[1]} != 4 ]] || grep -q "the checkpoints are dropped, but .* is not merged" "$T/said.2"
     run_tool 0 mplcr-chain verify "$(qmp vm query-block | jq -r '.[0].inserted.file')"
     assert_equal "$(settings)" "$settings"
     vm_assert_counting vm 4

@@ -27,7 +27,7 @@ struct finding *finding_add(struct recover *r, const char *kind, const char *pat
 	return f;
 }
 
-void findings_end_with(struct recover *r, size_t from, int result, const struct err *e)
+void found_end_with(struct recover *r, size_t from, int result, const struct err *e)
 {
 	for (size_t i = from; i < r->n; i++)
 		if (r->list[i].outcome == FOUND)
@@ -36,7 +36,7 @@ void findings_end_with(struct recover *r, size_t from, int result, const struct 
 		r->why = *e;
 }
 
-size_t findings_count(const struct recover *r, enum outcome_of outcome)
+size_t found_count(const struct recover *r, enum outcome_of outcome)
 {
 	size_t n = 0;
 
@@ -73,7 +73,7 @@ static json_t *finding_to_json(const struct finding *f)
 	return object;
 }
 
-int findings_print(const struct recover *r, struct err *e)
+int found_print(const struct recover *r, struct err *e)
 {
 	_cleanup_json_ json_t *found = json_array();
 	_cleanup_json_ json_t *object =
@@ -88,7 +88,7 @@ int findings_print(const struct recover *r, struct err *e)
 	return r->json ? json_print(object, e) : 0;
 }
 
-void findings_release(struct recover *r)
+void found_release(struct recover *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		free(r->list[i].path);

@@ -174,6 +174,6 @@ void recover_gone(struct recover *r, const struct unfinished *u)
 	finding_add(r, "partial", u->partial, "remove it", "half a checkpoint of %s, engine %s; its VM is gone", u->created,
 		    u->engine);
 	if (r->yes)
-		findings_end_with(r, from, changes_leave(c, &e), &e);
+		found_end_with(r, from, changes_leave(c, &e), &e);
 	free(c);
 }

@@ -139,21 +139,21 @@ static int recover_directory(struct recover *r, const char *path, struct err *e)
 /* The exit status, or -1 with the first failure. */
 static int result_of(struct recover *r, struct err *e)
 {
-	size_t failed = findings_count(r, FAILED);
+	size_t failed = found_count(r, FAILED);
 
 	if (failed == 0)
-		return findings_count(r, FOUND) + findings_count(r, LEFT) > 0 ? EXIT_NO : EXIT_DONE;
+		return found_count(r, FOUND) + found_count(r, LEFT) > 0 ? EXIT_NO : EXIT_DONE;
 	*e = r->why;
 	if (!e->text[0])
 		err_set(e, "not everything could be done");
-	if (findings_count(r, DONE) > 0)
+	if (found_count(r, DONE) > 0)
 		e->status = EXIT_PARTIAL;
 	return -1;
 }
 
 static void note(const struct recover *r)
 {
-	size_t left = findings_count(r, LEFT), found = findings_count(r, FOUND);
+	size_t left = found_count(r, LEFT), found = found_count(r, FOUND);
 
 	if (r->n == 0)
 		cli_note("nothing to recover");
@@ -174,7 +174,7 @@ static int recover_all(const struct recover_options *o, const char *dir, struct 
 		result = recover_directory(&r, dirs.paths[i], e);
 	if (result == 0 || r.n > 0) {
 		struct err why;
-		int printed = findings_print(&r, &why) < 0 || cli_flush(&why) < 0 ? -1 : 0;
+		int printed = found_print(&r, &why) < 0 || cli_flush(&why) < 0 ? -1 : 0;
 
 		if (printed < 0 && result == 0) {
 			*e = why;
@@ -185,7 +185,7 @@ static int recover_all(const struct recover_options *o, const char *dir, struct 
 	if (result == 0)
 		result = result_of(&r, e);
 	path_list_release(&dirs);
-	findings_release(&r);
+	found_release(&r);
 	return result;
 }
 

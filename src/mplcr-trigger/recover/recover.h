@@ -57,13 +57,13 @@ struct finding *finding_add(struct recover *r, const char *kind, const char *pat
 	__attribute__((format(printf, 5, 6)));
 
 /* All from number `from` on, but those that are to be left, are done where `result` is 0, else failed for the reason in *e. */
-void findings_end_with(struct recover *r, size_t from, int result, const struct err *e);
+void found_end_with(struct recover *r, size_t from, int result, const struct err *e);
 
 /* How many have come to that. */
-size_t findings_count(const struct recover *r, enum outcome_of outcome);
+size_t found_count(const struct recover *r, enum outcome_of outcome);
 
-int findings_print(const struct recover *r, struct err *e);
-void findings_release(struct recover *r);
+int found_print(const struct recover *r, struct err *e);
+void found_release(struct recover *r);
 
 /* --- one unfinished checkpoint ---------------------------------------------------------------------------------- */
 

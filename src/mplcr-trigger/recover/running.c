@@ -290,7 +290,7 @@ static void undo(struct running *g, size_t from)
 		pthread_cancel(drainer);
 		pthread_join(drainer, NULL);
 	}
-	findings_end_with(g->r, from, result, &e);
+	found_end_with(g->r, from, result, &e);
 }
 
 void recover_running(struct recover *r, const struct unfinished *u, struct reached *v)
@@ -306,7 +306,7 @@ void recover_running(struct recover *r, const struct unfinished *u, struct reach
 
 	find_all(&g);
 	/* with a migration that is somebody else's, nothing of the VM is to be touched */
-	if (r->yes && findings_count(r, LEFT) == 0)
+	if (r->yes && found_count(r, LEFT) == 0)
 		undo(&g, from);
 	if (g.pipe >= 0)
 		close(g.pipe);

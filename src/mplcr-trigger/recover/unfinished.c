@@ -52,7 +52,7 @@ static void not_begun(struct recover *r, const char *partial, int dirfd)
 		return;
 	(void)!unlinkat(dirfd, UNFINISHED_NAME, 0);
 	dir_probe_clean(dirfd);
-	findings_end_with(r, from, rmdir(partial) == 0 ? 0 : err_sys(&e, errno, "cannot remove '%s'", partial), &e);
+	found_end_with(r, from, rmdir(partial) == 0 ? 0 : err_sys(&e, errno, "cannot remove '%s'", partial), &e);
 }
 
 static void recover_removed(struct recover *r, const char *partial)
@@ -62,7 +62,7 @@ static void recover_removed(struct recover *r, const char *partial)
 
 	finding_add(r, "removed", partial, "remove what is left of it", "a checkpoint that was being removed");
 	if (r->yes)
-		findings_end_with(r, from, checkpoint_remove(partial, &e), &e);
+		found_end_with(r, from, checkpoint_remove(partial, &e), &e);
 }
 
 /* --- one that only lacks its name ------------------------------------------------------------------------------- */
@@ -98,7 +98,7 @@ static void recover_whole(struct recover *r, const struct unfinished *u, enum re
 		(void)name_active(r, u);
 	finding_add(r, "whole", partial, next, "the checkpoint of %s is complete, and only lacks its name", u->created);
 	if (r->yes)
-		findings_end_with(r, from, publish(partial, final, dirfd, &e), &e);
+		found_end_with(r, from, publish(partial, final, dirfd, &e), &e);
 }
 
 /* --- any -------------------------------------------------------------------------------------------------------- */
