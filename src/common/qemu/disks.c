@@ -169,7 +169,7 @@ static const char *users_node(const char *node, const char *backing, const json_
 		const struct node_wanted wanted = { .path = backing };
 		const json_t *next = node_find(nodes, &wanted);
 
-		if (!next || node_is_file(next))
+		if (!next || node_is_file(next) || !json_text(next, "node-name"))
 			break;
 		node = json_text(next, "node-name");
 		backing = json_text(next, "backing_file");
