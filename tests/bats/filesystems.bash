@@ -26,6 +26,7 @@ fs_mount() {
 # Ends the VMs and takes the filesystems down, the innermost first.
 fs_end() {
     local file
+    [[ -n ${T:-} ]] || return 0 # else it would be all that there is
     for file in "$T"/*.pid; do
         [[ ! -f $file ]] || { kill_and_wait "$(<"$file")" && rm -f -- "$file"; }
     done
