@@ -172,6 +172,33 @@ refused() {
     finds E-UNTRUSTED-PATH else/clone.ovl
 }
 
+@test "a claim holds and vouches on another mount of its filesystem, whatever number its device has" {
+    local type d other
+    mkdir "$T/other"
+    require loop "filesystems on loop devices"
+    for type in ext4 xfs btrfs; do
+        d=$T/$type
+        fs_mount $type "$d"
+        mkdir "$d/v" "$d/else"
+        base "$type/v/base.img" raw
+        overlay "$type/v/mid.ovl" base.img raw
+        overlay "$type/v/top.ovl" mid.ovl qcow2
+        run_tool 0 mplcr-snap overlay "$d/v/mid.ovl" "$d/else/clone.ovl"
+        other=$(losetup --find --show "$d.image")
+        unmount "$d"
+        mount -t tmpfs none "$T/other"
+        mount "$other" "$d"
+        sound "$type/else/clone.ovl"
+        mv "$d/v/mid.ovl" "$d/v/renamed.ovl"
+        qemu-img rebase -u -f qcow2 -b renamed.ovl -F qcow2 "$d/v/top.ovl"
+        chain 3 shorten --keep 2 "$type/v/top.ovl"
+        [[ $stderr == *"$d/else/clone.ovl"* ]]
+        unmount "$d"
+        unmount "$T/other"
+        losetup --detach "$other"
+    done
+}
+
 @test "--also finds users that left no claim" {
     tree
     sound --also else v/top.ovl

@@ -6,8 +6,9 @@
  * beside the checkpoint.
  *
  * Its form, JSON (mplcr-checkpoint(5)): "schema"; "base", relative to the directory that .mplcr-claims/ is in, so
- * that a moved directory keeps its claims; "user", an absolute path; of both the device and inode; "filesystem",
- * where the user was, and by which handle the kernel finds it again; "host"; "by", the tool; "mac", by the key of
+ * that a moved directory keeps its claims; "user", an absolute path; of both the device and inode, and
+ * "base_filesystem" and "filesystem" (base/filesystem_number.h), since devices get other numbers; by which handle the kernel
+ * finds the user again; "host"; "by", the tool; "mac", by the key of
  * base/key.h. A path that is not UTF-8 is in hexadecimal, "base_hex" or "user_hex".
  *
  * A claim holds until it is proved not to: its user is not there any more, though its filesystem is, or is an image
@@ -33,7 +34,7 @@ struct claim {
 	char *user; /* absolute: where it is by now, as far as that can be found out */
 	char *by;   /* the tool that made it, or NULL */
 	char *host;
-	uint64_t base_device, base_inode;
+	uint64_t base_device, base_inode, base_filesystem; /* the device by its number of today */
 	uint64_t user_device, user_inode, filesystem;
 	char *handle; /* of the user, for open_by_handle_at(2), in hexadecimal; or NULL */
 	int handle_type;

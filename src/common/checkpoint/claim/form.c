@@ -104,6 +104,7 @@ int claim_parse(struct claim *c, const json_t *json, const char *place)
 		.host = text_copy(host ? host : ""),
 		.base_device = (uint64_t)json_int(json, "base_device", 0),
 		.base_inode = (uint64_t)json_int(json, "base_inode", 0),
+		.base_filesystem = (uint64_t)json_int(json, "base_filesystem", 0),
 		.user_device = (uint64_t)json_int(json, "user_device", 0),
 		.user_inode = (uint64_t)json_int(json, "user_inode", 0),
 		.filesystem = (uint64_t)json_int(json, "filesystem", 0),
@@ -158,10 +159,11 @@ json_t *claim_to_json(const char *place, const char *base, const char *user, con
 		err_sys(e, errno, "cannot look at the images");
 		return NULL;
 	}
-	json = json_of("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "schema", SCHEMA, "by", by, "base_device",
-		       (json_int_t)of_base.st_dev, "base_inode", (json_int_t)of_base.st_ino, "user_device",
-		       (json_int_t)of_user.st_dev, "user_inode", (json_int_t)of_user.st_ino, "filesystem",
-		       (json_int_t)claim_filesystem(user), "host", json_string_of(host));
+	json = json_of("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "schema", SCHEMA, "by", by, "base_device",
+		       (json_int_t)of_base.st_dev, "base_inode", (json_int_t)of_base.st_ino, "base_filesystem",
+		       (json_int_t)claim_filesystem(base), "user_device", (json_int_t)of_user.st_dev, "user_inode",
+		       (json_int_t)of_user.st_ino, "filesystem", (json_int_t)claim_filesystem(user), "host",
+		       json_string_of(host));
 	put_path(json, "base", path_below(place, base));
 	put_path(json, "user", user);
 	put_handle(json, user);

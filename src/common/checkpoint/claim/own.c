@@ -50,7 +50,8 @@ bool claim_vouches(const char *base, const char *user)
 	struct stat of_base, of_user;
 	bool result = dir >= 0 && claim_is_of_here(&c) && stat(base, &of_base) == 0 && lstat(user, &of_user) == 0 &&
 		      of_base.st_dev == c.base_device && of_base.st_ino == c.base_inode &&
-		      of_user.st_dev == c.user_device && of_user.st_ino == c.user_inode;
+		      of_user.st_ino == c.user_inode &&
+		      (c.filesystem ? claim_filesystem(user) == c.filesystem : of_user.st_dev == c.user_device);
 
 	claim_release(&c);
 	return result;

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/path.h"
 #include "base/text.h"
 
 #define MAX_BYTES 65536
@@ -36,6 +37,16 @@ static json_t *read_json(int dir, const char *name)
 	return n < 0 ? NULL : json_loadb(text, (size_t)n, 0, NULL);
 }
 
+/* Devices are numbered anew: while the base's filesystem is the same, its number is the one of today. */
+static void find_device(struct claim *c)
+{
+	_cleanup_free_ char *dir = path_dir(c->base);
+	struct stat st;
+
+	if (c->base_filesystem && stat(dir, &st) == 0 && claim_filesystem(dir) == c->base_filesystem)
+		c->base_device = st.st_dev;
+}
+
 /* Returns 0, or -1 where it is no claim, or cannot be read; with errno ENOENT where it is not there. */
 int claim_read(struct claim *c, int dir, const char *place, const char *name, const struct key *k)
 {
@@ -49,6 +60,8 @@ int claim_read(struct claim *c, int dir, const char *place, const char *name, co
 		return -1;
 	c->file = text_of("%s/" CLAIMS_DIR "/%s", strcmp(place, "/") == 0 ? "" : place, name);
 	c->authentic = key_verify(k, KIND, json) == KEY_AUTHENTIC;
+	if (c->authentic)
+		find_device(c);
 	return 0;
 }
 
