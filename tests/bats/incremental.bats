@@ -208,19 +208,19 @@ right() {
 @test "no space, and SIGKILL, in the middle: nothing half, and the VM as it was" {
     local facts ckpt
     fs_mount xfs "$T/m" 512M
-    vm_on "$T/m"
-    take
+    vm_on "$T" # elsewhere: QEMU pauses a VM whose own writes find no space
+    take --dir "$T/m"
     facts=$(vm_facts vm1)
-    run_tool 3 mplcr-trigger --socket "$T/vm1.qmp" -e stop --at-freeze \
+    run_tool 3 mplcr-trigger --socket "$T/vm1.qmp" --dir "$T/m" -e stop --at-freeze \
         "dd if=/dev/zero of='$T/m/full' bs=64k 2>/dev/null; dd if=/dev/zero of='$T/m/full2' bs=4k 2>/dev/null; sync -f '$T/m'; true" \
         --at-freeze-timeout 50
     says "No space left on device"
     rm -f "$T/m/full" "$T/m/full2"
     as_before "$facts" vm1
-    mplcr-trigger --socket "$T/vm1.qmp" -e stop --at-freeze 'kill -KILL $PPID' </dev/null >"$T/said.log" 2>&1 3>&- || true
+    mplcr-trigger --socket "$T/vm1.qmp" --dir "$T/m" -e stop --at-freeze 'kill -KILL $PPID' </dev/null >"$T/said.log" 2>&1 3>&- || true
     wait_all_gone
     as_before "$facts" vm1
-    take
+    take --dir "$T/m"
     incremental "$ckpt" "$T/m/x1.ckpt"
     vm_kill vm1
     rm -rf "$T/m/x1.ckpt"
