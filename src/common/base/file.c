@@ -53,6 +53,24 @@ ssize_t fd_read_at(int fd, void *data, size_t size, uint64_t offset)
 	return (ssize_t)used;
 }
 
+int fd_write_at(int fd, const void *data, size_t size, uint64_t offset)
+{
+	size_t used = 0;
+
+	while (used < size) {
+		ssize_t n = pwrite(fd, (const char *)data + used, size - used, (off_t)(offset + used));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n == 0)
+			errno = ENOSPC;
+		if (n <= 0)
+			return -1;
+		used += (size_t)n;
+	}
+	return 0;
+}
+
 enum { PASS_BLOCK = 1 << 20 };
 
 /* One read and write. Returns the number of bytes, or -1. */

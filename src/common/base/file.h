@@ -16,6 +16,9 @@ int fd_write_all(int fd, const void *data, size_t size) __attribute__((warn_unus
 /* pread of `size` bytes from `offset` on, or up to the end of the file. Returns their number, or -1 with errno. */
 ssize_t fd_read_at(int fd, void *data, size_t size, uint64_t offset) __attribute__((warn_unused_result));
 
+/* pwrite of all `size` bytes. Returns 0, or -1 with errno. */
+int fd_write_at(int fd, const void *data, size_t size, uint64_t offset) __attribute__((warn_unused_result));
+
 /*
  * Copies what `from` holds from its offset on to `to`, up to its end; into a pipe without copying the bytes, where the
  * kernel can (splice(2)). Returns 0, or -1: e->sys is EPIPE where nobody reads `to` any more. `name` is what is read.

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 
@@ -23,4 +24,11 @@ void *memory_of(size_t count, size_t size)
 void *memory_resize(void *p, size_t count, size_t size)
 {
 	return memory_checked(reallocarray(p, count ? count : 1, size));
+}
+
+bool memory_is_zero(const void *bytes, size_t n)
+{
+	const char *first = bytes;
+
+	return n == 0 || (first[0] == 0 && memcmp(first, first + 1, n - 1) == 0);
 }

@@ -6,6 +6,7 @@
 #ifndef MPLCR_MEMORY_H
 #define MPLCR_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* calloc: `count` elements of `size` bytes, zeroed; of at least one. */
@@ -16,5 +17,8 @@ void *memory_resize(void *p, size_t count, size_t size) __attribute__((warn_unus
 
 /* Returns `p`, the result of a library call that only fails when memory is out. */
 void *memory_checked(void *p) __attribute__((returns_nonnull));
+
+/* Whether all `n` bytes are 0. */
+bool memory_is_zero(const void *bytes, size_t n);
 
 #endif

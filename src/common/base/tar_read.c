@@ -52,16 +52,6 @@ static int get_whole(struct tar_reader *r, void *buf, size_t n, struct err *e)
 	return (size_t)got == n ? 0 : err_set(e, "it is cut");
 }
 
-static bool is_zero(const void *block, size_t n)
-{
-	const char *bytes = block;
-
-	for (size_t i = 0; i < n; i++)
-		if (bytes[i])
-			return false;
-	return true;
-}
-
 /* Nothing but zeros, with which tapes are filled, may follow. */
 static int read_end(struct tar_reader *r, struct err *e)
 {
@@ -70,7 +60,7 @@ static int read_end(struct tar_reader *r, struct err *e)
 
 	if (get_whole(r, block, sizeof(block), e) < 0)
 		return -1;
-	while (is_zero(block, (size_t)n)) {
+	while (memory_is_zero(block, (size_t)n)) {
 		n = get_all(r, block, sizeof(block), e);
 		if (n <= 0)
 			return (int)n;
@@ -249,7 +239,7 @@ static int read_headers(struct tar_reader *r, struct headers *h, struct err *e)
 
 	if (get_whole(r, &t, sizeof(t), e) < 0)
 		return -1;
-	if (is_zero(&t, sizeof(t)))
+	if (memory_is_zero(&t, sizeof(t)))
 		return read_end(r, e);
 	if (parse_header(&t, h, e) < 0)
 		return -1;

@@ -9,17 +9,10 @@
 
 #include "base/byteorder.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "image/header/header.h"
 
 enum { LENGTH_AT = 16 };
-
-static bool is_zero(const uint8_t *bytes, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (bytes[i])
-			return false;
-	return true;
-}
 
 /* Whether `n` bytes may stand in the place of the name of `old` bytes at `offset`. */
 static int check_room(int fd, const struct image_header *h, uint64_t offset, size_t old, size_t n, struct err *e)
@@ -32,7 +25,7 @@ static int check_room(int fd, const struct image_header *h, uint64_t offset, siz
 		return 0;
 	if (fd_read_at(fd, behind, n - old, offset + old) < 0)
 		return err_sys(e, errno, "cannot read it");
-	return is_zero(behind, n - old) ? 0 : err_set(e, "its header has no room for a name of %zu bytes", n);
+	return memory_is_zero(behind, n - old) ? 0 : err_set(e, "its header has no room for a name of %zu bytes", n);
 }
 
 static int make(int fd, const struct image_header *h, const char *backing, struct image_patch *p, struct err *e)
@@ -86,20 +79,13 @@ void image_patch_apply(const struct image_patch *p, void *buf, size_t n, uint64_
 	put(buf, n, at, p->name, p->length, p->offset);
 }
 
-static int write_at(int fd, const void *bytes, size_t n, uint64_t at)
-{
-	ssize_t written = pwrite(fd, bytes, n, (off_t)at);
-
-	if (written >= 0 && (size_t)written < n)
-		errno = ENOSPC;
-	return written == (ssize_t)n ? 0 : -1;
-}
-
 int image_patch_write(const struct image_patch *p, int fd)
 {
 	if (!p->offset)
 		return 0;
-	return write_at(fd, p->size, sizeof(p->size), LENGTH_AT) < 0 ? -1 : write_at(fd, p->name, p->length, p->offset);
+	if (fd_write_at(fd, p->size, sizeof(p->size), LENGTH_AT) < 0)
+		return -1;
+	return fd_write_at(fd, p->name, p->length, p->offset);
 }
 
 uint64_t image_patch_end(const struct image_patch *p)

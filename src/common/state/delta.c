@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "state/stream.h"
 
 enum {
@@ -159,20 +160,11 @@ bool delta_zeros(struct delta *d, uint64_t offset)
 
 static int read_file(struct delta *d, size_t size, uint64_t offset)
 {
-	size_t done = 0;
+	ssize_t n = fd_read_at(d->fd, d->buffer, size, offset);
 
-	while (done < size) {
-		ssize_t n = pread(d->fd, d->buffer + done, size - done, (off_t)(offset + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n == 0)
-			errno = EIO; /* it became shorter */
-		if (n <= 0)
-			return -1;
-		done += (size_t)n;
-	}
-	return 0;
+	if (n >= 0 && (size_t)n < size)
+		errno = EIO; /* it became shorter */
+	return n == (ssize_t)size ? 0 : -1;
 }
 
 static bool may_exceed(const struct delta *d, size_t differ, size_t excess)

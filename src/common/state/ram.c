@@ -73,10 +73,8 @@ static void set_entry(struct ram_block *b, uint64_t offset, uint64_t entry)
 /* Appends the page to the temporary file. */
 static int copy_page(struct reading *r, const uint8_t *data, struct err *e)
 {
-	ssize_t n = pwrite(r->m->fd, data, STREAM_PAGE, (off_t)r->copied);
-
-	if (n != STREAM_PAGE)
-		return err_sys(e, n < 0 ? errno : ENOSPC, "cannot write a temporary file");
+	if (fd_write_at(r->m->fd, data, STREAM_PAGE, r->copied) < 0)
+		return err_sys(e, errno, "cannot write a temporary file");
 	r->copied += STREAM_PAGE;
 	return 0;
 }
@@ -93,7 +91,7 @@ static int on_page(void *ctx, size_t block, uint64_t offset, const uint8_t *data
 	}
 	/* One that comes again is written over. */
 	if (entry && !entry_is_fill(entry))
-		return pwrite(r->m->fd, data, STREAM_PAGE, (off_t)entry_offset(entry)) == STREAM_PAGE
+		return fd_write_at(r->m->fd, data, STREAM_PAGE, entry_offset(entry)) == 0
 			       ? 0
 			       : err_sys(e, errno, "cannot write a temporary file");
 	set_entry(b, offset, ENTRY_AT(r->copied));

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "state/sink_pages_impl.h"
@@ -69,13 +70,11 @@ static int write_zeros(const struct sink_out *out, uint64_t at, uint64_t end, st
 	static const uint8_t zeros[64 << 10];
 
 	while (at < end) {
-		ssize_t done = pwrite(out->fd, zeros, end - at < sizeof(zeros) ? end - at : sizeof(zeros), (off_t)at);
+		size_t n = end - at < sizeof(zeros) ? (size_t)(end - at) : sizeof(zeros);
 
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
+		if (fd_write_at(out->fd, zeros, n, at) < 0)
 			return sink_write_failed(out, e);
-		at += (uint64_t)done;
+		at += n;
 	}
 	return 0;
 }

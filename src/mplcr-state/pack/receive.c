@@ -36,27 +36,6 @@ struct receiving {
 
 /* --- one file ---------------------------------------------------------------------------------------------------- */
 
-static int pwrite_all(int fd, const char *data, size_t n, uint64_t at)
-{
-	while (n > 0) {
-		ssize_t written = pwrite(fd, data, n, (off_t)at);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return -1;
-		data += written;
-		n -= (size_t)written;
-		at += (uint64_t)written;
-	}
-	return 0;
-}
-
-static bool is_zero(const char *data, size_t n)
-{
-	return data[0] == 0 && memcmp(data, data + 1, n - 1) == 0;
-}
-
 /* Writes the bytes, but for whole pages of zeros, which the new file has. */
 static int write_sparsely(int fd, const char *data, size_t n, uint64_t at)
 {
@@ -65,14 +44,14 @@ static int write_sparsely(int fd, const char *data, size_t n, uint64_t at)
 	while (i < n) {
 		size_t page = PAGE - (size_t)((at + i) % PAGE), length = page < n - i ? page : n - i;
 
-		if (length == PAGE && is_zero(data + i, length)) {
-			if (pwrite_all(fd, data + first, i - first, at + first) < 0)
+		if (length == PAGE && memory_is_zero(data + i, length)) {
+			if (fd_write_at(fd, data + first, i - first, at + first) < 0)
 				return -1;
 			first = i + length;
 		}
 		i += length;
 	}
-	return pwrite_all(fd, data + first, n - first, at + first);
+	return fd_write_at(fd, data + first, n - first, at + first);
 }
 
 static void show(struct receiving *r, size_t n)
