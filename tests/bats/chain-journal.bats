@@ -304,16 +304,6 @@ vm_on_layers() {
     top=$T/elsewhere/top.qcow2
 }
 
-# guard_gone: the guardian of the killed tool has done its work.
-guard_gone() {
-    local i
-    for ((i = 0; i < 500; i++)); do
-        pgrep -f "mplcr-chain [sp].*$T/" >/dev/null || [[ -n $(guardians) ]] || return 0
-        sleep 0.02
-    done
-    fail 'the guardian is still there'
-}
-
 @test "live: killed while the VM merges, which then ends: no layer goes that was not merged" {
     local at way status
     for at in block-stream block-job-finalize block-commit; do

@@ -90,16 +90,6 @@ slow_chain() {
     vm_start vm -m 64M -drive "file=$top,format=qcow2,if=virtio"
 }
 
-# Waits until the tool's guardian is gone, too.
-guard_gone() {
-    local i
-    for ((i = 0; i < 500; i++)); do
-        pgrep -f "mplcr-chain shorten.*$T/" >/dev/null || [[ -n $(guardians) ]] || return 0
-        sleep 0.02
-    done
-    fail 'the guardian is still there'
-}
-
 # killed_at COMMAND[:N]: when it sends that.
 killed_at() {
     local status=0

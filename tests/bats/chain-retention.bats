@@ -140,16 +140,6 @@ merging() {
     restores x4
 }
 
-# Waits until the tool's guardian is gone, too.
-guard_gone() {
-    local i
-    for ((i = 0; i < 500; i++)); do
-        pgrep -f "mplcr-chain prune.*$T/" >/dev/null || [[ -n $(guardians) ]] || return 0
-        sleep 0.02
-    done
-    fail 'the guardian is still there'
-}
-
 # killed COMMAND…: it is, by what the test has prepared; what is kept is sound there and then, and restores, and after the
 # next run there is nothing left of it.
 killed() {

@@ -80,15 +80,21 @@ between() {
     fake -u "$T/vm.qmp" -l "$T/fake.commands" "$@"
 }
 
-# Waits until neither mplcr-trigger nor its guardian is there any more, at most SECONDS (60).
-wait_all_gone() {
+# tool_gone PATTERN SECONDS: waits until the tool with that command line, and its guardian, have ended.
+tool_gone() {
     local i
-    for ((i = 0; i < ${1:-60} * 50; i++)); do
-        pgrep -f -- "mplcr-trigger --socket $T/" >/dev/null || [[ -n $(guardians) ]] || return 0
+    for ((i = 0; i < $2 * 50; i++)); do
+        pgrep -f -- "$1" >/dev/null || [[ -n $(guardians) ]] || return 0
         sleep 0.02
     done
-    fail "mplcr-trigger or its guardian is still there after ${1:-60} seconds"
+    fail "${1%% *} or its guardian is still there after $2 seconds"
 }
+
+# Waits until neither mplcr-trigger nor its guardian is there any more, at most SECONDS (60).
+wait_all_gone() { tool_gone "mplcr-trigger --socket $T/" "${1:-60}"; }
+
+# guard_gone: the same of mplcr-chain, shorten or prune.
+guard_gone() { tool_gone "mplcr-chain [sp].*$T/" 10; }
 
 # nothing_left: no checkpoint, whole or half, and no overlay.
 nothing_left() {
